@@ -88,3 +88,24 @@ func TestBuildTenantLoss(t *testing.T) {
 		}
 	}
 }
+
+func TestBuildBenchCorpus(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{Settings: cluster.TenantLossSettings()})
+	const target = 24 << 20
+	corpus, err := cluster.BuildBenchCorpus(t.Context(), c, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if corpus.WALBytes < target || corpus.WALBytes > 2*target {
+		t.Errorf("made %d bytes of WAL, want %d to twice that", corpus.WALBytes, target)
+	}
+	left := clustertest.Value(t, c, corpus.Database, "SELECT count(*) FROM wide")
+	if want := fmt.Sprint(4 * corpus.Table.Rows); left != want || corpus.Table.Rows < 500 {
+		t.Errorf("deleted %d rows and left %s, want one of five deleted", corpus.Table.Rows, left)
+	}
+	columns := clustertest.Value(t, c, corpus.Database, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'wide'::regclass AND attnum > 0")
+	if columns != "21" {
+		t.Errorf("the table has %s columns, want 21", columns)
+	}
+}
