@@ -1,0 +1,55 @@
+# pgrescue. `make demo` and `make test` are all that a newcomer needs.
+
+include .ci/versions
+
+GO ?= go
+# The tree may be a copy that git does not trust; nothing here needs its revision but build.
+RUN := $(GO) run -buildvcs=false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test race bench incident build check format-check vet staticcheck vulncheck postgresql compiler clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+
+demo: ## a whole rescue on bundled evidence; needs nothing but Go
+	@$(RUN) ./cmd/pgrescue demo
+
+test: postgresql ## install what the tests need, and run them
+	$(GO) test ./...
+
+race: postgresql compiler ## the tests with the race detector
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+bench: postgresql ## the benchmarks, with the peers' figures beside them
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+incident: postgresql ## make the demo's evidence anew from a real server
+	$(RUN) ./cmd/internal/incident
+
+build: ## a static binary in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pgrescue ./cmd/pgrescue
+
+check: format-check vet staticcheck vulncheck race ## everything that .ci/run checks
+
+format-check:
+	@unformatted="$$($(RUN) $(GOFUMPT) -l cmd recover)"; \
+	if [ -n "$$unformatted" ]; then echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(RUN) $(STATICCHECK) ./...
+
+vulncheck:
+	@bash .ci/vulncheck '$(RUN) $(GOVULNCHECK)'
+
+postgresql:
+	@bash .ci/install postgresql
+
+compiler:
+	@bash .ci/install compiler
+
+clean:
+	rm -rf bin

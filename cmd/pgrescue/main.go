@@ -1,0 +1,25 @@
+// Command pgrescue brings rows back after a PostgreSQL data loss, and proves how many.
+//
+//   - command: a file of four parts: newXCommand, xOptions, addFlags, runX. It
+//     reads flags, calls the library and prints; the work is in recover/.
+//   - terminal: where results, warnings and progress go (cmd/internal/term).
+//   - exit code: cmd/internal/exitcode holds the one table.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	code := run(ctx, os.Args[1:], term.New(os.Stdout, os.Stderr, os.Getenv))
+	stop()
+	os.Exit(code)
+}

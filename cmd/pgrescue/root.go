@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+)
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, terminal *term.Terminal) int {
+	// Known before the flags are parsed, so that an error of parsing is JSON too.
+	terminal.UseJSON(slices.Contains(args, "--json"))
+	root := newRootCommand(terminal)
+	started := false
+	for command := range allCommands(root) {
+		if inner := command.RunE; inner != nil {
+			command.RunE = func(command *cobra.Command, args []string) error {
+				started = true
+				return inner(command, args)
+			}
+		}
+	}
+	root.SetArgs(args)
+	command, err := root.ExecuteContextC(ctx)
+	if err != nil && !started {
+		// Cobra refused the command line before any of our code ran.
+		err = exitcode.With(exitcode.Usage, exitcode.Hinted(err, usageHint(err, command, args)))
+	}
+	if err != nil && ctx.Err() != nil && exitcode.Of(err) != exitcode.Usage {
+		err = exitcode.With(exitcode.Interrupted, err)
+	}
+	return terminal.Fatal(err)
+}
+
+// newRootCommand lists every command.
+func newRootCommand(terminal *term.Terminal) *cobra.Command {
+	var options globalOptions
+	root := &cobra.Command{
+		Use:   "pgrescue",
+		Short: "Bring rows back after a PostgreSQL data loss, and prove how many",
+		Long: `pgrescue brings rows back after a PostgreSQL data loss, and proves how many.
+
+It reads a copy of the data directory and its WAL, names the transaction that
+destroyed the rows, and gives the rows back with a balance that adds up to the
+row. It only reads the evidence. Run it on a copy, not on the hurt server: every
+query on a hurt table can destroy what is left of it.`,
+		Example: `  pgrescue version
+  pgrescue version --json
+  pgrescue help exit-codes`,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // usageHint makes them
+		PersistentPreRun: func(*cobra.Command, []string) {
+			terminal.UseJSON(options.json)
+			if options.noColor {
+				terminal.NoColor()
+			}
+		},
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	options.addFlags(root)
+	root.SetOut(terminal.Out)
+	root.SetErr(terminal.Err)
+	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitcode.Line() + "\n")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	help := newHelpCommand()
+	root.SetHelpCommand(help)
+	root.AddCommand(
+		help,
+		newExitCodesTopic(terminal),
+		newVersionCommand(terminal),
+	)
+	return root
+}
+
+// globalOptions are the flags of every command.
+type globalOptions struct {
+	json    bool
+	noColor bool
+}
+
+func (o *globalOptions) addFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON on stdout, and a fatal error as JSON on stderr")
+	flags.BoolVar(&o.noColor, "no-color", false, "print without colour (so does NO_COLOR in the environment)")
+}
+
+// newGroup makes a command that only holds other commands.
+func newGroup(use, short, long, example string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: use + " COMMAND", Short: short, Long: long, Example: example,
+		// A wrong command comes with flags of its own; the command is the error to report.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE: func(group *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return exitcode.Usagef(commandHint(group, ""), "%s: name a command", group.CommandPath())
+			}
+			return unknownCommand(group, args[0])
+		},
+	}
+	group.AddCommand(commands...)
+	return group
+}
+
+// allCommands yields a command and all commands below it.
+func allCommands(root *cobra.Command) func(yield func(*cobra.Command) bool) {
+	return func(yield func(*cobra.Command) bool) {
+		var walk func(*cobra.Command) bool
+		walk = func(command *cobra.Command) bool {
+			if !yield(command) {
+				return false
+			}
+			for _, child := range command.Commands() {
+				if !walk(child) {
+					return false
+				}
+			}
+			return true
+		}
+		walk(root)
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+)
+
+// closeEnough is the number of typing errors up to which a name is suggested.
+const closeEnough = 2
+
+// unknownCommand is the error of a name that is no command of parent.
+func unknownCommand(parent *cobra.Command, name string) error {
+	return exitcode.Usagef(commandHint(parent, name), "unknown command %q for %q", name, parent.CommandPath())
+}
+
+// commandHint names the commands of parent that are close to name, or all of them.
+func commandHint(parent *cobra.Command, name string) string {
+	var all, closest []string
+	for _, command := range parent.Commands() {
+		if !command.IsAvailableCommand() && command.Name() != "help" {
+			continue
+		}
+		all = append(all, command.Name())
+		if name != "" && (editDistance(command.Name(), name) <= closeEnough || strings.HasPrefix(command.Name(), name)) {
+			closest = append(closest, command.Name())
+		}
+	}
+	if len(closest) > 0 {
+		return "did you mean " + strings.Join(closest, " or ") + "?"
+	}
+	return "the commands are: " + strings.Join(all, ", ")
+}
+
+// usageHint says what a person can do about a command line that cobra refused.
+func usageHint(err error, command *cobra.Command, args []string) string {
+	text := err.Error()
+	if flag, found := strings.CutPrefix(text, "unknown flag: --"); found {
+		if name := closestFlag(command, flag); name != "" {
+			return fmt.Sprintf("did you mean --%s?", name)
+		}
+	}
+	if strings.HasPrefix(text, "unknown command") && command.HasAvailableSubCommands() {
+		for _, arg := range args {
+			if strings.Contains(text, fmt.Sprintf("%q for", arg)) {
+				return commandHint(command, arg)
+			}
+		}
+	}
+	return fmt.Sprintf("see %s --help", command.CommandPath())
+}
+
+// closestFlag returns the flag of command whose name is at most
+// closeEnough typing errors away from name, or "".
+func closestFlag(command *cobra.Command, name string) string {
+	best, distance := "", closeEnough+1
+	consider := func(flag *pflag.Flag) {
+		if d := editDistance(flag.Name, name); d < distance {
+			best, distance = flag.Name, d
+		}
+	}
+	command.Flags().VisitAll(consider)
+	command.InheritedFlags().VisitAll(consider)
+	return best
+}
+
+// editDistance counts the characters to insert, delete or replace to make b of a
+// (Levenshtein's distance, one row at a time).
+func editDistance(a, b string) int {
+	from, to := []rune(a), []rune(b)
+	row := make([]int, len(to)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, x := range from {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, y := range to {
+			change := diagonal
+			if x != y {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(to)]
+}
