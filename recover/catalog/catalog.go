@@ -61,6 +61,11 @@ type Relation struct {
 	Toast       pg.OID            `json:"toast,omitempty"`
 	Attributes  []Attribute       `json:"attributes"`
 	PrimaryKey  []int16           `json:"primary_key,omitempty"` // attribute numbers, in index order
+	// ReplicaIdentity is relreplident: d primary key, n nothing, f full, i index.
+	ReplicaIdentity string `json:"replica_identity,omitempty"`
+	// FormerFiles are other files that some version of the relation's row in
+	// pg_class names, committed or not: older WAL speaks of the relation by them.
+	FormerFiles []pg.RelFileLocator `json:"former_files,omitempty"`
 }
 
 // Attribute is a row of pg_attribute with attnum > 0, dropped ones included.

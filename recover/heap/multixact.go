@@ -128,6 +128,9 @@ func (m *MultiXact) read(id pg.XID) ([]Member, error) {
 	}
 	to, err := m.offset(next)
 	newest := to == 0 || errors.Is(err, ErrNoMultiXact)
+	if newest && m.laterOffset(next) {
+		return nil, fmt.Errorf("%w: the offset of the next one was never written", ErrNoMultiXact)
+	}
 	if count := to - from; !newest && count > maxMembers {
 		return nil, fmt.Errorf("offsets %d and %d make %d members, which cannot be", from, to, count)
 	}
@@ -169,6 +172,18 @@ func (m *MultiXact) offset(id pg.XID) (uint32, error) {
 	r := binreader.New(page)
 	r.Seek(int(uint32(id)%offsetsPerPage) * 4)
 	return r.Uint32(), r.Err()
+}
+
+// laterOffset reports whether a multixact after id has an offset on the same
+// page: then a missing one before it does not mean that there are no more.
+func (m *MultiXact) laterOffset(id pg.XID) bool {
+	page, err := m.offsets.page(uint32(id) / offsetsPerPage)
+	if err != nil {
+		return false
+	}
+	r := binreader.New(page)
+	r.Seek(int(uint32(id)%offsetsPerPage) * 4)
+	return !allZero(r.Rest())
 }
 
 // member reads one member by its offset.

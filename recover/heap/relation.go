@@ -62,10 +62,9 @@ func OpenRelation(dir string, loc pg.RelFileLocator) (*Relation, error) {
 		return nil, openError(loc, path, err)
 	}
 	rel := &Relation{loc: loc, path: path, files: map[int]*os.File{}}
+	sizes := make([]int64, len(names))
 	for number, name := range names {
 		if name == "" {
-			rel.gap(segmentPath(path, number), "segment of 1 GiB", "file is missing", number)
-			rel.segments = append(rel.segments, segmentFile{})
 			continue
 		}
 		info, err := os.Stat(name)
@@ -75,13 +74,26 @@ func OpenRelation(dir string, loc pg.RelFileLocator) (*Relation, error) {
 		if !info.Mode().IsRegular() {
 			return nil, openError(loc, name, errors.New("not a regular file"))
 		}
-		rel.addSegment(name, number, info.Size(), number == len(names)-1)
+		sizes[number] = info.Size()
+	}
+	count := len(names)
+	for count > 1 && names[count-1] != "" && sizes[count-1] == 0 {
+		count-- // a truncated relation keeps empty segments behind its end
+	}
+	for number, name := range names[:count] {
+		rel.addSegment(name, number, sizes[number], number == count-1)
 	}
 	return rel, nil
 }
 
-// addSegment takes one segment file in, with a Gap for what is wrong with its size.
+// addSegment takes one segment file in, with a Gap when it is missing ("") or
+// when something is wrong with its size.
 func (r *Relation) addSegment(name string, number int, size int64, last bool) {
+	if name == "" {
+		r.gap(segmentPath(r.path, number), "segment of 1 GiB", "file is missing", number)
+		r.segments = append(r.segments, segmentFile{})
+		return
+	}
 	whole := min(size, segmentBytes) / pg.BlockSize
 	if torn := size % pg.BlockSize; torn != 0 && size < segmentBytes {
 		block := int64(number)*pg.SegmentBlocks + whole

@@ -1,0 +1,56 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// CatalogFiles tells which files hold the catalogs that Read reads, in all
+// databases: for an overlay, which replays WAL over just these. It goes by what
+// is on disk: the maps of file numbers, and every version of the catalogs' rows
+// in pg_class, so that one which only the WAL knows to be committed is among
+// them. Where pg_class cannot be read, a catalog's number is taken to be its
+// OID. The value is the catalog's name.
+func CatalogFiles(ctx context.Context, dataDir string) (map[pg.RelFileLocator]string, error) {
+	r, _, err := begin(Options{DataDir: dataDir})
+	if err != nil {
+		return nil, err
+	}
+	files := map[pg.RelFileLocator]string{r.sharedFile(databaseOID): r.layout.database.name}
+	databases, err := r.databases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range r.databaseDirectories() { // one that pg_database on disk does not know yet
+		if !slices.ContainsFunc(databases, func(known databaseRow) bool { return known.oid == row.oid }) {
+			databases = append(databases, row)
+		}
+	}
+	for _, row := range databases {
+		d := &databaseReader{reader: r, row: row}
+		// An error means that pg_class cannot be read: then the defaults stand.
+		if err := d.readClasses(ctx); err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		for _, t := range r.layout.tables() {
+			files[d.catalogFile(t.oid)] = t.name
+			files[d.mapped(d.base, t.oid, d.maps)] = t.name
+			for _, file := range d.files[t.oid] {
+				files[file] = t.name
+			}
+		}
+	}
+	return files, nil
+}
+
+// detoasted gives a column's bytes as bytes does, decompressed. No catalog that
+// is read here has a TOAST relation for columns that matter.
+func (r *record) detoasted(f field) []byte {
+	if f == noField || int(f) >= len(r.values) || r.values[f].Form != heap.FormCompressed {
+		return r.bytes(f)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package catalog
+
+import (
+	"fmt"
+
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// OIDs of the catalogs that are read (CATALOG macros of catalog/pg_*.h); they
+// are the same in all versions.
+const (
+	classOID     pg.OID = 1259
+	attributeOID pg.OID = 1249
+	typeOID      pg.OID = 1247
+	namespaceOID pg.OID = 2615
+	enumOID      pg.OID = 3501
+	indexOID     pg.OID = 2610
+	databaseOID  pg.OID = 1262
+)
+
+// OIDs of namespaces (catalog/pg_namespace.dat).
+const (
+	catalogNamespace pg.OID = 11
+	toastNamespace   pg.OID = 99
+)
+
+// column is one column of a catalog: what Deform needs, and a name to find it by.
+type column struct {
+	name string
+	attr heap.Attr
+}
+
+// table is the shape of one catalog in one version.
+type table struct {
+	oid     pg.OID
+	name    string
+	columns []column
+}
+
+// layout is the shape of all catalogs that are read, in one version. The next
+// version is one more row of layoutOf; nothing else asks for a version number.
+type layout struct {
+	version        pg.Version
+	catalogVersion uint32 // CATALOG_VERSION_NO in catalog/catversion.h
+	controlVersion uint32 // PG_CONTROL_VERSION in catalog/pg_control.h
+
+	class, attribute, types, namespace, enum, index, database table
+}
+
+// layoutOf finds the layout of a major version. A version that is not known
+// gives an error that names it.
+func layoutOf(version pg.Version) (*layout, error) {
+	for _, l := range layouts() {
+		if l.version == version {
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf("catalogs of PostgreSQL %d are not supported", version)
+}
+
+// layoutOfCatalogVersion finds a layout by the number in pg_control.
+func layoutOfCatalogVersion(number uint32) (*layout, bool) {
+	for _, l := range layouts() {
+		if l.catalogVersion == number {
+			return l, true
+		}
+	}
+	return nil, false
+}
+
+// layouts lists all supported versions.
+func layouts() []*layout { return []*layout{layout15()} }
+
+// tables lists the catalogs of a database; the shared pg_database is not one of them.
+func (l *layout) tables() []table {
+	return []table{l.class, l.attribute, l.types, l.namespace, l.enum, l.index}
+}
+
+// The shapes that catalog columns have. A name is 64 bytes (NAMEDATALEN).
+func oidColumn(name string) column      { return column{name, heap.Attr{Len: 4, Align: 4}} }
+func int4Column(name string) column     { return column{name, heap.Attr{Len: 4, Align: 4}} }
+func int2Column(name string) column     { return column{name, heap.Attr{Len: 2, Align: 2}} }
+func charColumn(name string) column     { return column{name, heap.Attr{Len: 1, Align: 1}} }
+func nameColumn(name string) column     { return column{name, heap.Attr{Len: 64, Align: 1}} }
+func arrayColumn(name string) column    { return column{name, heap.Attr{Len: -1, Align: 4}} }
+func anyarrayColumn(name string) column { return column{name, heap.Attr{Len: -1, Align: 8}} }
+
+// attrs is what heap.Deform needs.
+func (t *table) attrs() []heap.Attr {
+	attrs := make([]heap.Attr, len(t.columns))
+	for i, c := range t.columns {
+		attrs[i] = c.attr
+	}
+	return attrs
+}
+
+// field is the place of a column in its table, or noField in a version that
+// does not have the column.
+type field int
+
+const noField field = -1
+
+// field finds a column by name.
+func (t *table) field(name string) field {
+	for i, c := range t.columns {
+		if c.name == name {
+			return field(i)
+		}
+	}
+	return noField
+}

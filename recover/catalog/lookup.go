@@ -1,0 +1,289 @@
+package catalog
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// Errors of the lookups; the error that wraps them names the place.
+var (
+	ErrNotFound  = errors.New("not found")
+	ErrAmbiguous = errors.New("name is ambiguous")
+)
+
+// Database finds a database by its name. The error wraps ErrNotFound and
+// lists the closest names. An empty name finds the only database there is.
+func (s *Snapshot) Database(name string) (*Database, error) {
+	var names []string
+	for i := range s.Databases {
+		if s.Databases[i].Name == name || name == "" && len(s.Databases) == 1 {
+			return &s.Databases[i], nil
+		}
+		names = append(names, s.Databases[i].Name)
+	}
+	if name == "" {
+		return nil, &evidence.Error{
+			Op: "catalog: choose database", Err: ErrAmbiguous, Hint: "name one of: " + strings.Join(names, ", "),
+		}
+	}
+	return nil, notFound("catalog: find database", name, names)
+}
+
+// Table finds a table by "name" or "schema.name", each quoted as in SQL where
+// needed. A bare name is looked for in schema public first, then in all others.
+// A part that is not quoted is folded to lower case, and taken as it is written
+// when that finds nothing. The error wraps ErrNotFound, with the closest names,
+// or ErrAmbiguous, with the candidates.
+func (d *Database) Table(name string) (*Relation, error) {
+	folded, exact, err := parseName(name)
+	if err != nil {
+		return nil, &evidence.Error{Op: "catalog: find table", Place: name, Err: err}
+	}
+	for _, parts := range [][]string{folded, exact} {
+		matches := d.matches(parts)
+		switch {
+		case len(matches) == 1:
+			return matches[0], nil
+		case len(matches) > 1:
+			return nil, ambiguous(name, matches)
+		}
+	}
+	var names []string
+	for i := range d.Relations {
+		if d.Relations[i].Kind != "t" {
+			names = append(names, d.Relations[i].QualifiedName())
+		}
+	}
+	return nil, notFound("catalog: find table", name, names)
+}
+
+// QualifiedName is schema and name, quoted where SQL needs it.
+func (r *Relation) QualifiedName() string {
+	return evidence.RelationName{Schema: r.Schema, Name: r.Name}.String()
+}
+
+// matches lists the relations with a name of one or two parts. A match in
+// public hides the others. TOAST relations are found with their schema only.
+func (d *Database) matches(parts []string) []*Relation {
+	var found []*Relation
+	name := parts[len(parts)-1]
+	for i := range d.Relations {
+		rel := &d.Relations[i]
+		switch {
+		case rel.Name != name:
+		case len(parts) == 2 && rel.Schema != parts[0]:
+		case len(parts) == 1 && rel.Kind == "t":
+		case len(parts) == 1 && rel.Schema == "public":
+			return []*Relation{rel}
+		default:
+			found = append(found, rel)
+		}
+	}
+	return found
+}
+
+// parseName takes a qualified name apart: once with unquoted parts folded to
+// lower case as PostgreSQL does, once as written.
+func parseName(text string) (folded, exact []string, err error) {
+	rest := text
+	for {
+		var part, lower string
+		if strings.HasPrefix(rest, `"`) {
+			if part, rest, err = quotedPart(rest); err != nil {
+				return nil, nil, err
+			}
+			lower = part
+		} else {
+			end := strings.IndexAny(rest, `."`)
+			if end < 0 {
+				end = len(rest)
+			}
+			part, rest = rest[:end], rest[end:]
+			lower = strings.ToLower(part)
+		}
+		if part == "" {
+			return nil, nil, errors.New("a part of the name is empty")
+		}
+		folded, exact = append(folded, lower), append(exact, part)
+		if rest == "" {
+			break
+		}
+		if rest[0] != '.' {
+			return nil, nil, fmt.Errorf("unexpected %q in the name", rest)
+		}
+		rest = rest[1:]
+	}
+	if len(folded) > 2 {
+		return nil, nil, fmt.Errorf("name has %d parts, want at most schema and table", len(folded))
+	}
+	return folded, exact, nil
+}
+
+// quotedPart reads a quoted identifier; two quotes inside stand for one.
+func quotedPart(text string) (part, rest string, err error) {
+	var b strings.Builder
+	rest = text[1:]
+	for {
+		end := strings.IndexByte(rest, '"')
+		if end < 0 {
+			return "", "", errors.New("a quote is not closed")
+		}
+		b.WriteString(rest[:end])
+		rest = rest[end+1:]
+		if !strings.HasPrefix(rest, `"`) {
+			return b.String(), rest, nil
+		}
+		b.WriteByte('"')
+		rest = rest[1:]
+	}
+}
+
+func ambiguous(name string, matches []*Relation) error {
+	var names []string
+	for _, rel := range matches {
+		names = append(names, rel.QualifiedName())
+	}
+	return &evidence.Error{
+		Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %s", ErrAmbiguous, strings.Join(names, ", ")),
+		Hint: "write the schema too, such as " + names[0],
+	}
+}
+
+// notFound makes an error that lists the names closest to the wanted one.
+func notFound(op, name string, names []string) error {
+	err := &evidence.Error{Op: op, Place: name, Err: ErrNotFound}
+	near := closest(name, names)
+	switch {
+	case len(near) > 0:
+		err.Err = fmt.Errorf("%w; close to it: %s", ErrNotFound, strings.Join(near, ", "))
+		err.Hint = "did you mean " + near[0] + "?"
+	case len(names) == 0:
+		err.Hint = "there is none at all"
+	default:
+		err.Hint = fmt.Sprintf("none of the %d names is close to it", len(names))
+	}
+	return err
+}
+
+// mostSuggestions bounds the names that an error lists.
+const mostSuggestions = 5
+
+// closest lists the names within a third of their length of name, nearest
+// first. A name is compared with and without its schema, whatever the case.
+func closest(name string, names []string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var near []candidate
+	want := bare(name)
+	for _, other := range names {
+		have := bare(other)
+		distance := min(editDistance(want, have), editDistance(afterDot(want), afterDot(have)))
+		if strings.Contains(have, want) {
+			distance = min(distance, 1)
+		}
+		if distance <= max(2, utf8.RuneCountInString(want)/3) {
+			near = append(near, candidate{other, distance})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+	})
+	var result []string
+	for _, c := range near[:min(len(near), mostSuggestions)] {
+		result = append(result, c.name)
+	}
+	return result
+}
+
+func bare(name string) string { return strings.ToLower(strings.ReplaceAll(name, `"`, "")) }
+
+func afterDot(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// editDistance counts the insertions, deletions and substitutions between two
+// names (Levenshtein).
+func editDistance(a, b string) int {
+	from, to := []rune(a), []rune(b)
+	row := make([]int, len(to)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, c := range from {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, d := range to {
+			cost := diagonal
+			if c != d {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(to)]
+}
+
+// Index finds relations by their files, and the owners of TOAST relations. It
+// points into the Snapshot that it was made of.
+type Index struct {
+	files  map[pg.RelFileLocator]indexed
+	owners map[*Relation]*Relation
+}
+
+type indexed struct {
+	db  *Database
+	rel *Relation
+}
+
+// NewIndex makes the index of a snapshot, which must not change from then on.
+func NewIndex(s *Snapshot) *Index {
+	x := &Index{files: map[pg.RelFileLocator]indexed{}, owners: map[*Relation]*Relation{}}
+	for i := range s.Databases {
+		x.add(&s.Databases[i])
+	}
+	return x
+}
+
+func (x *Index) add(db *Database) {
+	toast := map[pg.OID]*Relation{}
+	for i := range db.Relations {
+		rel := &db.Relations[i]
+		if rel.Kind == "t" {
+			toast[rel.OID] = rel
+		}
+		for _, file := range rel.FormerFiles {
+			if _, taken := x.files[file]; !taken {
+				x.files[file] = indexed{db, rel}
+			}
+		}
+	}
+	for i := range db.Relations {
+		rel := &db.Relations[i]
+		if rel.File.Relation != 0 {
+			x.files[rel.File] = indexed{db, rel} // a current file wins over a former one
+		}
+		if t := toast[rel.Toast]; t != nil {
+			x.owners[t] = rel
+		}
+	}
+}
+
+// ByFile finds the relation that a file belongs to, or once belonged to.
+func (x *Index) ByFile(loc pg.RelFileLocator) (*Database, *Relation, bool) {
+	found, ok := x.files[loc]
+	return found.db, found.rel, ok
+}
+
+// Owner finds the table that a TOAST relation serves.
+func (x *Index) Owner(toast *Relation) (*Relation, bool) {
+	owner, ok := x.owners[toast]
+	return owner, ok
+}
