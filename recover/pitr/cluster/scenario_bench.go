@@ -15,7 +15,7 @@ import (
 type BenchCorpus struct {
 	Database string
 	Table    LostTable
-	XID      pg.XID    // of the delete
+	XID      pg.XID // of the delete
 	Before   Instant
 	After    Instant
 	// WALBytes is how much WAL the corpus made.
