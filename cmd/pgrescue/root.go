@@ -71,6 +71,7 @@ query on a hurt table can destroy what is left of it.`,
 	root.SetHelpCommand(help)
 	root.AddCommand(
 		help,
+		newCatalogCommand(terminal),
 		newExitCodesTopic(terminal),
 		newVersionCommand(terminal),
 	)

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
@@ -153,10 +154,12 @@ func HintOf(err error) string {
 
 // Of finds the code of an error. An interruption and a time box come first,
 // because they make other errors on the way; then what the error says itself;
-// then what the standard library's errors mean.
+// then what the standard library's errors mean. An evidence.Error of another
+// cause means that the evidence does not hold what was asked for.
 func Of(err error) Code {
 	var mark *marked
 	var partial *PartialError
+	var unread *evidence.Error
 	switch {
 	case err == nil:
 		return Done
@@ -172,6 +175,10 @@ func Of(err error) Code {
 		return Permission
 	case errors.Is(err, fs.ErrNotExist):
 		return NotFound
+	case errors.Is(err, syscall.ENOSPC):
+		return Failed
+	case errors.As(err, &unread):
+		return Insufficient
 	}
 	return Failed
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -29,6 +30,8 @@ func TestOf(t *testing.T) {
 		{"usage", Usagef("", "unknown flag"), Usage},
 		{"permission", fmt.Errorf("open: %w", fs.ErrPermission), Permission},
 		{"permission inside an evidence error", &evidence.Error{Op: "heap: open", Err: fs.ErrPermission}, Permission},
+		{"damage", &evidence.Error{Op: "wal: open segment", Err: errors.New("not WAL")}, Insufficient},
+		{"full disk", &evidence.Error{Op: "undelete: spool", Err: syscall.ENOSPC}, Failed},
 		{"missing file", fmt.Errorf("wal: %w", missing), NotFound},
 		{"partial", PartialIf(3), Partial},
 		{"no gaps", PartialIf(0), Done},

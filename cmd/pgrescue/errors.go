@@ -1,0 +1,25 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/catalog"
+)
+
+// libraryError marks an error of the library with its exit code. The table of
+// codes cannot do it itself: it lies below the library.
+func libraryError(err error) error {
+	for _, known := range []struct {
+		sentinel error
+		code     exitcode.Code
+	}{
+		{catalog.ErrNotFound, exitcode.NotFound},
+		{catalog.ErrAmbiguous, exitcode.Usage},
+	} {
+		if errors.Is(err, known.sentinel) {
+			return exitcode.With(known.code, err)
+		}
+	}
+	return err
+}

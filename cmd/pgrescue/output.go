@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+)
+
+// stdoutName is the name of stdout where a file can be named.
+const stdoutName = "-"
+
+// outputFile is a file that appears under its name only when it is complete:
+// written beside it, flushed to disk, then renamed.
+type outputFile struct {
+	*bufio.Writer
+	path  string
+	force bool
+	temp  *os.File // nil for stdout, and after commit or discard
+}
+
+// createOutput begins to write path. A file that is there already is refused
+// unless force is given. For "-" nothing is created.
+func createOutput(path string, force bool) (*outputFile, error) {
+	if path == stdoutName {
+		return &outputFile{}, nil
+	}
+	if err := mayWrite(path, force); err != nil {
+		return nil, err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.partial")
+	if err != nil {
+		return nil, fmt.Errorf("create output file %s: %w", path, err)
+	}
+	return &outputFile{Writer: bufio.NewWriterSize(temp, 1<<16), path: path, force: force, temp: temp}, nil
+}
+
+// mayWrite refuses a name that stands for something that must not be replaced.
+func mayWrite(path string, force bool) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("create output file: %w", err)
+	case !info.Mode().IsRegular():
+		return exitcode.With(exitcode.Refused, exitcode.Hinted(
+			fmt.Errorf("create output file %s: it is there, and it is no ordinary file", path), "name another file, or - for stdout"))
+	case !force:
+		return exitcode.With(exitcode.Refused, exitcode.Hinted(
+			fmt.Errorf("create output file %s: it is there already", path), "name another file, or replace it with --force"))
+	}
+	return nil
+}
+
+// commit makes the file durable and gives it its name.
+func (o *outputFile) commit() error {
+	if o.temp == nil {
+		return nil
+	}
+	temp := o.temp
+	err := errors.Join(o.Flush(), temp.Chmod(0o600), temp.Sync())
+	if err == nil {
+		// Something may have appeared under the name since.
+		err = mayWrite(o.path, o.force)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", o.path, err)
+	}
+	o.temp = nil
+	err = temp.Close()
+	if err == nil {
+		err = os.Rename(temp.Name(), o.path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", o.path, err), os.Remove(temp.Name()))
+	}
+	return syncFolder(filepath.Dir(o.path))
+}
+
+// discard removes what was written, unless commit has kept it.
+func (o *outputFile) discard() {
+	if o.temp == nil {
+		return
+	}
+	// The file is temporary and the command has failed already; that error counts.
+	_ = o.temp.Close()
+	_ = os.Remove(o.temp.Name())
+	o.temp = nil
+}
+
+// syncFolder makes a rename durable.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("flush folder: %w", err)
+	}
+	err = errors.Join(folder.Sync(), folder.Close())
+	if err != nil {
+		return fmt.Errorf("flush folder %s: %w", path, err)
+	}
+	return nil
+}
