@@ -129,7 +129,6 @@ func warnIfRunning(terminal *term.Terminal, dataDir string) {
 	}
 }
 
-
 // noNil makes an empty list print as [] in JSON and not as null.
 func noNil[T any](list []T) []T {
 	if list == nil {
