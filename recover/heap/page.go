@@ -112,7 +112,8 @@ func decodeLinePointer(word uint32) LinePointer {
 	return LinePointer{Offset: uint16(word & 0x7FFF), State: LinePointerState(word >> 15 & 3), Length: uint16(word >> 17)}
 }
 
-func (lp LinePointer) encode() uint32 {
+// Encode is the ItemIdData of the line pointer.
+func (lp LinePointer) Encode() uint32 {
 	return uint32(lp.Offset&0x7FFF) | uint32(lp.State&3)<<15 | uint32(lp.Length&0x7FFF)<<17
 }
 

@@ -29,15 +29,15 @@ const (
 	MovedOff      = 0x4000
 	MovedIn       = 0x8000
 
+	// XmaxBits are all bits that say something of xmax (HEAP_XMAX_BITS).
+	XmaxBits = XmaxCommitted | XmaxInvalid | XmaxIsMulti | lockMask | XmaxLockOnly
+
 	lockMask  = XmaxKeyShrLck | XmaxExclLock
-	xmaxBits  = XmaxCommitted | XmaxInvalid | XmaxIsMulti | lockMask | XmaxLockOnly
-	xactMask  = 0xFFF0
 	nattsMask = 0x07FF // HEAP_NATTS_MASK of t_infomask2
 
 	KeysUpdated = 0x2000 // of t_infomask2
 	HotUpdated  = 0x4000 // of t_infomask2
 	OnlyTuple   = 0x8000 // HEAP_ONLY_TUPLE of t_infomask2
-	xact2Mask   = 0xE000 // HEAP2_XACT_MASK
 
 	// SpecTokenOffset marks in t_ctid a speculative insertion that was not
 	// confirmed yet; MovedPartitionsOffset a row that moved to another partition.

@@ -1,0 +1,345 @@
+package redo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
+)
+
+// Options say what to replay.
+type Options struct {
+	Scan wal.ScanOptions // From and To bound the replay; Rmgrs is set by Replay
+	// Wants names the pages to replay. It is called from several goroutines.
+	Wants func(PageKey) bool
+	// Base reads a page as it lies in a relation file. A page that it gives is
+	// believed to hold everything before Scan.From; nil: there are no files.
+	Base func(key PageKey, dst heap.Page) bool
+	// Destroyed is called after each delete or update of a wanted page, in LSN order.
+	Destroyed func(d *Destroyed) (Verdict, error)
+	// MemoryPages bounds the pages in memory; 0: DefaultMemoryPages.
+	MemoryPages int
+	TempDir     string // for pages beyond that; "": the system's
+}
+
+// DefaultMemoryPages is 64 MiB of pages.
+const DefaultMemoryPages = 8192
+
+// Verdict is what the observer wants to become of a page.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Keep    Verdict = iota // the page is still needed
+	Release                // nobody asks for the page any more
+)
+
+// Destroyed is one delete or update, right after it was applied to its page.
+type Destroyed struct {
+	Key      PageKey
+	Offset   pg.OffsetNumber
+	LSN, End pg.LSN
+	XID      pg.XID // of the (sub)transaction that did it
+	Page     heap.Page
+	FromFile bool   // the page's base was the relation file, not the WAL
+	Unknown  string // why the page is not known; Page is nil then
+	change   *change
+}
+
+// Result is what a replay left behind.
+type Result struct {
+	engine  *engine
+	Records int64 // that changed wanted pages
+	Gaps    []wal.Gap
+}
+
+// Close removes what the replay holds, its temporary file among it.
+func (r *Result) Close() error { return r.engine.store.close() }
+
+// Pages calls visit for each page that is known at the end of the replay, in
+// no order. The page is valid during the call.
+func (r *Result) Pages(visit func(key PageKey, p heap.Page) error) error {
+	for key, n := range r.engine.numbers {
+		if r.engine.states[n].kind != stateKnown {
+			continue
+		}
+		p, err := r.engine.store.get(n)
+		if err != nil {
+			return err
+		}
+		if err := visit(key, heap.Page(p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Known returns one page as the replay left it; ok is false when it is not
+// known. The page is valid until the next call.
+func (r *Result) Known(key PageKey) (p heap.Page, ok bool) {
+	n, seen := r.engine.numbers[key]
+	if !seen || r.engine.states[n].kind != stateKnown {
+		return nil, false
+	}
+	kept, err := r.engine.store.get(n)
+	return heap.Page(kept), err == nil
+}
+
+type stateKind uint8
+
+const (
+	stateNew stateKind = iota
+	stateKnown
+	stateUnknown
+	stateReleased
+)
+
+type pageState struct {
+	kind     stateKind
+	fromFile bool
+	reason   *string
+}
+
+// engine is the replay in progress. Only merge uses it, one span at a time.
+type engine struct {
+	opts    Options
+	numbers map[PageKey]int
+	states  []pageState
+	store   *store
+	result  *Result
+	noBase  *string // why a page without a base is unknown
+}
+
+// Replay replays the records of the given range onto the wanted pages. Damage
+// of the WAL makes pages unknown; it is in the result's gaps, not in the error.
+func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
+	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG)
+	if opts.MemoryPages == 0 {
+		opts.MemoryPages = DefaultMemoryPages
+	}
+	start := max(opts.Scan.From, archive.Start())
+	noBase := fmt.Sprintf("the page's image was written before %s, where the WAL at hand begins", start)
+	e := &engine{
+		opts: opts, numbers: make(map[PageKey]int), noBase: &noBase,
+		store: newStore(opts.MemoryPages, opts.TempDir),
+	}
+	e.result = &Result{engine: e}
+	err := wal.Scan(ctx, archive, opts.Scan,
+		func() *batch { return new(batch) },
+		func(b *batch, rec *wal.Record) error { b.collect(rec, opts.Wants); return nil },
+		e.merge)
+	if err != nil {
+		return nil, errors.Join(err, e.store.close())
+	}
+	return e.result, nil
+}
+
+// merge applies one span's changes; gaps come in between, where they lie.
+func (e *engine) merge(b *batch, span *wal.Span) error {
+	gaps := span.Gaps
+	for i := range b.changes {
+		c := &b.changes[i]
+		for len(gaps) > 0 && gaps[0].From <= c.rec.LSN {
+			e.gap(gaps[0])
+			gaps = gaps[1:]
+		}
+		if err := e.replay(c); err != nil {
+			return err
+		}
+	}
+	for _, g := range gaps {
+		e.gap(g)
+	}
+	b.reset()
+	return nil
+}
+
+// gap makes every known page unknown: a record that changed it may be lost.
+func (e *engine) gap(g wal.Gap) {
+	e.result.Gaps = append(e.result.Gaps, g)
+	reason := fmt.Sprintf("records between %s and %s are lost (%s), and no full-page image of the page follows", g.From, g.To, g.Why)
+	for n := range e.states {
+		if e.states[n].kind == stateKnown {
+			e.store.drop(n)
+			e.states[n] = pageState{kind: stateUnknown, reason: &reason}
+		}
+	}
+	e.noBase = &reason
+}
+
+func (e *engine) number(key PageKey) int {
+	n, seen := e.numbers[key]
+	if !seen {
+		n = len(e.states)
+		e.numbers[key] = n
+		e.states = append(e.states, pageState{})
+	}
+	return n
+}
+
+func (e *engine) replay(c *change) error {
+	for i := range c.count {
+		b := &c.blocks[i]
+		if !b.wanted {
+			continue
+		}
+		e.result.Records++
+		if err := e.replayBlock(c, b); err != nil {
+			return err
+		}
+	}
+	return e.report(c)
+}
+
+// replayBlock brings one page from right before the record to right after it.
+func (e *engine) replayBlock(c *change, b *changedBlock) error {
+	n := e.number(b.key)
+	state := &e.states[n]
+	if state.kind == stateReleased {
+		return nil
+	}
+	fresh := b.image != nil || b.willInit
+	if state.kind == stateNew {
+		if err := e.readBase(n, b.key); err != nil {
+			return err
+		}
+	}
+	if state.kind != stateKnown && !fresh {
+		if state.kind == stateNew {
+			*state = pageState{kind: stateUnknown, reason: e.noBase}
+		}
+		return nil
+	}
+	p, err := e.room(n)
+	if err != nil {
+		return err
+	}
+	if state.kind == stateKnown && p.lsn() >= c.rec.End && p.upper() != 0 {
+		return nil // the page holds this change already
+	}
+	if err := apply(p, c, b); err != nil {
+		reason := fmt.Sprintf("the record at %s does not fit the page: %v", c.rec.LSN, err)
+		e.store.drop(n)
+		*state = pageState{kind: stateUnknown, reason: &reason}
+		return nil
+	}
+	if fresh {
+		state.fromFile = false
+	}
+	state.kind = stateKnown
+	return nil
+}
+
+// room returns the page's memory, kept or new.
+func (e *engine) room(n int) (page, error) {
+	if e.states[n].kind == stateKnown {
+		return e.store.get(n)
+	}
+	return e.store.make(n)
+}
+
+// readBase takes a page's base from the relation file when there is one.
+func (e *engine) readBase(n int, key PageKey) error {
+	if e.opts.Base == nil {
+		return nil
+	}
+	p, err := e.store.make(n)
+	if err != nil {
+		return err
+	}
+	if e.opts.Base(key, heap.Page(p)) {
+		e.states[n] = pageState{kind: stateKnown, fromFile: true}
+		return nil
+	}
+	e.store.drop(n)
+	return nil
+}
+
+// report tells the observer of a delete or an update.
+func (e *engine) report(c *change) error {
+	if e.opts.Destroyed == nil {
+		return nil
+	}
+	b, offset, ok := c.destroys()
+	if !ok || !b.wanted {
+		return nil
+	}
+	n := e.number(b.key)
+	state := &e.states[n]
+	d := Destroyed{
+		Key: b.key, Offset: offset, LSN: c.rec.LSN, End: c.rec.End, XID: c.rec.XID,
+		FromFile: state.fromFile, change: c,
+	}
+	switch state.kind {
+	case stateReleased:
+		return nil
+	case stateKnown:
+		p, err := e.store.get(n)
+		if err != nil {
+			return err
+		}
+		d.Page = heap.Page(p)
+	default:
+		d.Unknown = *state.reason
+	}
+	verdict, err := e.opts.Destroyed(&d)
+	if verdict == Release {
+		e.store.drop(n)
+		state.kind = stateReleased
+	}
+	return err
+}
+
+// destroys tells which tuple of which block the change destroys.
+func (c *change) destroys() (*changedBlock, pg.OffsetNumber, bool) {
+	rec := wal.Record{Main: c.main}
+	switch c.op {
+	case wal.HeapDelete:
+		d, err := wal.DecodeHeapDelete(&rec)
+		return c.block(0), d.Offset, err == nil && c.block(0) != nil
+	case wal.HeapUpdate, wal.HeapHotUpdate:
+		u, err := wal.DecodeHeapUpdate(&rec)
+		old := c.block(1)
+		if old == nil {
+			old = c.block(0)
+		}
+		return old, u.OldOffset, err == nil && old != nil
+	}
+	return nil, 0, false
+}
+
+// Successor returns the tuple that an update put in the place of the destroyed
+// one, from the record itself or from its page; ok is false for a delete or
+// when it cannot be had. The bytes are valid until the observer returns.
+func (d *Destroyed) Successor() (t heap.Tuple, ok bool) {
+	if d.change.op == wal.HeapDelete || d.change.block(0) == nil {
+		return t, false
+	}
+	upd, err := wal.DecodeHeapUpdate(&wal.Record{Main: d.change.main})
+	if err != nil {
+		return t, false
+	}
+	b := d.change.block(0)
+	from := heap.Page(b.image)
+	if d.change.block(1) == nil {
+		from = d.Page
+	}
+	if from == nil {
+		fresh := make(page, pg.BlockSize)
+		fresh.init()
+		fresh.setLower(heap.PageHeaderSize + int(upd.NewOffset-1)*linePointerLen)
+		if addUpdated(fresh, d.change, &upd, nil) != nil {
+			return t, false
+		}
+		from = heap.Page(fresh)
+	}
+	h, err := from.Header()
+	if err != nil {
+		return t, false
+	}
+	t, err = from.Tuple(h, upd.NewOffset)
+	return t, err == nil
+}

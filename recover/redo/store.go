@@ -1,0 +1,122 @@
+package redo
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// store keeps pages by a dense number. At most limit pages lie in memory; the
+// others lie in a temporary file, each at its own place. Pages leave memory in
+// the order in which they came, which suits replay: a page that was touched
+// once since a checkpoint is seldom touched soon again.
+type store struct {
+	limit    int
+	pages    []slot // by page number
+	resident []int  // ring of page numbers in memory; -1 where the page was dropped
+	next     int    // of the ring, to be evicted next
+	free     [][]byte
+	file     *os.File
+	dir      string
+}
+
+type slot struct {
+	page    page
+	at      int // index in resident
+	spilled bool
+}
+
+// newStore makes a store whose overflow goes to a file in dir ("" for the
+// system's temporary folder).
+func newStore(limit int, dir string) *store { return &store{limit: max(limit, 4), dir: dir} }
+
+func (s *store) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// get returns a page that was put, to be changed in place until the next call.
+func (s *store) get(n int) (page, error) {
+	sl := &s.pages[n]
+	if sl.page != nil {
+		return sl.page, nil
+	}
+	p, err := s.make(n)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.file.ReadAt(p, int64(n)*pg.BlockSize); err != nil {
+		return nil, fmt.Errorf("redo: read page from temporary file: %w", err)
+	}
+	return p, nil
+}
+
+// make returns room for a page, with undefined content.
+func (s *store) make(n int) (page, error) {
+	for n >= len(s.pages) {
+		s.pages = append(s.pages, slot{})
+	}
+	sl := &s.pages[n]
+	if sl.page != nil {
+		return sl.page, nil
+	}
+	at := len(s.resident)
+	if at < s.limit {
+		s.resident = append(s.resident, n)
+	} else {
+		at = s.next
+		s.next = (s.next + 1) % s.limit
+		if err := s.evict(at); err != nil {
+			return nil, err
+		}
+		s.resident[at] = n
+	}
+	if last := len(s.free) - 1; last >= 0 {
+		sl.page, s.free = s.free[last], s.free[:last]
+	} else {
+		sl.page = make(page, pg.BlockSize)
+	}
+	sl.at = at
+	return sl.page, nil
+}
+
+// evict writes the page at a place of the ring to the file.
+func (s *store) evict(at int) error {
+	n := s.resident[at]
+	if n < 0 {
+		return nil
+	}
+	if s.file == nil {
+		file, err := os.CreateTemp(s.dir, "pgrescue-pages-")
+		if err != nil {
+			return fmt.Errorf("redo: make temporary file: %w", err)
+		}
+		// The name goes at once, the space when the file is closed, even after a crash.
+		if err := os.Remove(file.Name()); err != nil {
+			return fmt.Errorf("redo: unlink temporary file: %w", err)
+		}
+		s.file = file
+	}
+	sl := &s.pages[n]
+	if _, err := s.file.WriteAt(sl.page, int64(n)*pg.BlockSize); err != nil {
+		return fmt.Errorf("redo: write page to temporary file: %w", err)
+	}
+	s.free = append(s.free, sl.page)
+	*sl = slot{spilled: true}
+	return nil
+}
+
+// drop forgets a page.
+func (s *store) drop(n int) {
+	if n >= len(s.pages) {
+		return
+	}
+	if sl := &s.pages[n]; sl.page != nil {
+		s.free = append(s.free, sl.page)
+		s.resident[sl.at] = -1
+		*sl = slot{}
+	}
+}

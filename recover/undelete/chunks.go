@@ -1,0 +1,355 @@
+package undelete
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
+)
+
+// valueKey names one value stored out of line: its TOAST relation and its chunk_id.
+type valueKey struct {
+	toast, value pg.OID
+}
+
+// chunk is one row of a TOAST relation, its data in the spool.
+type chunk struct {
+	key  valueKey
+	seq  int32
+	data ref
+}
+
+// chunkStore holds the chunks of values out of line, sorted by value and sequence.
+type chunkStore struct {
+	chunks []chunk
+	spool  *spool
+	value  []byte // of the last Fetch
+	buffer []byte
+}
+
+func (c *chunkStore) sort() {
+	slices.SortStableFunc(c.chunks, func(a, b chunk) int {
+		return cmp.Or(cmp.Compare(a.key.toast, b.key.toast), cmp.Compare(a.key.value, b.key.value), cmp.Compare(a.seq, b.seq))
+	})
+	// The same chunk may come from several places; the first is as good as the others.
+	c.chunks = slices.CompactFunc(c.chunks, func(a, b chunk) bool { return a.key == b.key && a.seq == b.seq })
+}
+
+// find returns the chunks of one value.
+func (c *chunkStore) find(key valueKey) []chunk {
+	from, _ := slices.BinarySearchFunc(c.chunks, key, func(ch chunk, key valueKey) int {
+		return cmp.Or(cmp.Compare(ch.key.toast, key.toast), cmp.Compare(ch.key.value, key.value))
+	})
+	to := from
+	for to < len(c.chunks) && c.chunks[to].key == key {
+		to++
+	}
+	return c.chunks[from:to]
+}
+
+// errChunks names no value, so that all rows that lack one share the reason.
+var errChunks = errors.New("chunks of its TOAST value are missing")
+
+// complete reports whether all chunks of a value are there, or says what is missing.
+func (c *chunkStore) complete(p *heap.ToastPointer) error {
+	chunks := c.find(valueKey{p.ToastRelation, p.ValueID})
+	var bytes int64
+	for i := range chunks {
+		if chunks[i].seq != int32(i) {
+			return errChunks
+		}
+		bytes += int64(chunks[i].data.length)
+	}
+	if bytes != int64(p.ExtSize) {
+		return errChunks
+	}
+	return nil
+}
+
+// Fetch puts a value together from its chunks. The bytes are valid until the next call.
+func (c *chunkStore) Fetch(p heap.ToastPointer) ([]byte, error) {
+	if err := c.complete(&p); err != nil {
+		return nil, err
+	}
+	c.value = c.value[:0]
+	for _, ch := range c.find(valueKey{p.ToastRelation, p.ValueID}) {
+		data, err := c.spool.get(ch.data, c.buffer)
+		if err != nil {
+			return nil, err
+		}
+		c.value = append(c.value, data...)
+	}
+	return c.value, nil
+}
+
+// add keeps a chunk if the tuple is one.
+func (c *chunkStore) add(toast pg.OID, t *heap.Tuple, wanted func(valueKey) bool) error {
+	key, seq, data, ok := decodeChunk(toast, t)
+	if !ok || wanted != nil && !wanted(key) {
+		return nil
+	}
+	kept, err := c.spool.add(data)
+	if err != nil {
+		return err
+	}
+	c.chunks = append(c.chunks, chunk{key: key, seq: seq, data: kept})
+	return nil
+}
+
+// decodeChunk takes a tuple of a TOAST relation apart: chunk_id, chunk_seq,
+// chunk_data (access/toast_internals.h).
+func decodeChunk(toast pg.OID, t *heap.Tuple) (key valueKey, seq int32, data []byte, ok bool) {
+	attrs := [...]heap.Attr{{Len: 4, Align: 4}, {Len: 4, Align: 4}, {Len: -1, Align: 4}}
+	var out [len(attrs)]heap.Datum
+	if err := heap.Deform(t, attrs[:], out[:]); err != nil {
+		return key, 0, nil, false
+	}
+	for i := range out {
+		if out[i].Form != heap.FormPlain {
+			return key, 0, nil, false
+		}
+	}
+	id, at := binreader.New(out[0].Bytes), binreader.New(out[1].Bytes)
+	return valueKey{toast, pg.OID(id.Uint32())}, at.Int32(), out[2].Bytes, true
+}
+
+// gatherChunks collects the chunks that the ledger settled, and looks for what
+// rows need beyond them: in the TOAST relation's file, then in the whole WAL.
+func (l *Loss) gatherChunks(ctx context.Context) error {
+	l.chunks.spool = &l.spool
+	var scratch []byte
+	for _, t := range l.tables {
+		if t.toastOf < 0 {
+			continue
+		}
+		for i := t.first; i < t.last; i++ {
+			e := &l.entries[i]
+			if e.state != byHeap && e.state != byWAL {
+				continue
+			}
+			raw, err := l.spool.get(e.body, scratch)
+			if err != nil {
+				return err
+			}
+			tuple, err := heap.DecodeTuple(raw)
+			if err != nil {
+				continue
+			}
+			if err := l.chunks.add(t.Relation.OID, &tuple, nil); err != nil {
+				return err
+			}
+		}
+	}
+	l.chunks.sort()
+	for _, more := range []func(context.Context, map[valueKey]bool) error{l.chunksFromFiles, l.chunksFromWAL} {
+		lacking, err := l.lacking()
+		if err != nil || len(lacking) == 0 {
+			return err
+		}
+		if err := more(ctx, lacking); err != nil {
+			return err
+		}
+		l.chunks.sort()
+	}
+	return nil
+}
+
+// lacking lists the values out of line that settled tuples point to and that
+// are not complete yet.
+func (l *Loss) lacking() (map[valueKey]bool, error) {
+	lacking := make(map[valueKey]bool)
+	var scratch []byte
+	for _, t := range l.tables {
+		if t.toastOf >= 0 || t.Relation == nil || t.Relation.Toast == 0 {
+			continue
+		}
+		shape := attrsOf(t.Relation)
+		out := make([]heap.Datum, len(shape))
+		for i := t.first; i < t.last; i++ {
+			for _, body := range []ref{l.entries[i].body, l.entries[i].successor} {
+				if body.length == 0 {
+					continue
+				}
+				raw, err := l.spool.get(body, scratch)
+				if err != nil {
+					return nil, err
+				}
+				l.lackingOf(raw, shape, out, lacking)
+			}
+		}
+	}
+	return lacking, nil
+}
+
+func (l *Loss) lackingOf(raw []byte, shape []heap.Attr, out []heap.Datum, lacking map[valueKey]bool) {
+	tuple, err := heap.DecodeTuple(raw)
+	if err != nil || tuple.Infomask&heap.HasExternal == 0 {
+		return
+	}
+	// On damage the attributes before it are still worth having.
+	_ = heap.Deform(&tuple, shape, out)
+	for i := range out {
+		if out[i].Form != heap.FormExternal {
+			continue
+		}
+		p, err := heap.DecodeToastPointer(out[i].Bytes)
+		if err == nil && l.chunks.complete(&p) != nil {
+			lacking[valueKey{p.ToastRelation, p.ValueID}] = true
+		}
+	}
+}
+
+// chunksFromFiles reads the TOAST relations' files. A chunk there may be alive:
+// an UPDATE leaves the values alone that it does not change.
+func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) error {
+	if l.ev.DataDir == "" || l.req.NoHeap {
+		return nil
+	}
+	wanted := func(key valueKey) bool { return lacking[key] }
+	for _, t := range l.tables {
+		if t.toastOf < 0 || !anyOf(lacking, t.Relation.OID) {
+			continue
+		}
+		rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+		if err != nil {
+			continue // the values stay lacking, and their rows say so
+		}
+		err = rel.Pages(ctx, func(_ pg.BlockNumber, p heap.Page) error {
+			return eachTuple(p, func(_ pg.OffsetNumber, tuple *heap.Tuple) error {
+				return l.chunks.add(t.Relation.OID, tuple, wanted)
+			})
+		})
+		rel.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func anyOf(lacking map[valueKey]bool, toast pg.OID) bool {
+	for key := range lacking {
+		if key.toast == toast {
+			return true
+		}
+	}
+	return false
+}
+
+// eachTuple visits the tuples behind the normal line pointers of a page; what
+// cannot be read is passed over.
+func eachTuple(p heap.Page, visit func(pg.OffsetNumber, *heap.Tuple) error) error {
+	h, err := p.Header()
+	if err != nil {
+		return nil
+	}
+	for offset := pg.OffsetNumber(1); offset <= h.NumLinePointers(); offset++ {
+		if p.LinePointer(offset).State != heap.Normal {
+			continue
+		}
+		tuple, err := p.Tuple(h, offset)
+		if err != nil {
+			continue
+		}
+		if err := visit(offset, &tuple); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found is a chunk that a span of the WAL holds.
+type found struct {
+	key  valueKey
+	seq  int32
+	data []byte
+}
+
+// foundChunks collects those of one span.
+type foundChunks struct {
+	chunks   []found
+	restorer wal.Restorer
+	page     [pg.BlockSize]byte
+}
+
+// chunksFromWAL looks through the whole WAL for inserted chunks and for images
+// of TOAST pages.
+func (l *Loss) chunksFromWAL(ctx context.Context, lacking map[valueKey]bool) error {
+	if l.ev.Archive == nil || l.req.NoWAL {
+		return nil
+	}
+	toasts := make(map[pg.RelFileLocator]pg.OID)
+	for _, t := range l.tables {
+		if t.toastOf >= 0 && anyOf(lacking, t.Relation.OID) {
+			toasts[t.File] = t.Relation.OID
+		}
+	}
+	if len(toasts) == 0 {
+		return nil
+	}
+	return wal.Scan(ctx, l.ev.Archive, wal.ScanOptions{
+		SkipCRC: true, Rmgrs: wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG),
+		Progress: l.ev.stage("looking for TOAST values in WAL", l.ev.Archive.Bytes()),
+	}, func() *foundChunks { return new(foundChunks) },
+		func(f *foundChunks, rec *wal.Record) error { f.visit(rec, toasts, lacking); return nil },
+		func(f *foundChunks, _ *wal.Span) error {
+			for _, c := range f.chunks {
+				kept, err := l.spool.add(c.data)
+				if err != nil {
+					return err
+				}
+				l.chunks.chunks = append(l.chunks.chunks, chunk{key: c.key, seq: c.seq, data: kept})
+			}
+			f.chunks = f.chunks[:0]
+			return nil
+		})
+}
+
+func (f *foundChunks) visit(rec *wal.Record, toasts map[pg.RelFileLocator]pg.OID, lacking map[valueKey]bool) {
+	for i := range rec.Blocks {
+		b := &rec.Blocks[i]
+		toast, wanted := toasts[b.Relation]
+		if !wanted || b.Fork != pg.ForkMain {
+			continue
+		}
+		if b.HasImage {
+			if f.restorer.RestoreImage(f.page[:], b) == nil {
+				_ = eachTuple(f.page[:], func(_ pg.OffsetNumber, t *heap.Tuple) error {
+					f.keep(toast, t, lacking)
+					return nil
+				})
+			}
+			continue
+		}
+		if rec.HeapOp() == wal.HeapInsert {
+			if t, ok := insertedTuple(b.Data); ok {
+				f.keep(toast, &t, lacking)
+			}
+		}
+	}
+}
+
+func (f *foundChunks) keep(toast pg.OID, t *heap.Tuple, lacking map[valueKey]bool) {
+	if key, seq, data, ok := decodeChunk(toast, t); ok && lacking[key] {
+		f.chunks = append(f.chunks, found{key, seq, slices.Clone(data)})
+	}
+}
+
+// insertedTuple makes a tuple of an insert record's block data: infomask2,
+// infomask and hoff, then the bytes from the null bitmap on.
+func insertedTuple(data []byte) (heap.Tuple, bool) {
+	r := binreader.New(data)
+	header := r.Bytes(5)
+	if header == nil {
+		return heap.Tuple{}, false
+	}
+	raw := make([]byte, heap.TupleHeaderSize, heap.TupleHeaderSize+r.Remaining())
+	copy(raw[18:], header)
+	t, err := heap.DecodeTuple(append(raw, r.Rest()...))
+	return t, err == nil
+}

@@ -1,0 +1,202 @@
+package undelete
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
+)
+
+// cover decides whether the WAL names the whole loss. Where it does not, the
+// dead tuples in the relation files complete the ledger.
+func (l *Loss) cover(ctx context.Context) error {
+	l.Uncovered = l.uncovered()
+	l.Covered = l.Uncovered == ""
+	if dropped := l.droppedFiles(); dropped > 0 {
+		l.Gaps = append(l.Gaps, evidence.Gap{
+			Where: l.place(), What: fmt.Sprintf("files of %d relations that the transaction removed", dropped),
+			Why:         "DROP, TRUNCATE or a rewrite took whole relations, whose rows have no delete records",
+			Consequence: "those rows are not in this ledger",
+		})
+	}
+	if l.Covered || l.ev.DataDir == "" || l.req.NoHeap {
+		return nil
+	}
+	l.sortEntries()
+	known := len(l.entries)
+	for _, t := range slices.Clone(l.tables) {
+		if t.Relation == nil {
+			continue
+		}
+		if err := l.nameByHeap(ctx, t, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Loss) droppedFiles() int {
+	n := 0
+	for i := range l.Transactions {
+		if tx := &l.Transactions[i]; tx.State == xact.Committed && l.req.XID != 0 {
+			n += len(tx.Dropped)
+		}
+	}
+	return n
+}
+
+// uncovered says why the WAL may not name every destroyed version; "" if it does.
+func (l *Loss) uncovered() string {
+	switch {
+	case l.ev.Archive == nil:
+		return "there is no WAL at hand"
+	case len(l.scan.Gaps) > 0:
+		return fmt.Sprintf("the WAL has %d gaps, the first at %s", len(l.scan.Gaps), l.scan.Gaps[0].From)
+	case l.scan.Horizon.LSN == 0:
+		return "the WAL at hand has no checkpoint that says which transaction came next"
+	}
+	began := func(xid pg.XID) bool { return !xid.Precedes(l.scan.Horizon.NextXID) }
+	if l.req.XID != 0 && !began(l.req.XID) {
+		return fmt.Sprintf("the transaction may have begun before the WAL at hand: at %s the next transaction id was %d already",
+			l.scan.Horizon.LSN, l.scan.Horizon.NextXID)
+	}
+	if l.req.XID == 0 {
+		if l.scan.FirstEnd.IsZero() || l.req.Since.Before(l.scan.FirstEnd) {
+			return fmt.Sprintf("the WAL at hand begins at %s, after the time asked for", pg.FormatTime(l.scan.FirstEnd))
+		}
+		for i := range l.Transactions {
+			if xid := l.Transactions[i].XID; !began(xid) {
+				return fmt.Sprintf("transaction %d may have begun before the WAL at hand", xid)
+			}
+		}
+	}
+	return ""
+}
+
+// nameByHeap adds the dead tuples of a relation file that the request is about
+// and the WAL did not name.
+func (l *Loss) nameByHeap(ctx context.Context, t *Table, known int) error {
+	rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+	if err != nil {
+		return nil // reported by the heap route, if a line needs the file
+	}
+	defer rel.Close()
+	done := l.ev.stage("reading "+t.Name(), int64(rel.Blocks())*pg.BlockSize)
+	return rel.Pages(ctx, func(block pg.BlockNumber, p heap.Page) error {
+		if done != nil {
+			done(pg.BlockSize)
+		}
+		h, err := p.Header()
+		if err != nil {
+			return nil
+		}
+		for offset := pg.OffsetNumber(1); offset <= h.NumLinePointers(); offset++ {
+			if p.LinePointer(offset).State != heap.Normal {
+				continue
+			}
+			tuple, err := p.Tuple(h, offset)
+			if err != nil {
+				continue
+			}
+			if err := l.nameTuple(t, pg.TID{Block: block, Offset: offset}, &tuple, known); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// nameTuple adds one dead tuple to the ledger, settled at once.
+func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) error {
+	if !tuple.XmaxDestroys() {
+		return nil
+	}
+	xid, multi := tuple.Xmax, tuple.Infomask&heap.XmaxIsMulti != 0
+	if multi {
+		updater, err := l.updater(xid)
+		if err != nil {
+			return nil
+		}
+		xid = updater
+	}
+	tx, wanted := l.wantedDead(xid, tuple)
+	if !wanted || l.named(t, tid, tuple.Xmax, known) {
+		return nil
+	}
+	body, err := l.spool.add(tuple.Raw)
+	if err != nil {
+		return err
+	}
+	e := entry{
+		xid: xid, xmax: tuple.Xmax, multi: multi, tx: tx, table: int32(t.index), block: tid.Block, offset: tid.Offset,
+		body: body, state: byHeap, namedByHeap: true, deleted: true,
+	}
+	if next, updated := tuple.UpdatedTo(tid); updated {
+		e.deleted, e.newBlock, e.newOffset = false, next.Block, next.Offset
+	}
+	l.entries = append(l.entries, e)
+	return nil
+}
+
+// updater resolves a multixact to the transaction that destroyed the tuple.
+func (l *Loss) updater(multi pg.XID) (pg.XID, error) {
+	if l.ev.Multi == nil {
+		return 0, fmt.Errorf("no pg_multixact at hand to resolve %d", multi)
+	}
+	return l.ev.Multi.Updater(multi)
+}
+
+// wantedDead decides whether a dead tuple belongs to the loss. A transaction
+// that the WAL lists is wanted or not by that; one that ended before the WAL
+// begins is wanted when it is the one asked for, or when the time asked for
+// lies before the WAL too.
+func (l *Loss) wantedDead(xid pg.XID, tuple *heap.Tuple) (tx int32, wanted bool) {
+	if n, listed := l.txIndex[xid]; listed {
+		return n, l.Transactions[n].State != xact.Aborted
+	}
+	if l.req.XID != 0 && xid != l.req.XID {
+		return -1, false
+	}
+	if l.scan != nil {
+		if state := l.scan.Outcomes.Get(xid); state != xact.Undecided {
+			return -1, l.req.XID != 0 && state == xact.Committed
+		}
+		if l.req.XID == 0 && !l.req.Since.Before(l.scan.FirstEnd) {
+			return -1, false
+		}
+	}
+	switch l.clogStatus(xid) {
+	case heap.XactCommitted:
+		return -1, true
+	case heap.XactUnknown: // pg_xact is gone: the hint bit is the last witness
+		return -1, tuple.Infomask&heap.XmaxCommitted != 0
+	}
+	return -1, false
+}
+
+// named reports whether one of the first known lines names the tuple already.
+func (l *Loss) named(t *Table, tid pg.TID, xmax pg.XID, known int) bool {
+	if t.last == 0 {
+		return false
+	}
+	lines := l.entries[t.first:min(t.last, known)]
+	at, _ := slices.BinarySearchFunc(lines, tid.Block, func(e entry, block pg.BlockNumber) int {
+		switch {
+		case e.block < block:
+			return -1
+		case e.block > block:
+			return 1
+		}
+		return 0
+	})
+	for ; at < len(lines) && lines[at].block == tid.Block; at++ {
+		if lines[at].offset == tid.Offset && lines[at].xmax == xmax {
+			return true
+		}
+	}
+	return false
+}

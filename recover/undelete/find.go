@@ -1,0 +1,260 @@
+package undelete
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/redo"
+	"github.com/pgrescue/pgrescue/recover/wal"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
+)
+
+// Evidence is what a rescue works on. Any part but the snapshot may be absent.
+type Evidence struct {
+	Snapshot *catalog.Snapshot
+	DataDir  string          // "": no relation files
+	Archive  *wal.Archive    // nil: no WAL
+	Clog     *heap.XactLog   // nil: no pg_xact
+	Multi    *heap.MultiXact // nil: no pg_multixact
+	// Progress, if not nil, begins a stage that works through that many bytes and
+	// returns what is to be called with bytes done.
+	Progress func(stage string, bytes int64) func(done int64)
+}
+
+func (ev *Evidence) stage(name string, bytes int64) func(int64) {
+	if ev.Progress == nil {
+		return nil
+	}
+	return ev.Progress(name, bytes)
+}
+
+// Target is a table that a request is about.
+type Target struct {
+	Database *catalog.Database
+	Relation *catalog.Relation
+}
+
+// Request says which loss to find: what one transaction destroyed (XID), or what
+// all transactions destroyed in the tables since a time.
+type Request struct {
+	XID          pg.XID
+	Tables       []Target  // empty: all
+	Since, Until time.Time // UTC; zero: no bound
+	NoHeap       bool      // leave the relation files out
+	NoWAL        bool      // leave page replay out; the ledger still comes from the WAL
+	Successors   bool      // also keep the versions that replaced updated ones
+}
+
+// ErrNothingDestroyed tells that the evidence names no destroyed version that the request is about.
+var ErrNothingDestroyed = errors.New("no destroyed row version found")
+
+// ErrRolledBack tells that the transaction was rolled back: what it touched is not lost.
+var ErrRolledBack = errors.New("the transaction was rolled back, so what it touched is not lost")
+
+// Find scans the WAL for the loss and lists its ledger. Where the WAL does not
+// reach back to the begin of the transaction, dead tuples in the relation files
+// complete the ledger.
+func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
+	l := &Loss{
+		ev: ev, req: req,
+		byFile: make(map[pg.RelFileLocator]int), reasonIndex: make(map[string]int32),
+		txIndex: make(map[pg.XID]int32), behind: make(map[redo.PageKey]bool),
+		spool: spool{budget: spoolBudget},
+	}
+	l.reason("not looked for")
+	l.know()
+	if ev.Archive != nil {
+		if err := l.scanWAL(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.cover(ctx); err != nil {
+		return nil, err
+	}
+	if len(l.entries) == 0 {
+		return l, l.nothing()
+	}
+	l.sortEntries()
+	return l, nil
+}
+
+// spoolBudget is how many bytes of tuples stay in memory.
+const spoolBudget = 48 << 20
+
+// know numbers the tables that the request is about, each with its TOAST table.
+func (l *Loss) know() {
+	if len(l.req.Tables) > 0 {
+		for _, t := range l.req.Tables {
+			l.knowRelation(t.Database, t.Relation)
+		}
+		return
+	}
+	for i := range l.ev.Snapshot.Databases {
+		db := &l.ev.Snapshot.Databases[i]
+		for j := range db.Relations {
+			if rel := &db.Relations[j]; rel.Kind == "r" || rel.Kind == "m" {
+				l.knowRelation(db, rel)
+			}
+		}
+	}
+}
+
+func (l *Loss) knowRelation(db *catalog.Database, rel *catalog.Relation) {
+	owner := l.addTable(db, rel, rel.File, -1)
+	if rel.Toast == 0 {
+		return
+	}
+	for i := range db.Relations {
+		if toast := &db.Relations[i]; toast.OID == rel.Toast {
+			l.addTable(db, toast, toast.File, owner)
+		}
+	}
+}
+
+func (l *Loss) addTable(db *catalog.Database, rel *catalog.Relation, file pg.RelFileLocator, toastOf int) int {
+	if n, known := l.byFile[file]; known {
+		return n
+	}
+	n := len(l.tables)
+	l.tables = append(l.tables, &Table{Database: db, Relation: rel, File: file, index: n, toastOf: toastOf})
+	l.byFile[file] = n
+	if rel != nil && file == rel.File {
+		// TRUNCATE, VACUUM FULL and rewrites give a relation a new file; older WAL names the old one.
+		for _, former := range rel.FormerFiles {
+			l.addTable(db, rel, former, toastOf)
+		}
+	}
+	return n
+}
+
+// scanWAL lists the transactions and the lines that the WAL names.
+func (l *Loss) scanWAL(ctx context.Context) error {
+	archive := l.ev.Archive
+	opts := xact.Options{
+		Scan:   wal.ScanOptions{Progress: l.ev.stage("reading WAL", archive.Bytes())},
+		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
+		Keep:   l.wanted,
+		Lines:  l.takeLines,
+		WantsLine: func(rel pg.RelFileLocator, xid pg.XID) bool {
+			// A subtransaction's id is younger than its parent's.
+			if l.req.XID != 0 && xid.Precedes(l.req.XID) {
+				return false
+			}
+			_, known := l.byFile[rel]
+			return known || len(l.req.Tables) == 0
+		},
+	}
+	result, err := xact.Collect(ctx, archive, opts)
+	if err != nil {
+		return fmt.Errorf("undelete: read WAL: %w", err)
+	}
+	l.scan = result
+	for _, g := range result.Gaps {
+		l.Gaps = append(l.Gaps, g.Evidence())
+	}
+	l.Transactions = result.Transactions
+	l.numberTransactions()
+	return nil
+}
+
+// wanted decides which transactions the request is about.
+func (l *Loss) wanted(tx *xact.Transaction) bool {
+	if l.req.XID != 0 {
+		return tx.Has(l.req.XID)
+	}
+	if tx.State == xact.Aborted || tx.Destroyed() == 0 {
+		return false
+	}
+	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
+		return false
+	}
+	known := slices.ContainsFunc(tx.Tallies, func(t xact.Tally) bool {
+		_, known := l.byFile[t.Relation]
+		return known && t.Updated+t.Deleted > 0
+	})
+	// A commit that only pg_xact knows of came after the end of the WAL at hand.
+	inTime := tx.End.IsZero() || !tx.End.Before(l.req.Since) && (l.req.Until.IsZero() || tx.End.Before(l.req.Until))
+	return known && inTime
+}
+
+// clogStatus asks pg_xact.
+func (l *Loss) clogStatus(xid pg.XID) heap.XactStatus {
+	if l.ev.Clog == nil {
+		return heap.XactUnknown
+	}
+	return l.ev.Clog.Status(xid)
+}
+
+// takeLines copies a transaction's destroyed versions into the ledger, unless
+// it was rolled back.
+func (l *Loss) takeLines(tx *xact.Transaction, lines []xact.Line) error {
+	if tx.State == xact.Aborted {
+		return nil
+	}
+	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
+		return nil
+	}
+	for i := range lines {
+		line := &lines[i]
+		table, known := l.byFile[line.Relation]
+		if !known {
+			table = l.addTable(nil, nil, line.Relation, -1)
+		}
+		l.entries = append(l.entries, entry{
+			lsn: line.LSN, end: line.End, xid: line.XID, xmax: line.Xmax, tx: -1, table: int32(table),
+			block: line.TID.Block, offset: line.TID.Offset, newBlock: line.NewTID.Block, newOffset: line.NewTID.Offset,
+			deleted: line.Deleted, multi: line.Multi,
+		})
+	}
+	return nil
+}
+
+// numberTransactions points each line to its transaction.
+func (l *Loss) numberTransactions() {
+	for i := range l.Transactions {
+		tx := &l.Transactions[i]
+		l.txIndex[tx.XID] = int32(i)
+		for _, sub := range tx.Subxacts {
+			l.txIndex[sub] = int32(i)
+		}
+	}
+	for i := range l.entries {
+		if n, known := l.txIndex[l.entries[i].xid]; known {
+			l.entries[i].tx = n
+		}
+	}
+}
+
+// nothing explains an empty ledger.
+func (l *Loss) nothing() error {
+	if l.req.XID == 0 {
+		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
+			Hint: "look at `pgrescue wal transactions` for what the WAL names, and check --since, which is UTC unless it says otherwise"}
+	}
+	for i := range l.Transactions {
+		if l.Transactions[i].State == xact.Aborted {
+			return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrRolledBack}
+		}
+		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
+			Hint: fmt.Sprintf("the transaction is %s and destroyed no version of the tables asked for", l.Transactions[i].State)}
+	}
+	if l.ev.Archive != nil && l.scan.Outcomes.Get(l.req.XID) == xact.Aborted || l.clogStatus(l.req.XID) == heap.XactAborted {
+		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrRolledBack}
+	}
+	return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
+		Hint: "no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do"}
+}
+
+func (l *Loss) place() string {
+	if l.req.XID != 0 {
+		return fmt.Sprintf("of transaction %d", l.req.XID)
+	}
+	return fmt.Sprintf("of %d tables since %s", len(l.req.Tables), pg.FormatTime(l.req.Since))
+}

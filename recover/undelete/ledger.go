@@ -1,0 +1,282 @@
+package undelete
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/redo"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
+)
+
+// state tells how a ledger line stands.
+type state uint8
+
+const (
+	pending state = iota
+	byHeap
+	byWAL
+	missing
+)
+
+// entry is one line of the ledger in memory. A loss of ten million rows has ten
+// million of them, so it holds numbers and no pointers.
+type entry struct {
+	lsn, end            pg.LSN
+	body, successor     ref // tuple bytes in the spool
+	xid, xmax           pg.XID
+	block, newBlock     pg.BlockNumber
+	tx                  int32 // index of Loss.Transactions
+	table               int32 // index of Loss.tables
+	reason              int32 // index of Loss.reasons, when missing or in part
+	offset, newOffset   pg.OffsetNumber
+	state               state
+	deleted, multi      bool
+	namedByHeap, inPart bool
+}
+
+func (e *entry) tid() pg.TID { return pg.TID{Block: e.block, Offset: e.offset} }
+
+// Line is one line of the ledger as it is shown and written to ledger.jsonl.
+type Line struct {
+	Relation   string             `json:"relation"`
+	File       string             `json:"file"` // tablespace/database/relation
+	TID        pg.TID             `json:"tid"`
+	XID        pg.XID             `json:"xid"`               // toplevel transaction
+	Subxact    pg.XID             `json:"subxact,omitempty"` // when a subtransaction did it
+	LSN        pg.LSN             `json:"lsn"`
+	Operation  evidence.Operation `json:"operation"`
+	CommitTime string             `json:"commit_time,omitempty"`
+	NamedBy    evidence.Route     `json:"named_by"`
+	Settled    evidence.Route     `json:"settled_by,omitempty"`
+	InPart     bool               `json:"in_part,omitempty"`
+	Reason     string             `json:"reason,omitempty"` // why missing, or why in part
+}
+
+// Balance is the equation of one table: Lost = Heap + WAL + InPart + Missing.
+// Intermediate and Updated tell how many of the lost versions were made by the
+// destroying transaction itself, and how many were replaced rather than deleted.
+type Balance struct {
+	Lost    int64 `json:"lost"`
+	Heap    int64 `json:"settled_by_heap"`
+	WAL     int64 `json:"settled_by_wal"`
+	InPart  int64 `json:"in_part"`
+	Missing int64 `json:"missing"`
+
+	Deleted      int64 `json:"deleted"`
+	Updated      int64 `json:"updated"`
+	Intermediate int64 `json:"made_by_the_same_transaction"`
+
+	Reasons []ReasonCount `json:"reasons,omitempty"`
+}
+
+// ReasonCount says how many versions are missing, or in part, for one reason.
+type ReasonCount struct {
+	Reason string `json:"reason"`
+	Count  int64  `json:"count"`
+}
+
+// Settled is the number of versions that came back whole.
+func (b *Balance) Settled() int64 { return b.Heap + b.WAL }
+
+// Balances reports whether the equation holds to the row.
+func (b *Balance) Balances() bool { return b.Lost == b.Heap+b.WAL+b.InPart+b.Missing }
+
+// Table is one table of a loss.
+type Table struct {
+	Database *catalog.Database
+	Relation *catalog.Relation // nil when the catalog does not know it
+	File     pg.RelFileLocator
+	Balance  Balance
+
+	index   int
+	toastOf int // index of the table whose values it holds; -1 for an ordinary table
+	reasons map[int32]int64
+	first   int // its entries are Loss.entries[first:last]
+	last    int
+}
+
+// Name is schema and name, or the file's name when the catalog does not know the table.
+func (t *Table) Name() string {
+	if t.Relation == nil {
+		return "unknown relation " + t.File.String()
+	}
+	name := t.Relation.QualifiedName()
+	if t.File != t.Relation.File {
+		name += " (its former file " + t.File.String() + ")"
+	}
+	return name
+}
+
+// Loss is what one transaction, or the transactions since a time, destroyed.
+type Loss struct {
+	Transactions []xact.Transaction
+	Gaps         []evidence.Gap
+	// Covered reports whether the WAL names every version that the transactions
+	// destroyed; Uncovered says why not, when it does not.
+	Covered   bool
+	Uncovered string
+
+	ev          *Evidence
+	req         Request
+	scan        *xact.Result
+	tables      []*Table
+	byFile      map[pg.RelFileLocator]int
+	entries     []entry
+	reasons     []string
+	reasonIndex map[string]int32
+	txIndex     map[pg.XID]int32
+	spool       spool
+	chunks      chunkStore
+	behind      map[redo.PageKey]bool // pages whose file is older than a ledger line
+}
+
+// Tables lists the tables of the loss by name; TOAST tables are left out.
+func (l *Loss) Tables() []*Table {
+	var tables []*Table
+	for _, t := range l.tables {
+		if t.toastOf < 0 && t.last > t.first {
+			tables = append(tables, t)
+		}
+	}
+	slices.SortFunc(tables, func(a, b *Table) int {
+		return cmp.Or(cmp.Compare(b.last-b.first, a.last-a.first), cmp.Compare(a.Name(), b.Name()))
+	})
+	return tables
+}
+
+// Close gives back memory and temporary files.
+func (l *Loss) Close() error { return l.spool.close() }
+
+// fail marks a line as missing.
+func (l *Loss) fail(e *entry, reason string) {
+	e.state, e.reason = missing, l.reason(reason)
+}
+
+// reason numbers a text, so that millions of lines can share it.
+func (l *Loss) reason(text string) int32 {
+	n, seen := l.reasonIndex[text]
+	if !seen {
+		n = int32(len(l.reasons))
+		l.reasons = append(l.reasons, text)
+		l.reasonIndex[text] = n
+	}
+	return n
+}
+
+// sortEntries orders the ledger by table, block and LSN, and notes where each table's lines are.
+func (l *Loss) sortEntries() {
+	slices.SortFunc(l.entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.block, b.block),
+			cmp.Compare(a.lsn, b.lsn), cmp.Compare(a.offset, b.offset))
+	})
+	for _, t := range l.tables {
+		t.first, t.last = 0, 0
+	}
+	for i := range l.entries {
+		t := l.tables[l.entries[i].table]
+		if t.last == 0 {
+			t.first = i
+		}
+		t.last = i + 1
+	}
+}
+
+// tally fills the balances of all tables from the lines.
+func (l *Loss) tally() {
+	for _, t := range l.tables {
+		b := Balance{}
+		t.reasons = make(map[int32]int64)
+		for i := t.first; i < t.last; i++ {
+			e := &l.entries[i]
+			b.Lost++
+			if e.deleted {
+				b.Deleted++
+			} else {
+				b.Updated++
+			}
+			switch {
+			case e.state == missing || e.state == pending:
+				b.Missing++
+				t.reasons[e.reason]++
+			case e.inPart:
+				b.InPart++
+				t.reasons[e.reason]++
+			case e.state == byHeap:
+				b.Heap++
+			default:
+				b.WAL++
+			}
+		}
+		b.Intermediate = t.Balance.Intermediate
+		for reason, n := range t.reasons {
+			b.Reasons = append(b.Reasons, ReasonCount{l.reasons[reason], n})
+		}
+		slices.SortFunc(b.Reasons, func(x, y ReasonCount) int {
+			return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Reason, y.Reason))
+		})
+		t.Balance = b
+	}
+}
+
+// Ledger calls visit for each line of a table, in the order of its blocks.
+func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
+	name := t.Name()
+	for i := t.first; i < t.last; i++ {
+		e := &l.entries[i]
+		line := Line{
+			Relation: name, File: t.File.String(), TID: e.tid(), XID: e.xid, LSN: e.lsn,
+			Operation: operation(e.deleted), NamedBy: evidence.RouteWAL, InPart: e.inPart,
+		}
+		if tx := l.transaction(e); tx != nil {
+			if tx.XID != e.xid {
+				line.XID, line.Subxact = tx.XID, e.xid
+			}
+			if !tx.End.IsZero() {
+				line.CommitTime = pg.FormatTime(tx.End)
+			}
+		}
+		if e.namedByHeap {
+			line.NamedBy = evidence.RouteHeap
+		}
+		switch e.state {
+		case byHeap:
+			line.Settled = evidence.RouteHeap
+		case byWAL:
+			line.Settled = evidence.RouteWAL
+		}
+		if line.Settled == "" || e.inPart {
+			line.Reason = l.reasons[e.reason]
+		}
+		if err := visit(&line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func operation(deleted bool) evidence.Operation {
+	if deleted {
+		return evidence.OpDelete
+	}
+	return evidence.OpUpdate
+}
+
+// transaction returns the transaction of a line; nil when the WAL does not know it.
+func (l *Loss) transaction(e *entry) *xact.Transaction {
+	if e.tx < 0 {
+		return nil
+	}
+	return &l.Transactions[e.tx]
+}
+
+// commitTime is when the version was destroyed, for all to see; zero if not known.
+func (l *Loss) commitTime(e *entry) time.Time {
+	if tx := l.transaction(e); tx != nil {
+		return tx.End
+	}
+	return time.Time{}
+}

@@ -1,0 +1,313 @@
+package xact
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
+)
+
+// Options say what to collect.
+type Options struct {
+	Scan wal.ScanOptions // Rmgrs is set by Collect
+	// Counts says which relations make a transaction big; nil: all. Others are not tallied.
+	Counts func(pg.RelFileLocator) bool
+	// Keep says which transactions to list; nil: all that changed a counted relation.
+	Keep func(*Transaction) bool
+	// Limit bounds the list to the biggest destroyers; 0: all.
+	Limit int
+	// Lines, if not nil, receives the destroyed versions of each kept transaction,
+	// when it is decided and at the end of the WAL for those that are not.
+	Lines func(tx *Transaction, lines []Line) error
+	// WantsLine bounds which versions are remembered until then; nil: those of all
+	// counted relations. It is called from several goroutines.
+	WantsLine func(relation pg.RelFileLocator, xid pg.XID) bool
+
+	start pg.LSN // of the WAL
+}
+
+// Result is what one scan found.
+type Result struct {
+	Transactions []Transaction // biggest destroyer first
+	// Transactions that changed something, by how they ended.
+	Committed, Aborted, Undecided int64
+	Outcomes                      Outcomes
+	Checkpoints                   []wal.Checkpoint
+	// Horizon is the first place in the WAL that says which transaction id comes
+	// next: every transaction from NextXID on lies in the WAL behind it as a whole.
+	Horizon Horizon
+	// FirstEnd is the time of the first commit or abort in the WAL; zero if there is none.
+	FirstEnd time.Time
+	Gaps     []wal.Gap
+	Records  int64
+}
+
+// Horizon is the next transaction id at one place of the WAL; zero if not known.
+type Horizon struct {
+	LSN     pg.LSN
+	NextXID pg.XID
+}
+
+// Collect scans the WAL once and tells what its transactions did.
+func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
+	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXact, wal.RmgrXLOG, wal.RmgrStandby)
+	opts.start = archive.Start()
+	c := &collector{opts: opts, flights: make(map[pg.XID]*flight), result: new(Result)}
+	err := wal.Scan(ctx, archive, opts.Scan,
+		func() *stretch { return newStretch(&opts) },
+		func(s *stretch, rec *wal.Record) error { s.visit(rec); return nil },
+		c.merge)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.endOfLog(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(c.result.Transactions, func(a, b Transaction) int { return bigger(&a, &b) })
+	if opts.Limit > 0 && len(c.result.Transactions) > opts.Limit {
+		c.result.Transactions = c.result.Transactions[:opts.Limit]
+	}
+	return c.result, nil
+}
+
+// flight is what is known of a transaction that is not decided yet.
+type flight struct {
+	first, last pg.LSN
+	tallies     []Tally
+	lines       []Line
+	parent      pg.XID // from an assignment record; 0 if not known
+	prepared    bool
+}
+
+func (f *flight) see(first, last pg.LSN) {
+	if f.first == 0 || first < f.first {
+		f.first = first
+	}
+	f.last = max(f.last, last)
+}
+
+// add folds one count in.
+func (f *flight) add(t Tally) {
+	for i := range f.tallies {
+		if have := &f.tallies[i]; have.Relation == t.Relation {
+			have.Inserted += t.Inserted
+			have.Updated += t.Updated
+			have.Deleted += t.Deleted
+			return
+		}
+	}
+	f.tallies = append(f.tallies, t)
+}
+
+// collector merges the stretches in LSN order.
+type collector struct {
+	opts    Options
+	flights map[pg.XID]*flight
+	result  *Result
+	spare   []*flight
+}
+
+func (c *collector) merge(s *stretch, span *wal.Span) error {
+	c.result.Gaps = append(c.result.Gaps, span.Gaps...)
+	c.result.Records += span.Records
+	c.result.Checkpoints = append(c.result.Checkpoints, s.checkpoints...)
+	if c.result.Horizon.LSN == 0 {
+		c.result.Horizon = s.horizon
+	}
+	for i := range s.works {
+		c.board(s, &s.works[i])
+	}
+	for i := range s.lines {
+		f := c.flight(s.lines[i].XID)
+		f.lines = append(f.lines, s.lines[i])
+	}
+	for i := range s.ends {
+		if err := c.decide(s, &s.ends[i]); err != nil {
+			return err
+		}
+	}
+	s.reset()
+	return nil
+}
+
+func (c *collector) flight(xid pg.XID) *flight {
+	f := c.flights[xid]
+	if f == nil {
+		if last := len(c.spare) - 1; last >= 0 {
+			f, c.spare = c.spare[last], c.spare[:last]
+		} else {
+			f = new(flight)
+		}
+		c.flights[xid] = f
+	}
+	return f
+}
+
+// board adds what a stretch knows of one transaction to what came before.
+func (c *collector) board(s *stretch, w *work) {
+	f := c.flight(w.xid)
+	f.see(w.first, w.last)
+	for at := w.tally; at >= 0; at = s.tallies[at].next {
+		f.add(s.tallies[at].Tally)
+	}
+}
+
+// land takes a transaction out of flight.
+func (c *collector) land(xid pg.XID) *flight {
+	f := c.flights[xid]
+	delete(c.flights, xid)
+	return f
+}
+
+// recycle keeps a flight's memory for another one.
+func (c *collector) recycle(f *flight) {
+	if f != nil && len(c.spare) < 64 && cap(f.lines) < 1<<16 {
+		*f = flight{tallies: f.tallies[:0], lines: f.lines[:0]}
+		c.spare = append(c.spare, f)
+	}
+}
+
+// decide settles one transaction by its commit, abort, prepare or assignment record.
+func (c *collector) decide(s *stretch, e *end) error {
+	subxacts := s.subxacts[e.subFrom:e.subTo]
+	switch e.op {
+	case wal.XactAssignment:
+		for _, sub := range subxacts {
+			c.flight(sub).parent = e.xid
+		}
+		return nil
+	case wal.XactPrepare:
+		if f := c.flights[e.xid]; f != nil {
+			f.prepared = true
+		}
+		return nil
+	}
+	if c.result.FirstEnd.IsZero() {
+		c.result.FirstEnd = e.time.Time()
+	}
+	state, bits := Committed, byte(bitsCommitted)
+	if e.op == wal.XactAbort || e.op == wal.XactAbortPrepared {
+		state, bits = Aborted, bitsAborted
+	}
+	c.result.Outcomes.set(e.xid, bits)
+	for _, sub := range subxacts {
+		c.result.Outcomes.set(sub, bits)
+	}
+	f := c.land(e.xid)
+	for _, sub := range subxacts {
+		f = c.fold(f, sub)
+	}
+	tx := Transaction{
+		XID: e.xid, State: state, End: e.time.Time(), EndLSN: e.lsn, EndLSNAfter: e.after, Dropped: e.dropped,
+	}
+	if len(subxacts) > 0 {
+		tx.Subxacts = subxacts
+	}
+	return c.finish(&tx, f)
+}
+
+// fold adds a subtransaction's work to its parent's.
+func (c *collector) fold(parent *flight, sub pg.XID) *flight {
+	f := c.land(sub)
+	if f == nil || parent == nil {
+		if f == nil {
+			return parent
+		}
+		return f
+	}
+	if f.first != 0 {
+		parent.see(f.first, f.last)
+	}
+	for _, t := range f.tallies {
+		parent.add(t)
+	}
+	parent.lines = append(parent.lines, f.lines...)
+	c.recycle(f)
+	return parent
+}
+
+// finish counts a decided transaction, lists it if it is wanted, and hands its lines over.
+func (c *collector) finish(tx *Transaction, f *flight) error {
+	if f == nil || f.first == 0 {
+		if len(tx.Dropped) == 0 {
+			return nil
+		}
+		f = new(flight)
+	}
+	defer c.recycle(f)
+	switch tx.State {
+	case Committed:
+		c.result.Committed++
+	case Aborted:
+		c.result.Aborted++
+	default:
+		c.result.Undecided++
+	}
+	tx.First, tx.Last, tx.Tallies = f.first, f.last, f.tallies
+	if len(f.tallies) == 0 && len(tx.Dropped) == 0 && c.opts.Keep == nil {
+		return nil
+	}
+	if c.opts.Keep != nil && !c.opts.Keep(tx) {
+		return nil
+	}
+	if c.opts.Lines != nil && len(f.lines) > 0 {
+		slices.SortFunc(f.lines, func(a, b Line) int { return int(int64(a.LSN) - int64(b.LSN)) })
+		if err := c.opts.Lines(tx, f.lines); err != nil {
+			return err
+		}
+	}
+	c.list(tx)
+	return nil
+}
+
+// list keeps a copy of the transaction, and drops the smallest ones once the
+// list is twice as long as asked for.
+func (c *collector) list(tx *Transaction) {
+	kept := *tx
+	kept.Tallies = slices.Clone(tx.Tallies)
+	kept.Subxacts = slices.Clone(tx.Subxacts)
+	slices.SortFunc(kept.Tallies, func(a, b Tally) int { return a.Relation.Compare(b.Relation) })
+	c.result.Transactions = append(c.result.Transactions, kept)
+	if c.opts.Limit > 0 && len(c.result.Transactions) >= max(2*c.opts.Limit, 64) {
+		slices.SortFunc(c.result.Transactions, func(a, b Transaction) int { return bigger(&a, &b) })
+		clear(c.result.Transactions[c.opts.Limit:])
+		c.result.Transactions = c.result.Transactions[:c.opts.Limit]
+	}
+}
+
+// endOfLog lists what is still in flight, subtransactions folded where an
+// assignment record named their parent.
+func (c *collector) endOfLog() error {
+	var xids []pg.XID
+	for xid, f := range c.flights {
+		if f.parent != 0 && c.flights[f.parent] != nil {
+			continue
+		}
+		xids = append(xids, xid)
+	}
+	slices.Sort(xids)
+	for _, xid := range xids {
+		tx := Transaction{XID: xid, State: Undecided}
+		if c.flights[xid].prepared {
+			tx.State = Prepared
+		}
+		var subs []pg.XID
+		for sub, f := range c.flights {
+			if f.parent == xid && sub != xid {
+				subs = append(subs, sub)
+			}
+		}
+		slices.Sort(subs)
+		f := c.land(xid)
+		for _, sub := range subs {
+			f = c.fold(f, sub)
+		}
+		tx.Subxacts = subs
+		if err := c.finish(&tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
