@@ -1,0 +1,181 @@
+package wal
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// OpenOptions say how paths become a log. The zero value takes the newest timeline.
+type OpenOptions struct {
+	// Timeline is the one to follow; 0 is the newest of which there are segments.
+	Timeline pg.TimelineID
+}
+
+// Archive is the log that the given files hold, on one timeline's path. Its
+// methods may be called from several goroutines, but Close only when no scan runs.
+type Archive struct {
+	layout      *Layout
+	systemID    uint64
+	segmentSize uint32
+	timeline    pg.TimelineID
+	path        timelinePath
+	log         []*segmentFile // in LSN order
+	others      []*segmentFile // what is not in the log, by name
+	gaps        []Gap
+
+	mu   sync.Mutex
+	open map[*segmentFile]*handle
+	tick uint64
+}
+
+// Segments returns what became of every file: first those in the log, in LSN
+// order, then the others by name.
+func (a *Archive) Segments() []Segment {
+	list := make([]Segment, 0, len(a.log)+len(a.others))
+	for _, f := range a.log {
+		list = append(list, f.Segment)
+	}
+	for _, f := range a.others {
+		list = append(list, f.Segment)
+	}
+	return list
+}
+
+// Gaps returns what opening found: missing, cut and conflicting segments. Scan
+// reports what lies inside the segments, and does not repeat these.
+func (a *Archive) Gaps() []Gap { return slices.Clone(a.gaps) }
+
+// Start is the place of the first byte of the log. The first record may begin
+// behind it.
+func (a *Archive) Start() pg.LSN { return a.log[0].Start }
+
+// End is the place behind the last page of the log, a multiple of the page size.
+// The last record ends on that page; only a scan knows where.
+func (a *Archive) End() pg.LSN { return a.log[len(a.log)-1].end() }
+
+// Timeline is the timeline that the log leads to.
+func (a *Archive) Timeline() pg.TimelineID { return a.timeline }
+
+// SystemIdentifier is the cluster's, as pg_control has it.
+func (a *Archive) SystemIdentifier() uint64 { return a.systemID }
+
+// SegmentSize is the size of a segment in bytes.
+func (a *Archive) SegmentSize() uint32 { return a.segmentSize }
+
+// Layout is the layout of the version that wrote the log.
+func (a *Archive) Layout() *Layout { return a.layout }
+
+// Bytes is the number of usable bytes of the log.
+func (a *Archive) Bytes() int64 {
+	var n int64
+	for _, f := range a.log {
+		n += f.Bytes
+	}
+	return n
+}
+
+// SegmentName is the name of the segment that holds the given place: the file's
+// own, or what it would be called if there is none.
+func (a *Archive) SegmentName(at pg.LSN) string {
+	if f := a.segmentAt(at); f != nil {
+		return f.Name
+	}
+	timeline := a.timeline
+	for _, part := range a.path {
+		if at >= part.begin && (part.end == 0 || at < part.end) {
+			timeline = part.timeline
+		}
+	}
+	return formatSegmentName(timeline, uint64(at)/uint64(a.segmentSize), a.segmentSize)
+}
+
+// segmentAt finds the file of the log that holds the given place, or nil.
+func (a *Archive) segmentAt(at pg.LSN) *segmentFile {
+	i := sort.Search(len(a.log), func(i int) bool { return a.log[i].end() > at })
+	if i < len(a.log) && a.log[i].Start <= at {
+		return a.log[i]
+	}
+	return nil
+}
+
+// maxOpen is the number of files that stay open at once beyond those being read.
+const maxOpen = 16
+
+// handle is an open source and how many readers use it now.
+type handle struct {
+	reader segmentReader
+	users  int
+	used   uint64 // tick of the last use
+}
+
+// readAt reads bytes of the log that lie in one file. It returns fewer bytes
+// than asked for only with an error.
+func (a *Archive) readAt(f *segmentFile, buf []byte, at pg.LSN) (int, error) {
+	h, err := a.acquire(f)
+	if err != nil {
+		return 0, err
+	}
+	n, err := h.reader.ReadAt(buf, int64(at-f.Start))
+	a.mu.Lock()
+	h.users--
+	a.mu.Unlock()
+	if n == len(buf) {
+		return n, nil
+	}
+	return n, err
+}
+
+func (a *Archive) acquire(f *segmentFile) (*handle, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tick++
+	h := a.open[f]
+	if h == nil {
+		reader, err := f.source.open()
+		if err != nil {
+			return nil, err
+		}
+		a.closeIdle()
+		h = &handle{reader: reader}
+		a.open[f] = h
+	}
+	h.users++
+	h.used = a.tick
+	return h, nil
+}
+
+// closeIdle makes room for one more open file. The caller holds the lock. An
+// error of closing a file that was only read says nothing about its bytes.
+func (a *Archive) closeIdle() {
+	for len(a.open) >= maxOpen {
+		var oldest *segmentFile
+		for f, h := range a.open {
+			if h.users == 0 && (oldest == nil || h.used < a.open[oldest].used) {
+				oldest = f
+			}
+		}
+		if oldest == nil {
+			return
+		}
+		_ = a.open[oldest].reader.Close()
+		delete(a.open, oldest)
+	}
+}
+
+// Close closes the files. The Archive cannot be read afterwards.
+func (a *Archive) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var first error
+	for f, h := range a.open {
+		if err := h.reader.Close(); err != nil && first == nil {
+			first = fmt.Errorf("wal: close %s: %w", f.Path, err)
+		}
+	}
+	a.open = map[*segmentFile]*handle{}
+	return first
+}

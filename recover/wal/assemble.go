@@ -1,0 +1,279 @@
+package wal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// OpenArchive makes one log of the given paths: data directories, directories
+// with WAL, segment files and history files, in any order. What is damaged or
+// does not fit costs only itself and is named in Gaps and Segments. It errs when
+// a path cannot be opened, when no segment is usable, and when the version is
+// unknown or not supported.
+func OpenArchive(paths []string, opts OpenOptions) (*Archive, error) {
+	c, err := collect(paths)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(c, opts)
+}
+
+// assemble decides which files make the log.
+func assemble(c *collection, opts OpenOptions) (*Archive, error) {
+	a := &Archive{gaps: c.gaps, open: map[*segmentFile]*handle{}}
+	if err := a.identify(c.files); err != nil {
+		return nil, err
+	}
+	var placed []*segmentFile
+	for _, f := range c.files {
+		if f.State == SegmentInLog && a.place(f) {
+			placed = append(placed, f)
+		}
+	}
+	if err := a.chooseTimeline(placed, c.histories, opts); err != nil {
+		return nil, err
+	}
+	chosen := a.choose(placed)
+	a.joinRecycled(chosen, c.files)
+	for _, f := range chosen {
+		a.log = append(a.log, f)
+	}
+	slices.SortFunc(a.log, func(x, y *segmentFile) int { return cmp.Compare(x.Number, y.Number) })
+	if len(a.log) == 0 {
+		return nil, noUsable(c.files)
+	}
+	a.findEnd()
+	for _, f := range c.files {
+		if f.State != SegmentInLog {
+			a.others = append(a.others, f)
+		}
+	}
+	slices.SortStableFunc(a.others, func(x, y *segmentFile) int { return cmp.Compare(x.Name, y.Name) })
+	a.findMissing()
+	return a, nil
+}
+
+// noUsable is the error for files of which none can be read; it gives the first cause.
+func noUsable(files []*segmentFile) error {
+	err := &evidence.Error{
+		Op: "wal: open", Err: errors.New("there is no WAL segment"),
+		Hint: "give a data directory, a directory with WAL segments, or segment files",
+	}
+	for _, f := range files {
+		err.Place = f.Path
+		err.Hint = "the log needs at least one segment whose first page is whole"
+		switch {
+		case f.err != nil:
+			err.Err = fmt.Errorf("no usable segment: %w", f.err)
+			return err
+		case f.Reason != "":
+			err.Err = fmt.Errorf("no usable segment: %s", f.Reason)
+		default:
+			err.Err = errors.New("no usable segment: the first page is zero or damaged")
+		}
+	}
+	return err
+}
+
+// identity is what all segments of one log share.
+type identity struct {
+	magic       uint16
+	systemID    uint64
+	segmentSize uint32
+	blockSize   uint32
+}
+
+func (f *segmentFile) identity() identity {
+	return identity{f.head.magic, f.head.systemID, f.head.segSize, f.head.blockSize}
+}
+
+// identify settles the version, the system identifier and the segment size by
+// majority, and leaves out the segments that disagree.
+func (a *Archive) identify(files []*segmentFile) error {
+	votes, newest := map[identity]int{}, map[identity]pg.LSN{}
+	for _, f := range files {
+		if f.headOK {
+			id := f.identity()
+			votes[id]++
+			newest[id] = max(newest[id], f.head.address)
+		}
+	}
+	if len(votes) == 0 {
+		return errUnidentified(files)
+	}
+	var winner identity
+	for id, n := range votes {
+		if n > votes[winner] || (n == votes[winner] && newest[id] > newest[winner]) {
+			winner = id
+		}
+	}
+	layout, err := LayoutOf(winner.magic)
+	if err != nil {
+		return &evidence.Error{Op: "wal: open", Place: firstWith(files, winner).Path, Err: err}
+	}
+	if winner.blockSize != pg.BlockSize {
+		return &evidence.Error{
+			Op: "wal: open", Place: firstWith(files, winner).Path,
+			Err: fmt.Errorf("WAL pages of %d bytes are not supported", winner.blockSize),
+		}
+	}
+	a.layout, a.systemID, a.segmentSize = layout, winner.systemID, winner.segmentSize
+	for _, f := range files {
+		if f.headOK && f.State == SegmentInLog && f.identity() != winner {
+			a.leaveOutStrangers(files, f.identity(), winner)
+		}
+	}
+	return nil
+}
+
+// noPlace is the number of a segment that has no place in this log.
+const noPlace = ^uint64(0)
+
+// errUnidentified is the error for files none of which begins with a long page
+// header. A page magic that is not PostgreSQL's is the likeliest cause.
+func errUnidentified(files []*segmentFile) error {
+	for _, f := range files {
+		if f.err == nil && !f.head.zero() {
+			_, err := LayoutOf(f.head.magic)
+			if err != nil {
+				return &evidence.Error{Op: "wal: open", Place: f.Path, Err: err}
+			}
+		}
+	}
+	return noUsable(files)
+}
+
+func firstWith(files []*segmentFile, id identity) *segmentFile {
+	i := slices.IndexFunc(files, func(f *segmentFile) bool { return f.headOK && f.identity() == id })
+	return files[i]
+}
+
+// leaveOutStrangers takes the segments of another cluster, version or segment
+// size out of the log, with one gap for all of them.
+func (a *Archive) leaveOutStrangers(files []*segmentFile, id, winner identity) {
+	var why string
+	switch {
+	case id.systemID != winner.systemID:
+		why = fmt.Sprintf("system identifier %d instead of %d: another cluster", id.systemID, winner.systemID)
+	case id.magic != winner.magic:
+		why = fmt.Sprintf("page magic 0x%04X instead of 0x%04X: another version", id.magic, winner.magic)
+	default:
+		why = fmt.Sprintf("segment size %d and page size %d instead of %d and %d",
+			id.segmentSize, id.blockSize, winner.segmentSize, winner.blockSize)
+	}
+	count, first := 0, ""
+	for _, f := range files {
+		if f.headOK && f.identity() == id {
+			f.Number = noPlace
+			if count == 0 {
+				first = f.Name
+			}
+			count++
+			f.leaveOut(SegmentUnusable, why)
+		}
+	}
+	a.gaps = append(a.gaps, Gap{Segment: first, What: fmt.Sprintf("%d segments are left out", count), Why: why})
+}
+
+// place gives a file its place in the log by its name, and reports whether it
+// holds WAL of that place.
+func (a *Archive) place(f *segmentFile) bool {
+	number, ok := f.name.number(a.segmentSize)
+	if !ok {
+		f.leaveOut(SegmentUnusable, fmt.Sprintf("the name cannot be that of a segment of %d bytes", a.segmentSize))
+		a.gaps = append(a.gaps, Gap{Segment: f.Name, What: "the segment is left out", Why: f.Reason})
+		return false
+	}
+	f.Number, f.Start = number, pg.LSN(number*uint64(a.segmentSize))
+	f.Bytes = min(f.size, int64(a.segmentSize)) &^ (pg.BlockSize - 1)
+	switch {
+	case f.headOK && f.head.address == f.Start:
+		return true
+	case f.headOK:
+		f.Number, f.Start = uint64(f.head.address)/uint64(a.segmentSize), f.head.address
+		f.Recycled = true
+		f.leaveOut(SegmentRecycled, fmt.Sprintf("it holds the WAL of %s", f.Start))
+		return false
+	}
+	if f.err == nil {
+		if end, _ := a.lastPage(f); end != 0 {
+			return true // only the first page is damaged
+		}
+	}
+	switch {
+	case f.err != nil:
+		f.leaveOut(SegmentUnusable, f.err.Error())
+	case f.head.zero():
+		f.leaveOut(SegmentEmpty, "the file is zero-filled")
+	default:
+		f.leaveOut(SegmentUnusable, "no page of it is sound")
+	}
+	return false
+}
+
+// lastPage finds the last page of a file that is in its place, and returns the
+// place behind it, or 0. It reads backwards from the end of the file.
+func (a *Archive) lastPage(f *segmentFile) (pg.LSN, error) {
+	const chunk = 1 << 18
+	buf := make([]byte, chunk)
+	pages := (f.Bytes + pg.BlockSize - 1) / pg.BlockSize
+	for end := f.Start + pg.LSN(pages*pg.BlockSize); end > f.Start; {
+		begin := max(f.Start, end-min(end, chunk))
+		n, err := a.readAt(f, buf[:end-begin], begin)
+		for at := n&^(pg.BlockSize-1) - pg.BlockSize; at >= 0; at -= pg.BlockSize {
+			h, ok := decodePageHeader(buf[at : at+pg.BlockSize])
+			if ok && h.check(a, begin+pg.LSN(at)) == nil {
+				return begin + pg.LSN(at) + pg.BlockSize, nil
+			}
+		}
+		if err != nil {
+			return 0, err
+		}
+		end = begin
+	}
+	return 0, nil
+}
+
+// chooseTimeline settles the timeline to follow and leaves out the segments of others.
+func (a *Archive) chooseTimeline(placed []*segmentFile, histories map[pg.TimelineID]history, opts OpenOptions) error {
+	a.timeline = opts.Timeline
+	known := false
+	for _, f := range placed {
+		if opts.Timeline == 0 {
+			a.timeline = max(a.timeline, f.Timeline)
+		}
+		known = known || f.Timeline == opts.Timeline
+	}
+	if opts.Timeline != 0 && !known {
+		return &evidence.Error{
+			Op: "wal: open", Place: fmt.Sprintf("timeline %d", opts.Timeline),
+			Err: fmt.Errorf("no segment of it: %w", os.ErrNotExist),
+		}
+	}
+	a.path = pathTo(a.timeline, histories)
+	_, haveHistory := histories[a.timeline]
+	strangers := map[pg.TimelineID]int{}
+	for _, f := range placed {
+		part, onPath := a.path.part(f.Timeline)
+		if onPath && part.holds(f.Start, pg.LSN(a.segmentSize)) {
+			continue
+		}
+		f.leaveOut(SegmentOffTimeline, fmt.Sprintf("timeline %d does not hold it on the way to timeline %d", f.Timeline, a.timeline))
+		if !onPath && !haveHistory {
+			strangers[f.Timeline]++
+		}
+	}
+	for timeline, n := range strangers {
+		a.gaps = append(a.gaps, Gap{
+			What: fmt.Sprintf("%d segments of timeline %d are left out", n, timeline),
+			Why:  fmt.Sprintf("no history file ties it to timeline %d, which is followed", a.timeline),
+		})
+	}
+	return nil
+}

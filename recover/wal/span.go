@@ -1,0 +1,286 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// scanner scans spans, one after the other, on one goroutine.
+type scanner struct {
+	window
+	opts    *ScanOptions
+	crc     *crc32.Table
+	rec     Record
+	long    []byte // a record that crosses pages
+	result  *spanResult
+	visit   func(rec *Record) error
+	to      pg.LSN // records that begin here or later belong to another span
+	prev    pg.LSN // the record before, 0 if unknown
+	told    pg.LSN // up to here progress was reported
+	restart pg.LSN // page at which an aborted record was written over
+}
+
+func newScanner(ctx context.Context, a *Archive, opts *ScanOptions) *scanner {
+	s := &scanner{window: window{ctx: ctx, a: a, buf: make([]byte, windowSize)}, opts: opts}
+	s.crc = crc32.MakeTable(crc32.Castagnoli)
+	s.rec.Layout = a.layout
+	return s
+}
+
+// The ways in which a record cannot be had.
+var (
+	errAborted = errors.New("the record was never finished")
+	errShort   = errors.New("the record's length is impossible")
+	errRmgr    = errors.New("unknown resource manager")
+	errPrev    = errors.New("the record names another one as the one before it")
+	errCRC     = errors.New("bad CRC")
+)
+
+// scan reads one span. It returns only errors of the visitor and of the context.
+func (s *scanner) scan(span stretch, result *spanResult, visit func(rec *Record) error) error {
+	*result = spanResult{Span: Span{From: span.from, To: span.to, Bytes: int64(span.to - span.from)}, joined: span.joined}
+	s.result, s.visit, s.to, s.prev, s.told = result, visit, span.to, 0, span.from
+	at, why, err := s.resync(span.from)
+	if err != nil {
+		return err
+	}
+	if why != nil {
+		result.head = loss{open: true, from: span.from, reach: span.from + pg.BlockSize, what: "pages cannot be used", why: why.Error()}
+	}
+	if at < s.to {
+		result.found = at
+	}
+	for at < s.to {
+		if at, err = s.step(at); err != nil {
+			return err
+		}
+	}
+	result.next, result.last = at, s.prev
+	s.tell(span.to)
+	return nil
+}
+
+// tell reports progress up to the given place.
+func (s *scanner) tell(at pg.LSN) {
+	if at = min(at, s.to); at > s.told && s.opts.Progress != nil {
+		s.opts.Progress(int64(at - s.told))
+		s.told = at
+	}
+}
+
+// resync finds the first record that begins on the page at the given place or
+// on a later one of the span. why tells of the first page that was no page of the log.
+// Where there is none, at is not before the span's end.
+func (s *scanner) resync(page pg.LSN) (at pg.LSN, why, err error) {
+	for ; page < s.to; page += pg.BlockSize {
+		if bad := s.load(page, s.to); bad != nil {
+			if err := s.ctx.Err(); err != nil {
+				return 0, nil, err
+			}
+			if why == nil {
+				why = bad
+			}
+			continue
+		}
+		at := page + pg.LSN(s.header.headerSize)
+		if s.header.info&pageFirstIsContrecord == 0 {
+			return at, why, nil
+		}
+		if rest := align8(pg.LSN(s.header.remLen)); at+rest < page+pg.BlockSize {
+			return at + rest, why, nil
+		}
+	}
+	return page, why, nil
+}
+
+// step reads the record at the given place and returns the place of the next.
+// Damage is noted in the result.
+func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
+	if page := at &^ (pg.BlockSize - 1); page != s.at {
+		if bad := s.load(page, s.to); bad != nil {
+			return s.lose(at, page+pg.BlockSize, 0, bad)
+		}
+		s.tell(page)
+	}
+	if at == s.at {
+		if s.header.info&pageFirstIsContrecord != 0 {
+			return s.lose(at, at, 0, errors.New("the page goes on with a record that does not end before it"))
+		}
+		at += pg.LSN(s.header.headerSize)
+	}
+	header, raw, next, bad := s.fetch(at)
+	if bad == nil {
+		bad = s.validate(&header, raw, at)
+	}
+	if bad != nil {
+		if errors.Is(bad, errAborted) {
+			return s.restart, nil
+		}
+		return s.lose(at, s.at, next, bad)
+	}
+	if header.rmgr == RmgrXLOG && header.info&0xF0 == xlogSwitch {
+		next = (next + pg.LSN(s.a.segmentSize) - 1) &^ pg.LSN(s.a.segmentSize-1)
+	}
+	s.prev = at
+	return next, s.deliver(&header, raw, at, next)
+}
+
+// fetch gets the bytes of the record at the given place of the current page.
+// next is where the following record begins, 0 if that is not known.
+func (s *scanner) fetch(at pg.LSN) (header recordHeader, raw []byte, next pg.LSN, bad error) {
+	r := binreader.New(s.page)
+	r.Seek(int(at - s.at))
+	rest := r.Rest()
+	header, whole := decodeRecordHeader(rest)
+	if header.length < recordHeaderSize || header.length > maxRecordSize {
+		return header, nil, 0, errShort
+	}
+	if length := int(header.length); whole && length <= len(rest) {
+		return header, rest[:length], at + align8(pg.LSN(length)), nil
+	}
+	raw, next, bad = s.assemble(rest, int(header.length))
+	if bad == nil && !whole {
+		header, _ = decodeRecordHeader(raw)
+	}
+	return header, raw, next, bad
+}
+
+// assemble puts a record together that goes on behind the current page. The
+// buffer grows with the pages that are really there.
+func (s *scanner) assemble(first []byte, length int) (raw []byte, next pg.LSN, bad error) {
+	s.long = append(s.long[:0], first...)
+	for page := s.at + pg.BlockSize; ; page += pg.BlockSize {
+		if bad := s.load(page, s.to); bad != nil {
+			return nil, 0, bad
+		}
+		if s.header.info&pageFirstIsOverwriteContrecord != 0 {
+			s.restart = page
+			return nil, 0, errAborted
+		}
+		rest := length - len(s.long)
+		if s.header.info&pageFirstIsContrecord == 0 {
+			return nil, 0, errors.New("the next page does not go on with it")
+		}
+		if int64(s.header.remLen) != int64(rest) {
+			return nil, 0, fmt.Errorf("the next page goes on with %d bytes instead of %d", s.header.remLen, rest)
+		}
+		r := binreader.New(s.page)
+		r.Skip(s.header.headerSize)
+		if rest <= r.Remaining() {
+			s.long = append(s.long, r.Bytes(rest)...)
+			return s.long, page + pg.LSN(s.header.headerSize) + align8(pg.LSN(rest)), nil
+		}
+		s.long = append(s.long, r.Rest()...)
+	}
+}
+
+// validate checks a record (ValidXLogRecordHeader and ValidXLogRecord in xlogreader.c).
+func (s *scanner) validate(header *recordHeader, raw []byte, at pg.LSN) error {
+	if !s.a.layout.validRmgr(header.rmgr) {
+		return errRmgr
+	}
+	if header.prev >= at || (s.prev != 0 && header.prev != s.prev) {
+		return errPrev
+	}
+	if s.opts.SkipCRC {
+		return nil
+	}
+	crc := crc32.Update(0, s.crc, raw[recordHeaderSize:])
+	if crc32.Update(crc, s.crc, raw[:crcOffset]) != header.crc {
+		return errCRC
+	}
+	return nil
+}
+
+// deliver decodes a sound record and hands it to the visitor.
+func (s *scanner) deliver(header *recordHeader, raw []byte, at, next pg.LSN) error {
+	result := s.result
+	if at == result.found {
+		result.foundPrev = header.prev
+	}
+	result.Last = at
+	if at < s.opts.From {
+		return nil
+	}
+	result.Records++
+	if result.First == 0 {
+		result.First = at
+	}
+	result.End = next
+	if !s.opts.Rmgrs.Has(header.rmgr) {
+		return nil
+	}
+	rec := &s.rec
+	rec.LSN, rec.End, rec.Prev = at, next, header.prev
+	rec.Length, rec.XID, rec.Rmgr, rec.Info = header.length, header.xid, header.rmgr, header.info
+	if err := rec.decode(raw[recordHeaderSize:]); err != nil {
+		result.Records--
+		result.Gaps = append(result.Gaps, Gap{
+			From: at, To: next, Segment: s.a.SegmentName(at), Records: 1,
+			What: describeRecord(header.rmgr, header.xid), Why: err.Error(),
+		})
+		return nil
+	}
+	return s.visit(rec)
+}
+
+// lose goes on behind a record that cannot be had. next is where the following
+// record must begin, if that is known: if there is one that names this one as its
+// predecessor, no other is lost. Otherwise reading goes on at the page tried, or at the
+// first one behind it that is sound.
+func (s *scanner) lose(at, tried, next pg.LSN, bad error) (pg.LSN, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.prev = 0
+	if next != 0 && s.follows(at, next) {
+		s.prev = at
+		s.result.Gaps = append(s.result.Gaps, Gap{
+			From: at, To: next, Segment: s.a.SegmentName(at), Records: 1, What: "a record", Why: bad.Error(),
+		})
+		return next, nil
+	}
+	lost := loss{open: true, from: at, reach: max(tried, at&^(pg.BlockSize-1)+pg.BlockSize), what: "records are lost", why: bad.Error()}
+	if next != 0 {
+		lost.reach = max(lost.reach, (next+pg.BlockSize-1)&^(pg.BlockSize-1))
+	}
+	if page := at &^ (pg.BlockSize - 1); tried == page && at != page {
+		tried += pg.BlockSize
+	}
+	found, _, err := s.resync(tried)
+	if err != nil {
+		return 0, err
+	}
+	if found >= s.to {
+		s.result.lost = lost
+		return found, nil
+	}
+	s.result.Gaps = append(s.result.Gaps, lost.gap(s.a, found))
+	return found, nil
+}
+
+// follows reports whether a record at next names the one at the given place as
+// its predecessor.
+func (s *scanner) follows(at, next pg.LSN) bool {
+	if page := next &^ (pg.BlockSize - 1); page != s.at {
+		if s.load(page, s.to) != nil {
+			return false
+		}
+	}
+	if next == s.at {
+		if s.header.info&pageFirstIsContrecord != 0 {
+			return false
+		}
+		next += pg.LSN(s.header.headerSize)
+	}
+	header, _, _, bad := s.fetch(next)
+	return bad == nil && header.prev == at && s.a.layout.validRmgr(header.rmgr)
+}
+
+// align8 rounds up to the alignment of records (MAXALIGN).
+func align8(n pg.LSN) pg.LSN { return (n + 7) &^ 7 }
