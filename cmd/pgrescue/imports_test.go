@@ -31,7 +31,9 @@ func rooms() map[string][]string {
 		// pitr holds only the test clusters so far; it moves up when it plans recoveries.
 		"recover/pitr": {"recover/pg", "recover/evidence"},
 		"cmd/internal": {"recover/pg", "recover/evidence"},
-		"testdata":     nil,
+		// incident is a program of its own: it makes the demo's evidence with a real server.
+		"cmd/internal/incident": {"recover/pg", "recover/evidence", "recover/pitr", "testdata"},
+		"testdata":              {"recover/pg"},
 	}
 	below := append(slices.Clone(base), "recover/wal", "recover/heap")
 	for _, room := range []string{"recover/catalog", "recover/datum", "recover/redo", "recover/undelete"} {

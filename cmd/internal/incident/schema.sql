@@ -45,7 +45,6 @@ CREATE TABLE users (
 	is_admin boolean NOT NULL DEFAULT false,
 	username varchar(50) UNIQUE);
 
--- 32 columns
 CREATE TABLE crewai_flow_state_extensions (
 	id uuid PRIMARY KEY,
 	flow_id uuid NOT NULL,
@@ -80,7 +79,6 @@ CREATE TABLE crewai_flow_state_extensions (
 	data_collection_metadata jsonb DEFAULT '{}',
 	execution_metadata jsonb DEFAULT '{}');
 
--- 23 columns
 CREATE TABLE data_imports (
 	id uuid PRIMARY KEY,
 	client_account_id uuid,
@@ -106,7 +104,6 @@ CREATE TABLE data_imports (
 	created_at timestamptz DEFAULT now(),
 	updated_at timestamptz);
 
--- 15 columns
 CREATE TABLE raw_import_records (
 	id uuid PRIMARY KEY,
 	data_import_id uuid NOT NULL,
@@ -124,7 +121,6 @@ CREATE TABLE raw_import_records (
 	created_at timestamptz DEFAULT now(),
 	processed_at timestamptz);
 
--- 18 columns
 CREATE TABLE import_field_mappings (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	data_import_id uuid NOT NULL,
@@ -145,7 +141,6 @@ CREATE TABLE import_field_mappings (
 	agent_reasoning text,
 	engagement_id uuid);
 
--- 38 columns
 CREATE TABLE discovery_flows (
 	id uuid PRIMARY KEY,
 	flow_id uuid NOT NULL,
@@ -186,7 +181,6 @@ CREATE TABLE discovery_flows (
 	updated_at timestamptz NOT NULL DEFAULT now(),
 	completed_at timestamptz);
 
--- 79 columns
 CREATE TABLE assets (
 	id uuid PRIMARY KEY,
 	client_account_id uuid NOT NULL,
@@ -268,7 +262,6 @@ CREATE TABLE assets (
 	technical_details json,
 	discovered_at timestamptz DEFAULT now());
 
--- 11 columns
 CREATE TABLE asset_dependencies (
 	id uuid PRIMARY KEY,
 	asset_id uuid NOT NULL,

@@ -81,6 +81,47 @@ func execAll(ctx context.Context, conn *pgx.Conn, sql ...string) error {
 	return nil
 }
 
+// Session is one session, for what must happen in one: transactions over several
+// calls, locks, temporary tables.
+type Session struct{ conn *pgx.Conn }
+
+// Session opens a session in a database. The caller closes it.
+func (c *Cluster) Session(ctx context.Context, db string) (*Session, error) {
+	conn, err := c.Connect(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{conn}, nil
+}
+
+// Exec runs SQL texts one after the other, as Cluster.Exec does.
+func (s *Session) Exec(ctx context.Context, sql ...string) error {
+	return execAll(ctx, s.conn, sql...)
+}
+
+// Value runs a query as Cluster.Value does.
+func (s *Session) Value(ctx context.Context, query string) (string, error) {
+	return queryValue(ctx, s.conn, query)
+}
+
+// Close ends the session.
+func (s *Session) Close(ctx context.Context) error {
+	if err := s.conn.Close(ctx); err != nil {
+		return fmt.Errorf("cluster: close session: %w", err)
+	}
+	return nil
+}
+
+// ServerMessage is what the server itself said in an error of Exec and its like,
+// such as "ERROR: relation … does not exist"; empty if it was not the server.
+func ServerMessage(err error) string {
+	var said *pgconn.PgError
+	if !errors.As(err, &said) {
+		return ""
+	}
+	return said.Severity + ": " + said.Message
+}
+
 // Value runs a query and gives the first column of its first row as text: NULL
 // and no row are both empty.
 func (c *Cluster) Value(ctx context.Context, db, query string) (string, error) {
