@@ -48,8 +48,8 @@ It reads a copy of the data directory and its WAL, names the transaction that
 destroyed the rows, and gives the rows back with a balance that adds up to the
 row. It only reads the evidence. Run it on a copy, not on the hurt server: every
 query on a hurt table can destroy what is left of it.`,
-		Example: `  pgrescue version
-  pgrescue version --json
+		Example: `  pgrescue wal summary /copy/data
+  pgrescue catalog dump --pgdata /copy/data -o catalog.json
   pgrescue help exit-codes`,
 		SilenceErrors:      true,
 		SilenceUsage:       true,
@@ -74,6 +74,7 @@ query on a hurt table can destroy what is left of it.`,
 		newCatalogCommand(terminal),
 		newExitCodesTopic(terminal),
 		newVersionCommand(terminal),
+		newWALCommand(terminal),
 	)
 	return root
 }

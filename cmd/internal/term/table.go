@@ -43,6 +43,18 @@ func (t *Table) Add(cells ...string) {
 // Len returns the number of rows.
 func (t *Table) Len() int { return len(t.rows) }
 
+// Keep leaves only the first n rows, or the last.
+func (t *Table) Keep(n int, last bool) {
+	if n >= len(t.rows) {
+		return
+	}
+	if last {
+		t.rows = t.rows[len(t.rows)-n:]
+		return
+	}
+	t.rows = t.rows[:n]
+}
+
 // Write prints the table, each line behind indent. Without any title there is no head line.
 func (t *Table) Write(w io.Writer, indent string) error {
 	titles := make([]string, len(t.Columns))

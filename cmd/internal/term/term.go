@@ -96,6 +96,11 @@ func (t *Terminal) Fatal(err error) int {
 		return 0
 	}
 	hint := exitcode.HintOf(err)
+	if !t.json && code == exitcode.Partial {
+		// The result is there; what is missing is a warning.
+		t.note("warning", yellow, err.Error())
+		return int(code)
+	}
 	if !t.json {
 		t.note("error", red, err.Error())
 		if hint != "" {

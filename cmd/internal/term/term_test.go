@@ -68,6 +68,7 @@ func TestFatal(t *testing.T) {
 	}{
 		{"nothing", false, nil, 0, ""},
 		{"text", false, errors.New("no"), 9, "error: no\n"},
+		{"partial", false, exitcode.PartialIf(2), 3, "warning: 2 stretches of evidence could not be read\n"},
 		{"text with a hint", false, place, 4, "error: wal: open segment pg_wal/x: permission denied\nhint: read it as root\n"},
 		{
 			"json", true, place, 4,

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
+)
+
+func newWALCommand(terminal *term.Terminal) *cobra.Command {
+	return newGroup(
+		"wal", "What the write-ahead log says",
+		`What the write-ahead log says. PATH is a data directory, a directory with WAL
+segments, or a segment file; several may be given, in any order.`,
+		`  pgrescue wal summary /copy/data
+  pgrescue wal summary /copy/data/pg_wal /archive
+  pgrescue wal summary 000000010000000000000001 --json`,
+		newWALSummaryCommand(terminal),
+	)
+}
+
+// openLog opens the WAL in paths, and warns when a server still writes to it.
+func openLog(terminal *term.Terminal, paths []string, timeline uint32) (*wal.Archive, error) {
+	if len(paths) == 0 {
+		return nil, exitcode.Usagef("give a data directory, a directory with WAL segments, or segment files", "no path to WAL is named")
+	}
+	for _, path := range paths {
+		if filepath.Base(filepath.Clean(path)) == "pg_wal" {
+			path = filepath.Dir(filepath.Clean(path))
+		}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			warnIfRunning(terminal, path)
+		}
+	}
+	archive, err := wal.OpenArchive(paths, wal.OpenOptions{Timeline: pg.TimelineID(timeline)})
+	if err != nil {
+		return nil, libraryError(err)
+	}
+	return archive, nil
+}
+
+// walEvidence turns the gaps of a log into the form that all routes share.
+func walEvidence(gaps []wal.Gap) []evidence.Gap {
+	list := make([]evidence.Gap, 0, len(gaps))
+	for _, gap := range gaps {
+		list = append(list, gap.Evidence())
+	}
+	return list
+}
