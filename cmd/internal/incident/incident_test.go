@@ -21,8 +21,9 @@ import (
 
 const committed = "../../../testdata/incident"
 
-// A new run makes the same loss as the one that is committed: same transactions,
-// same statements with the same answers, same rows to the byte.
+// A new run makes the same loss as the one that is committed: the same
+// transactions and the same rows to the byte. Transaction ids are not compared,
+// as another minor version of the server may begin with another one.
 func TestIncidentIsReproducible(t *testing.T) {
 	t.Parallel()
 	want, err := testdata.ReadTruth()
@@ -44,10 +45,8 @@ func TestIncidentIsReproducible(t *testing.T) {
 				t.Errorf("%s: the rows of %s are not those of the committed incident", transaction.Label, d.Table)
 			}
 		}
-		for _, line := range []string{fmt.Sprintf(`"xid": %d`, transaction.XID), fmt.Sprintf(`"label": %q`, transaction.Label)} {
-			if !bytes.Contains(got, []byte(line)) {
-				t.Errorf("%s: the new truth has no %s", transaction.Label, line)
-			}
+		if label := fmt.Sprintf(`"label": %q`, transaction.Label); !bytes.Contains(got, []byte(label)) {
+			t.Errorf("the new truth has no %s", label)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(out, testdata.IncidentArchive)); err != nil {
@@ -68,8 +67,13 @@ func TestTruthIsTheStory(t *testing.T) {
 		rows      int
 		errors    int // statements that the server refused
 	}{
-		{"rehearsal", false, 0, 0}, {"users", true, 4, 0}, {"field-mappings", true, 112, 0},
-		{"raw-records-refused", false, 0, 1}, {"imports-refused", false, 0, 1}, {"retry", true, 207, 3}, {"leftovers", true, 2, 0},
+		{"rehearsal", false, 0, 0},
+		{"users", true, 4, 0},
+		{"field-mappings", true, 112, 0},
+		{"raw-records-refused", false, 0, 1},
+		{"imports-refused", false, 0, 1},
+		{"retry", true, 207, 3},
+		{"leftovers", true, 2, 0},
 	}
 	if len(truth.Transactions) != len(tests) {
 		t.Fatalf("the truth has %d transactions, want %d", len(truth.Transactions), len(tests))

@@ -16,7 +16,8 @@
 //   - truth: what the incident knows to be true, for tests to compare with.
 //
 // The content is the same in every run, as all of it comes from one seed. LSNs
-// and times are those of the run, as they are the server's own.
+// and times are those of the run, as they are the server's own; so are the
+// transaction ids on another minor version.
 package main
 
 import (

@@ -12,10 +12,22 @@ type record map[string]string
 // mapped to.
 func headers() [][2]string {
 	return [][2]string{
-		{"CI Type", "asset_type"}, {"Name", "name"}, {"Host Name", "hostname"}, {"IP Address", "ip_address"},
-		{"OS", "operating_system"}, {"OS Version", "os_version"}, {"Environment", "environment"}, {"Application", "application_name"},
-		{"Department", "department"}, {"Owner", "business_owner"}, {"Status", "UNMAPPED"}, {"Description", "description"},
-		{"Location", "location"}, {"CPU Cores", "cpu_cores"}, {"Memory GB", "memory_gb"}, {"Storage GB", "storage_gb"},
+		{"CI Type", "asset_type"},
+		{"Name", "name"},
+		{"Host Name", "hostname"},
+		{"IP Address", "ip_address"},
+		{"OS", "operating_system"},
+		{"OS Version", "os_version"},
+		{"Environment", "environment"},
+		{"Application", "application_name"},
+		{"Department", "department"},
+		{"Owner", "business_owner"},
+		{"Status", "UNMAPPED"},
+		{"Description", "description"},
+		{"Location", "location"},
+		{"CPU Cores", "cpu_cores"},
+		{"Memory GB", "memory_gb"},
+		{"Storage GB", "storage_gb"},
 	}
 }
 
@@ -44,8 +56,10 @@ func (w *world) records(t *tenant, u upload, first int) []record {
 // sentence is prose of a few words up to a few hundred, as people write it into
 // inventories.
 func (w *world) sentence(about string) string {
-	words := []string{"runs", "the", "nightly", "batch", "for", about, "and", "feeds", "ledger", "reports", "behind", "load", "balancer", "since", "2019;",
-		"patched", "every", "quarter,", "backup\tat", "02:00,", "owner", "unknown", "C:\\data", "übernommen", "von", "Altsystem"}
+	words := []string{
+		"runs", "the", "nightly", "batch", "for", about, "and", "feeds", "ledger", "reports", "behind", "load", "balancer", "since", "2019;",
+		"patched", "every", "quarter,", "backup\tat", "02:00,", "owner", "unknown", "C:\\data", "übernommen", "von", "Altsystem",
+	}
 	count := 4 + w.dice.IntN(9)
 	if w.dice.IntN(9) == 0 {
 		count = 150 + w.dice.IntN(250)

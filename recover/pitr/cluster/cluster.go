@@ -12,7 +12,8 @@
 // A server listens on a socket in a folder that only its own user can enter, and
 // on the loopback address only when Options.TCP asks for it. PostgreSQL refuses
 // to run as root; when the caller is root, the server runs as the user postgres,
-// or nobody where that user does not exist.
+// or nobody where that user does not exist. A caller that is killed takes its
+// server with it on Linux, but leaves the folder behind.
 package cluster
 
 import (

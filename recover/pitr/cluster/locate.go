@@ -83,7 +83,10 @@ func candidates(version string) []string {
 		}
 	}
 	if path, err := exec.LookPath("postgres"); err == nil {
-		dirs = append(dirs, filepath.Dir(path))
+		// A link in PATH may have only some of the programs beside it.
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			dirs = append(dirs, filepath.Dir(path))
+		}
 	}
 	return dirs
 }
