@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+)
+
+// fingerprint hashes every name, size, mode, time and byte below folder.
+func fingerprint(t *testing.T, folder string) string {
+	t.Helper()
+	hash := sha256.New()
+	files := 0
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(hash, path, info.Mode(), info.Size(), info.ModTime().UnixNano())
+		if entry.IsDir() {
+			return nil
+		}
+		files++
+		content, err := os.ReadFile(path)
+		hash.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files == 0 {
+		t.Fatalf("%s holds no file", folder)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil))
+}
+
+// execute runs one command line in this process.
+func execute(ctx context.Context, args ...string) (code exitcode.Code, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = exitcode.Code(run(ctx, args, &term.Terminal{Out: &out, Err: &errs}))
+	return code, out.String(), errs.String()
+}
+
+// TestEvidenceIsOnlyRead runs every command that reads a data directory, and
+// compares the evidence before and after.
+func TestEvidenceIsOnlyRead(t *testing.T) {
+	t.Parallel()
+	data, err := unpackIncident(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := fingerprint(t, data)
+	commands := evidenceCommands(data, t.TempDir())
+	root, _ := testRoot()
+	for command := range allCommands(root) {
+		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")
+		if !command.Runnable() || command.HasSubCommands() || name == "help" || name == "version" || name == "demo" {
+			continue
+		}
+		args, listed := commands[name]
+		if !listed {
+			t.Errorf("%s is not in evidenceCommands; add a command line that reads the incident", name)
+			continue
+		}
+		for _, extra := range [][]string{nil, {"--json"}} {
+			line := append(append(strings.Fields(name), args...), extra...)
+			code, _, stderr := execute(t.Context(), line...)
+			if code != exitcode.Done {
+				t.Errorf("pgrescue %s: code %d (%s)\n%s", strings.Join(line, " "), code, code, stderr)
+			}
+			if fingerprint(t, data) != before {
+				t.Fatalf("pgrescue %s changed the evidence", strings.Join(line, " "))
+			}
+		}
+	}
+}
+
+// evidenceCommands has a command line that reads the incident for each command;
+// what it writes goes to out.
+func evidenceCommands(data, out string) map[string][]string {
+	return map[string][]string{
+		"catalog dump": {"--pgdata", data, "--database", "migration_db", "--force", "-o", filepath.Join(out, "catalog.json")},
+		"wal summary":  {data},
+	}
+}
+
+func TestJSONIsJSON(t *testing.T) {
+	t.Parallel()
+	data, err := unpackIncident(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range evidenceCommands(data, t.TempDir()) {
+		line := append(append(strings.Fields(name), args...), "--json")
+		_, stdout, stderr := execute(t.Context(), line...)
+		decoder := json.NewDecoder(strings.NewReader(stdout))
+		values := 0
+		for decoder.More() {
+			var value map[string]any
+			if err := decoder.Decode(&value); err != nil {
+				t.Fatalf("pgrescue %s: stdout is not JSON: %v\n%.400s", strings.Join(line, " "), err, stdout)
+			}
+			values++
+		}
+		if values == 0 {
+			t.Errorf("pgrescue %s: stdout is empty; stderr:\n%s", strings.Join(line, " "), stderr)
+		}
+	}
+}
+
+func TestInterruptedIs130(t *testing.T) {
+	t.Parallel()
+	data, err := unpackIncident(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	out := t.TempDir()
+	for name, args := range evidenceCommands(data, out) {
+		code, _, stderr := execute(ctx, append(strings.Fields(name), args...)...)
+		if code != exitcode.Interrupted {
+			t.Errorf("%s: code %d (%s), want 130\n%s", name, code, code, stderr)
+		}
+	}
+	left, err := os.ReadDir(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range left {
+		t.Errorf("an interrupted command left %s", entry.Name())
+	}
+}
