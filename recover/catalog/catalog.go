@@ -83,6 +83,9 @@ type Attribute struct {
 	// Missing is the value of rows older than the column (attmissingval): the
 	// bytes of the one-element array that pg_attribute stores, varlena header removed. nil: NULL.
 	Missing []byte `json:"missing,omitempty"`
+	// MissingUnknown tells that there is such a value but that it could not be
+	// read: then rows older than the column hold something unknown, not NULL.
+	MissingUnknown bool `json:"missing_unknown,omitempty"`
 }
 
 // Type is a row of pg_type, reduced to what decoding needs.

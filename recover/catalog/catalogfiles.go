@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -44,13 +43,4 @@ func CatalogFiles(ctx context.Context, dataDir string) (map[pg.RelFileLocator]st
 		}
 	}
 	return files, nil
-}
-
-// detoasted gives a column's bytes as bytes does, decompressed. No catalog that
-// is read here has a TOAST relation for columns that matter.
-func (r *record) detoasted(f field) []byte {
-	if f == noField || int(f) >= len(r.values) || r.values[f].Form != heap.FormCompressed {
-		return r.bytes(f)
-	}
-	return nil
 }

@@ -209,6 +209,10 @@ func (d *databaseReader) attributes(rel *Relation, columns []Attribute, natts in
 	slices.SortFunc(columns, func(a, b Attribute) int { return int(a.Number) - int(b.Number) })
 	for i := range columns {
 		columns[i].Name = d.readable(columns[i].Name, "pg_attribute of "+d.row.name)
+		if columns[i].MissingUnknown {
+			d.gap("database "+d.row.name, fmt.Sprintf("default of column %s of %s.%s", columns[i].Name, rel.Schema, rel.Name),
+				"attmissingval cannot be read", "the column is unknown in rows that are older than it")
+		}
 		if int(columns[i].Number) != i+1 || !validShape(columns[i].Len, columns[i].Align) {
 			columns = columns[:i]
 			break

@@ -80,7 +80,8 @@ func attributeDecoder(t *table) func(*record) (attributeKey, Attribute, bool) {
 			NotNull: r.bool(notNull), Generated: r.char(generated), Identity: r.char(identity),
 		}
 		if r.bool(hasMissing) {
-			row.Missing = r.detoasted(missing)
+			value, ok := r.detoasted(missing)
+			row.Missing, row.MissingUnknown = value, !ok
 		}
 		return key, row, true
 	}

@@ -61,6 +61,24 @@ func (r *record) name(f field) string {
 	return string(text)
 }
 
+// detoasted gives a column's bytes as bytes does, decompressed. It reports false
+// when the value is there but cannot be read.
+func (r *record) detoasted(f field) ([]byte, bool) {
+	if f == noField || int(f) >= len(r.values) {
+		return nil, true
+	}
+	switch d := r.values[f]; d.Form {
+	case heap.FormPlain:
+		return append([]byte(nil), d.Bytes...), true // the page's buffer is used again
+	case heap.FormNull, heap.FormMissing:
+		return nil, true
+	case heap.FormCompressed:
+		value, err := heap.DecompressInline(nil, d.Bytes)
+		return value, err == nil
+	}
+	return nil, false // these catalogs have no TOAST relation to look it up in
+}
+
 // scanner reads catalogs and gathers what could not be read.
 type scanner struct {
 	pages PageSource
@@ -73,39 +91,56 @@ func (s *scanner) gap(where, what, why, consequence string) {
 }
 
 // scan calls visit for each tuple of a catalog, dead ones included. A page or a
-// tuple that cannot be decoded is a Gap.
+// tuple that cannot be decoded is a Gap, and so is a page of zeros between others.
 func (s *scanner) scan(ctx context.Context, t *table, loc pg.RelFileLocator, visit func(*record)) error {
-	attrs := t.attrs()
-	rec := &record{values: make([]heap.Datum, len(attrs))}
 	where := fmt.Sprintf("%s (file %s)", t.name, loc)
-	err := s.pages.ReadPages(ctx, loc, func(block pg.BlockNumber, page heap.Page) error {
-		head, err := page.Header()
-		if errors.Is(err, heap.ErrZeroPage) {
-			return nil
+	p := pageScan{scanner: s, where: where, attrs: t.attrs(), visit: visit}
+	p.rec.values = make([]heap.Datum, len(p.attrs))
+	if err := s.pages.ReadPages(ctx, loc, p.page); err != nil {
+		return fmt.Errorf("catalog: read %s: %w", where, err)
+	}
+	return nil
+}
+
+// pageScan is a scan over the pages of one catalog.
+type pageScan struct {
+	*scanner
+	where string
+	attrs []heap.Attr
+	visit func(*record)
+	rec   record
+	zero  []pg.BlockNumber // pages of zeros since the last page with something on it
+}
+
+// page visits the tuples of one page.
+func (p *pageScan) page(block pg.BlockNumber, page heap.Page) error {
+	head, err := page.Header()
+	if errors.Is(err, heap.ErrZeroPage) {
+		p.zero = append(p.zero, block) // at the end they are merely new
+		return nil
+	}
+	for _, empty := range p.zero {
+		p.gap(p.where, fmt.Sprintf("block %d", empty), heap.ErrZeroPage.Error(), "if there were rows of the catalog on it, they are missing")
+	}
+	p.zero = p.zero[:0]
+	if err != nil {
+		p.gap(p.where, fmt.Sprintf("block %d", block), err.Error(), "its rows of the catalog are missing")
+		return nil
+	}
+	for offset := pg.OffsetNumber(1); offset <= head.NumLinePointers(); offset++ {
+		if page.LinePointer(offset).State != heap.Normal {
+			continue
+		}
+		p.rec.tid = pg.TID{Block: block, Offset: offset}
+		p.rec.tuple, err = page.Tuple(head, offset)
+		if err == nil {
+			err = heap.Deform(&p.rec.tuple, p.attrs, p.rec.values)
 		}
 		if err != nil {
-			s.gap(where, fmt.Sprintf("block %d", block), err.Error(), "its rows of the catalog are missing")
-			return nil
+			p.gap(p.where, "tuple "+p.rec.tid.String(), err.Error(), "its row of the catalog is missing")
+			continue
 		}
-		for offset := pg.OffsetNumber(1); offset <= head.NumLinePointers(); offset++ {
-			if page.LinePointer(offset).State != heap.Normal {
-				continue
-			}
-			rec.tid = pg.TID{Block: block, Offset: offset}
-			rec.tuple, err = page.Tuple(head, offset)
-			if err == nil {
-				err = heap.Deform(&rec.tuple, attrs, rec.values)
-			}
-			if err != nil {
-				s.gap(where, "tuple "+rec.tid.String(), err.Error(), "its row of the catalog is missing")
-				continue
-			}
-			visit(rec)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("catalog: read %s: %w", where, err)
+		p.visit(&p.rec)
 	}
 	return nil
 }
