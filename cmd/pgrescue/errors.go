@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
 // libraryError marks an error of the library with its exit code. The table of
@@ -16,6 +17,9 @@ func libraryError(err error) error {
 	}{
 		{catalog.ErrNotFound, exitcode.NotFound},
 		{catalog.ErrAmbiguous, exitcode.Usage},
+		{undelete.ErrNothingDestroyed, exitcode.NotFound},
+		{undelete.ErrRolledBack, exitcode.Findings},
+		{undelete.ErrOtherCluster, exitcode.Refused},
 	} {
 		if errors.Is(err, known.sentinel) {
 			return exitcode.With(known.code, err)

@@ -26,6 +26,8 @@ type Evidence struct {
 	// Progress, if not nil, begins a stage that works through that many bytes and
 	// returns what is to be called with bytes done.
 	Progress func(stage string, bytes int64) func(done int64)
+
+	outcomes *xact.Outcomes // of the WAL since the last checkpoint; nil: not read
 }
 
 func (ev *Evidence) stage(name string, bytes int64) func(int64) {

@@ -116,7 +116,7 @@ func (l *Loss) readPage(rel *heap.Relation, block pg.BlockNumber, buffer heap.Pa
 	}
 	h, err := buffer.Header()
 	if err == nil && l.checksums() && !heap.VerifyChecksum(buffer, block) {
-		err = errors.New("the page's checksum is wrong: it is torn or damaged")
+		err = errChecksum
 	}
 	return h, err
 }
@@ -126,6 +126,7 @@ func (l *Loss) checksums() bool {
 }
 
 var (
+	errChecksum  = errors.New("the page's checksum is wrong: it is torn or damaged")
 	errSpool     = errors.New("cannot keep the tuple")
 	errNotVictim = errors.New("the tuple at this place is another one")
 )

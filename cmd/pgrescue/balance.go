@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// makeFolder makes a folder for rescued rows; one that is there is fine.
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make folder for rescued rows: %w", err)
+	}
+	return nil
+}
+
+// fileName makes a file name of a table's name. Two tables whose names differ
+// only in what a file name cannot hold get a number.
+func fileName(t *undelete.Table, taken []*rescueFile) string {
+	safe := strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' || r == 0 || unicode.IsControl(r) {
+			return '_'
+		}
+		return r
+	}, t.Relation.Schema+"."+t.Relation.Name)
+	safe = strings.TrimLeft(safe, ".-")
+	name := safe
+	for n := 2; nameTaken(name, taken); n++ {
+		name = fmt.Sprintf("%s.%d", safe, n)
+	}
+	return name
+}
+
+func nameTaken(name string, taken []*rescueFile) bool {
+	for _, file := range taken {
+		if strings.HasPrefix(strings.ToLower(file.name), strings.ToLower(name)+".") {
+			return true
+		}
+	}
+	return name == "ledger"
+}
+
+// lineWriter writes JSON Lines.
+type lineWriter struct{ encoder *json.Encoder }
+
+func newLineWriter(output *outputFile) *lineWriter {
+	encoder := json.NewEncoder(bufioWriter{output})
+	encoder.SetEscapeHTML(false)
+	return &lineWriter{encoder}
+}
+
+// bufioWriter hides what json.Encoder does not need of an outputFile.
+type bufioWriter struct{ *outputFile }
+
+func (w bufioWriter) Write(b []byte) (int, error) { return w.outputFile.Writer.Write(b) }
+
+func (w *lineWriter) write(line *undelete.Line) error {
+	if err := w.encoder.Encode(line); err != nil {
+		return fmt.Errorf("write ledger: %w", err)
+	}
+	return nil
+}
+
+// balanceReport is what `undelete --json` prints.
+type balanceReport struct {
+	Transactions []lossTransaction `json:"transactions"`
+	Tables       []tableBalance    `json:"tables"`
+	Total        undelete.Balance  `json:"total"`
+	Balanced     bool              `json:"balanced"`
+	// LedgerComplete says whether the WAL proves that no destroyed version is left out of the count.
+	LedgerComplete bool           `json:"ledger_complete"`
+	WhyIncomplete  string         `json:"why_ledger_incomplete,omitempty"`
+	Files          []string       `json:"files,omitempty"`
+	Gaps           []evidence.Gap `json:"gaps"`
+}
+
+type lossTransaction struct {
+	XID             pg.XID   `json:"xid"`
+	State           string   `json:"state"`
+	CommitTime      string   `json:"commit_time,omitempty"`
+	CommitLSN       pg.LSN   `json:"commit_lsn"`
+	Subtransactions []pg.XID `json:"subtransactions,omitempty"`
+}
+
+type tableBalance struct {
+	Database string `json:"database,omitempty"`
+	Table    string `json:"table"`
+	undelete.Balance
+}
+
+func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
+	report := &balanceReport{
+		Transactions: []lossTransaction{}, Tables: []tableBalance{},
+		LedgerComplete: loss.Covered, WhyIncomplete: loss.Uncovered, Gaps: noNil(loss.Gaps),
+	}
+	for i := range loss.Transactions {
+		tx := &loss.Transactions[i]
+		line := lossTransaction{XID: tx.XID, State: string(tx.State), CommitLSN: tx.EndLSN, Subtransactions: tx.Subxacts}
+		if !tx.End.IsZero() {
+			line.CommitTime = pg.FormatTime(tx.End)
+		}
+		report.Transactions = append(report.Transactions, line)
+	}
+	for _, t := range loss.Tables() {
+		line := tableBalance{Table: t.Name(), Balance: t.Balance}
+		if t.Database != nil {
+			line.Database = t.Database.Name
+		}
+		report.Tables = append(report.Tables, line)
+		add(&report.Total, &t.Balance)
+	}
+	report.Balanced = report.Total.Balances()
+	if folder != nil && folder.dir != "" {
+		for _, file := range folder.files {
+			report.Files = append(report.Files, file.name)
+		}
+		report.Files = append(report.Files, "ledger.jsonl")
+	}
+	return report
+}
+
+// add sums balances up; reasons stay with their tables.
+func add(total, b *undelete.Balance) {
+	total.Lost += b.Lost
+	total.Heap += b.Heap
+	total.WAL += b.WAL
+	total.InPart += b.InPart
+	total.Missing += b.Missing
+	total.Deleted += b.Deleted
+	total.Updated += b.Updated
+	total.Intermediate += b.Intermediate
+}
+
+// printBalance prints the equation, per table and in all.
+func printBalance(terminal *term.Terminal, loss *undelete.Loss, folder *rescueFolder) error {
+	report := reportOf(loss, folder)
+	if terminal.JSON() {
+		return terminal.WriteJSON(report)
+	}
+	for _, tx := range report.Transactions[:min(len(report.Transactions), 10)] {
+		if err := terminal.Printf("transaction %d, %s %s, at %s\n", tx.XID, tx.State, tx.CommitTime, tx.CommitLSN); err != nil {
+			return err
+		}
+	}
+	if more := len(report.Transactions) - 10; more > 0 {
+		if err := terminal.Printf("and %s\n", term.Plural(int64(more), "more transaction", "more transactions")); err != nil {
+			return err
+		}
+	}
+	if err := terminal.Printf("\n"); err != nil {
+		return err
+	}
+	if err := balanceTable(report).Write(terminal.Out, ""); err != nil {
+		return err
+	}
+	if err := printReasons(terminal, report); err != nil {
+		return err
+	}
+	if folder != nil && folder.dir != "" {
+		if err := terminal.Printf("\nwritten to %s: %s\n", folder.dir, strings.Join(report.Files, ", ")); err != nil {
+			return err
+		}
+	}
+	return terminal.Printf("\n%s\n", balanceSentence(&report.Total))
+}
+
+func balanceTable(report *balanceReport) *term.Table {
+	table := term.NewTable("TABLE", ">LOST", ">= HEAP", ">+ WAL", ">+ IN PART", ">+ MISSING")
+	line := func(name string, b *undelete.Balance) {
+		table.Add(name, term.Count(b.Lost), term.Count(b.Heap), term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
+	}
+	for i := range report.Tables {
+		line(report.Tables[i].Table, &report.Tables[i].Balance)
+	}
+	if len(report.Tables) > 1 {
+		line("all tables", &report.Total)
+	}
+	return table
+}
+
+func printReasons(terminal *term.Terminal, report *balanceReport) error {
+	for i := range report.Tables {
+		for _, reason := range report.Tables[i].Reasons {
+			if err := terminal.Printf("  %s: %s: %s\n", report.Tables[i].Table, term.Count(reason.Count), reason.Reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// balanceSentence says the balance in one line.
+func balanceSentence(b *undelete.Balance) string {
+	text := fmt.Sprintf("%s lost, %s recovered: %s from dead tuples, %s from WAL; %s in part, %s missing.",
+		term.Count(b.Lost), term.Count(b.Settled()), term.Count(b.Heap), term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
+	if b.Updated > 0 {
+		text += fmt.Sprintf(" %s of them were updated, not deleted.", term.Count(b.Updated))
+	}
+	if b.Intermediate > 0 {
+		text += fmt.Sprintf(" %s were made by the same transaction.", term.Count(b.Intermediate))
+	}
+	return text
+}
+
+// errIncomplete tells that some of the loss did not come back.
+var errIncomplete = errors.New("not every destroyed row version came back")
+
+// tellBalance says on stderr what the balance leaves open, and gives the exit code.
+func tellBalance(terminal *term.Terminal, loss *undelete.Loss, gaps int) error {
+	terminal.Gaps(loss.Gaps, shownGaps)
+	var total undelete.Balance
+	for _, t := range loss.Tables() {
+		add(&total, &t.Balance)
+	}
+	if !total.Balances() {
+		return exitcode.With(exitcode.VerifyFailed, fmt.Errorf("the balance does not hold: %+v", total))
+	}
+	if !loss.Covered {
+		terminal.Warnf("more may be lost than the ledger names: %s", loss.Uncovered)
+	}
+	switch {
+	case total.Settled() == 0 && total.InPart == 0:
+		return exitcode.With(exitcode.Insufficient, fmt.Errorf("undelete: %w: none of %s", errIncomplete, term.Count(total.Lost)))
+	case total.Missing+total.InPart > 0:
+		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %w: %s missing, %s in part", errIncomplete, term.Count(total.Missing), term.Count(total.InPart)))
+	case !loss.Covered:
+		return exitcode.With(exitcode.Partial, errors.New("undelete: the ledger may not be complete"))
+	}
+	return exitcode.PartialIf(gaps + len(loss.Gaps))
+}

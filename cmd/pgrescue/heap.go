@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+func newHeapCommand(terminal *term.Terminal) *cobra.Command {
+	return newGroup(
+		"heap", "Dead tuples in relation files",
+		`Dead tuples in relation files: rows that were deleted or updated and not vacuumed yet.`,
+		`  pgrescue heap rows --pgdata /copy/data --table public.orders
+  pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742
+  pgrescue heap rows --pgdata /copy/data --table public.orders --format jsonl`,
+		newHeapRowsCommand(terminal),
+	)
+}
+
+// heapRowsOptions are the flags of `heap rows`.
+type heapRowsOptions struct {
+	sourceOptions
+	rowsOptions
+	table string
+	xid   uint32
+}
+
+func (o *heapRowsOptions) addFlags(command *cobra.Command) {
+	o.addDataDir(command)
+	o.addCatalog(command)
+	o.rowsOptions.addFlags(command, "copy")
+	command.Flags().StringVarP(&o.table, "table", "t", "", "the table, as schema.name")
+	command.Flags().Uint32Var(&o.xid, "xid", 0, "only rows that this (sub)transaction destroyed")
+}
+
+func newHeapRowsCommand(terminal *term.Terminal) *cobra.Command {
+	var options heapRowsOptions
+	command := &cobra.Command{
+		Use:   "rows --pgdata DIR --table S.T",
+		Short: "Decode the dead tuples of a table",
+		Long: `Decode the dead tuples in a table's file: versions that a committed transaction
+deleted or updated, and that nothing has pruned or vacuumed yet. Rows that were
+merely locked, or whose delete was rolled back, are alive and left out.
+
+This shows what is still in the file, not what was lost: "pgrescue undelete"
+joins it with the WAL and balances the count.`,
+		Example: `  pgrescue heap rows --pgdata /copy/data --table public.orders > orders.copy
+  pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742 --format csv
+  pgrescue heap rows --pgdata /copy/data --table 'sales."Order Lines"' --json`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return runHeapRows(command.Context(), &options, terminal)
+		},
+	}
+	options.addFlags(command)
+	return command
+}
+
+func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.Terminal) error {
+	switch {
+	case options.dataDir == "":
+		return exitcode.Usagef("--pgdata DIR names it", "heap rows: no data directory is named")
+	case options.table == "":
+		return exitcode.Usagef("--table SCHEMA.NAME names it", "heap rows: no table is named")
+	}
+	format, err := options.resolve(terminal)
+	if err != nil {
+		return err
+	}
+	progress := &stages{terminal: terminal}
+	ev, gaps, err := options.open(ctx, terminal, progress)
+	if err != nil {
+		return err
+	}
+	defer ev.Close()
+	table, err := target(ev.Snapshot, options.table)
+	if err != nil {
+		return libraryError(err)
+	}
+	printer, err := newRowPrinter(terminal, format)
+	if err != nil {
+		return err
+	}
+	result, err := undelete.DeadRows(ctx, ev, table, undelete.DeadRowsOptions{XID: pg.XID(options.xid)}, printer)
+	progress.end()
+	if err != nil {
+		return err
+	}
+	if err := printer.close(terminal); err != nil {
+		return err
+	}
+	terminal.Gaps(result.Gaps, shownGaps)
+	terminal.Infof("%s: %s on %s, %s dead; left out: %s whose delete was rolled back, %s that never were visible",
+		table.Relation.QualifiedName(), term.Plural(result.Tuples, "tuple", "tuples"), term.Plural(result.Pages, "page", "pages"),
+		term.Count(result.Dead), term.Count(result.RolledBack), term.Count(result.NeverVisible))
+	if result.Unknown > 0 {
+		terminal.Warnf("%s: commit state unknown", term.Plural(result.Unknown, "row", "rows"))
+	}
+	if gaps += len(result.Gaps); gaps == 0 && result.InPart > 0 {
+		gaps = int(result.InPart)
+	}
+	return exitcode.PartialIf(gaps)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// rowsOptions are the flags of commands that print rows.
+type rowsOptions struct {
+	format string
+}
+
+func (o *rowsOptions) addFlags(command *cobra.Command, standard string) {
+	command.Flags().StringVarP(&o.format, "format", "f", standard, "copy, csv, jsonl or sql; --json means jsonl")
+}
+
+// resolve reads the flag; --json wins.
+func (o *rowsOptions) resolve(terminal *term.Terminal) (evidence.Format, error) {
+	if terminal.JSON() {
+		return evidence.FormatJSONL, nil
+	}
+	return formatOf(o.format)
+}
+
+// rowPrinter prints the rows of one or more tables on stdout.
+type rowPrinter struct {
+	*evidence.Writer
+	buffer *bufio.Writer
+	format evidence.Format
+}
+
+func newRowPrinter(terminal *term.Terminal, format evidence.Format) (*rowPrinter, error) {
+	buffer := bufio.NewWriterSize(terminal.Out, 1<<16)
+	w, err := evidence.NewWriter(format, buffer)
+	if err != nil {
+		return nil, err
+	}
+	return &rowPrinter{Writer: w, buffer: buffer, format: format}, nil
+}
+
+// close writes out what is buffered, and warns of values that the format cannot show.
+func (p *rowPrinter) close(terminal *term.Terminal) error {
+	if err := p.Flush(); err != nil {
+		return fmt.Errorf("write rows: %w", err)
+	}
+	if err := p.buffer.Flush(); err != nil {
+		return fmt.Errorf("write rows: %w", err)
+	}
+	warnUnknown(terminal, p.UnknownValues(), p.format)
+	return nil
+}
+
+func warnUnknown(terminal *term.Terminal, n int64, format evidence.Format) {
+	if n > 0 && format != evidence.FormatJSONL && format != evidence.FormatSQL {
+		terminal.Warnf("%s could not be had and stand as NULL in this output", term.Plural(n, "value", "values"))
+		terminal.Hintf("--format jsonl says which ones and why")
+	}
+}
+
+// oneTable refuses to mix tables in a format that cannot tell them apart.
+func oneTable(tables []*undelete.Table, format evidence.Format) error {
+	if len(tables) < 2 || format == evidence.FormatJSONL || format == evidence.FormatSQL {
+		return nil
+	}
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.Name())
+	}
+	return exitcode.Usagef("choose one with --table, or use --format jsonl or sql, or write files with `pgrescue undelete -o DIR`",
+		"format %s holds one table, and the loss is in %d: %s", format, len(tables), strings.Join(names, ", "))
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// sourceOptions are the flags that name evidence.
+type sourceOptions struct {
+	dataDir     string
+	wal         []string
+	catalogFile string
+	timeline    uint32
+	databases   []string
+}
+
+func (o *sourceOptions) addDataDir(command *cobra.Command) {
+	command.Flags().StringVarP(&o.dataDir, "pgdata", "D", "", "data directory, or a copy of one")
+	command.Flags().StringSliceVar(&o.databases, "database", nil, "only this database; may be repeated (default all but templates)")
+}
+
+func (o *sourceOptions) addCatalog(command *cobra.Command) {
+	command.Flags().StringVar(&o.catalogFile, "catalog", "", "snapshot file of `catalog dump`, in the place of the catalogs in --pgdata")
+}
+
+func (o *sourceOptions) addTimeline(command *cobra.Command) {
+	command.Flags().Uint32Var(&o.timeline, "timeline", 0, "timeline to read (default the newest in the WAL)")
+}
+
+// open opens the evidence, tells of its gaps and counts them.
+func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progress *stages) (*undelete.Evidence, int, error) {
+	if o.dataDir != "" {
+		warnIfRunning(terminal, o.dataDir)
+	}
+	ev, gaps, err := undelete.Open(ctx, undelete.Sources{
+		DataDir: o.dataDir, WAL: o.wal, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
+		Databases: o.databases, Progress: progress.begin,
+	})
+	if err == nil && ev.Archive != nil {
+		for _, g := range ev.Archive.Gaps() {
+			gaps = append(gaps, g.Evidence())
+		}
+	}
+	progress.end()
+	terminal.Gaps(gaps, shownGaps)
+	return ev, len(gaps), libraryError(err)
+}
+
+// stages shows the progress of work that has several stages, one after the other.
+type stages struct {
+	terminal *term.Terminal
+	current  *term.Progress
+}
+
+func (s *stages) begin(stage string, bytes int64) func(int64) {
+	s.end()
+	s.current = s.terminal.Progress(bytes, stage)
+	return s.current.Add
+}
+
+func (s *stages) end() {
+	s.current.End()
+	s.current = nil
+}
+
+// targets finds the tables that were named. A name that several databases hold
+// has to be told apart by --database.
+func targets(snapshot *catalog.Snapshot, names []string) ([]undelete.Target, error) {
+	var found []undelete.Target
+	for _, name := range names {
+		target, err := target(snapshot, name)
+		if err != nil {
+			return nil, libraryError(err)
+		}
+		found = append(found, target)
+	}
+	return found, nil
+}
+
+func target(snapshot *catalog.Snapshot, name string) (undelete.Target, error) {
+	var found []undelete.Target
+	var failure error
+	for i := range snapshot.Databases {
+		db := &snapshot.Databases[i]
+		rel, err := db.Table(name)
+		switch {
+		case err == nil:
+			found = append(found, undelete.Target{Database: db, Relation: rel})
+		case failure == nil || len(db.Relations) > 0:
+			failure = err
+		}
+	}
+	switch {
+	case len(found) == 0 && failure == nil:
+		return undelete.Target{}, exitcode.With(exitcode.NotFound, fmt.Errorf("find table %s: the catalogs hold no database", name))
+	case len(found) == 0:
+		return undelete.Target{}, failure
+	case len(found) > 1:
+		var databases []string
+		for _, t := range found {
+			databases = append(databases, t.Database.Name)
+		}
+		return undelete.Target{}, exitcode.Usagef("name one with --database", "find table %s: it is in the databases %s", name, strings.Join(databases, ", "))
+	}
+	if found[0].Relation.Kind == "p" {
+		return undelete.Target{}, exitcode.Usagef("name its partitions; a partitioned table has no rows of its own",
+			"find table %s: it is partitioned", name)
+	}
+	return found[0], nil
+}
+
+// parseTime reads a moment with its zone. A time without a zone is refused: in
+// an incident, an hour too many or too few is another transaction.
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	normal := strings.Replace(strings.TrimSuffix(strings.TrimSuffix(text, " UTC"), "Z"), "T", " ", 1)
+	zoned := len(normal) != len(text) && (strings.HasSuffix(text, "Z") || strings.HasSuffix(text, " UTC"))
+	if zoned {
+		normal += "+00:00"
+	}
+	for _, layout := range []string{"2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04Z07:00", "2006-01-02 15:04Z07"} {
+		if t, err := time.Parse(layout, normal); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, exitcode.Usagef(`write it with its zone, such as "2026-11-23 14:05:00Z" or "2026-11-23 15:05:00+01:00"`,
+		"--%s %q is not a time with a zone", flag, text)
+}
+
+// formatOf reads --format.
+func formatOf(text string) (evidence.Format, error) {
+	switch f := evidence.Format(text); f {
+	case evidence.FormatCopy, evidence.FormatCSV, evidence.FormatJSONL, evidence.FormatSQL:
+		return f, nil
+	}
+	return "", exitcode.Usagef("formats are copy, csv, jsonl and sql", "--format %q is not known", text)
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// lossOptions are the flags that say which loss a command is about.
+type lossOptions struct {
+	xid          uint32
+	tables       []string
+	since, until string
+}
+
+func (o *lossOptions) addFlags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.Uint32Var(&o.xid, "xid", 0, "the transaction that destroyed the rows")
+	flags.StringSliceVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated")
+	flags.StringVar(&o.since, "since", "", "instead of --xid: all that was destroyed in --table since this time; with a zone")
+	flags.StringVar(&o.until, "until", "", "and before this time")
+}
+
+// request turns the flags into what the library looks for.
+func (o *lossOptions) request(ev *undelete.Evidence) (undelete.Request, error) {
+	request := undelete.Request{XID: pg.XID(o.xid)}
+	var err error
+	if request.Since, err = parseTime("since", o.since); err != nil {
+		return request, err
+	}
+	if request.Until, err = parseTime("until", o.until); err != nil {
+		return request, err
+	}
+	switch {
+	case o.xid == 0 && (len(o.tables) == 0 || o.since == ""):
+		return request, exitcode.Usagef("`pgrescue wal transactions` lists the transactions",
+			"say which loss: --xid N, or --table S.T and --since TIME")
+	case o.xid != 0 && (o.since != "" || o.until != ""):
+		return request, exitcode.Usagef("a transaction has one commit time", "--xid and --since or --until exclude each other")
+	}
+	request.Tables, err = targets(ev.Snapshot, o.tables)
+	return request, err
+}
+
+// undeleteOptions are the flags of `undelete`.
+type undeleteOptions struct {
+	sourceOptions
+	rowsOptions
+	lossOptions
+	output string
+	force  bool
+}
+
+func (o *undeleteOptions) addFlags(command *cobra.Command) {
+	o.addDataDir(command)
+	o.addCatalog(command)
+	o.addTimeline(command)
+	o.rowsOptions.addFlags(command, "copy")
+	o.lossOptions.addFlags(command)
+	flags := command.Flags()
+	flags.StringSliceVar(&o.wal, "wal", nil, "WAL directory or segment file; may be repeated (default pg_wal of --pgdata)")
+	flags.StringVarP(&o.output, "output", "o", "", "folder for one file per table and ledger.jsonl")
+	flags.BoolVar(&o.force, "force", false, "replace files that are in the folder")
+}
+
+func newUndeleteCommand(terminal *term.Terminal) *cobra.Command {
+	var options undeleteOptions
+	command := &cobra.Command{
+		Use:   "undelete --pgdata DIR (--xid N | --table S.T --since T)",
+		Short: "Bring destroyed rows back by every route, and balance the count",
+		Long: `List every row version that a transaction destroyed, bring each one back by the
+best route there is, and print the balance:
+
+    lost = heap + wal + in part + missing
+
+heap is the dead tuple itself, in the relation file; wal is its page, replayed in
+memory; in part means found with a value that is unknown; missing comes with the
+reason. Each version is settled exactly once.
+
+-o writes one file per table and ledger.jsonl, which says for each version where it
+lay, what destroyed it, and what settled it or why it is missing. --format sql
+gives statements that put the rows back: INSERTs, and for an UPDATE the old
+values by primary key. Without -o only the balance is printed.`,
+		Example: `  pgrescue undelete --pgdata /copy/data --xid 742
+  pgrescue undelete --pgdata /copy/data --wal /archive --xid 742 -o rescued --format csv
+  pgrescue undelete --pgdata /copy/data --table public.orders --since "2026-11-23 14:00Z" -o rescued --format sql`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return runUndelete(command.Context(), &options, terminal)
+		},
+	}
+	options.addFlags(command)
+	return command
+}
+
+func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.Terminal) error {
+	if options.dataDir == "" && (options.catalogFile == "" || len(options.wal) == 0) {
+		return exitcode.Usagef("--pgdata DIR names it; WAL alone needs --wal PATH and --catalog FILE", "undelete: no data directory is named")
+	}
+	format, err := formatOf(options.format)
+	if err != nil {
+		return err
+	}
+	progress := &stages{terminal: terminal}
+	ev, gaps, err := options.sourceOptions.open(ctx, terminal, progress)
+	if err != nil {
+		return err
+	}
+	defer ev.Close()
+	request, err := options.request(ev)
+	if err != nil {
+		return err
+	}
+	request.Successors = format == evidence.FormatSQL
+	loss, err := undelete.Find(ctx, ev, request)
+	if err != nil {
+		return libraryError(err)
+	}
+	defer loss.Close()
+	if err := loss.Settle(ctx); err != nil {
+		return err
+	}
+	folder, err := newRescueFolder(options.output, format, options.force)
+	if err != nil {
+		return err
+	}
+	defer folder.discard()
+	err = loss.Recover(ctx, func(t *undelete.Table) (evidence.Sink, error) { return folder.sink(loss, t) })
+	progress.end()
+	if err != nil {
+		return err
+	}
+	if err := folder.finish(terminal, loss); err != nil {
+		return err
+	}
+	if err := printBalance(terminal, loss, folder); err != nil {
+		return err
+	}
+	return tellBalance(terminal, loss, gaps)
+}
+
+// giveBack leaves out, for SQL, the versions that the destroying transaction
+// made itself: nobody else ever saw them.
+func giveBack(loss *undelete.Loss, sink evidence.Sink, format evidence.Format) evidence.Sink {
+	if format != evidence.FormatSQL {
+		return sink
+	}
+	return evidence.SinkFunc(func(row *evidence.Row) error {
+		if loss.MadeBySame(row) {
+			return nil
+		}
+		return sink.Put(row)
+	})
+}
+
+// rescueFolder takes the rows of a loss: one file per table, and the ledger.
+type rescueFolder struct {
+	dir     string // "": nothing is written
+	format  evidence.Format
+	force   bool
+	files   []*rescueFile
+	unknown int64
+}
+
+// rescueFile is the file of one table.
+type rescueFile struct {
+	name   string
+	output *outputFile
+	writer *evidence.Writer
+}
+
+func newRescueFolder(dir string, format evidence.Format, force bool) (*rescueFolder, error) {
+	if dir != "" {
+		if err := makeFolder(dir); err != nil {
+			return nil, err
+		}
+	}
+	return &rescueFolder{dir: dir, format: format, force: force}, nil
+}
+
+// sink begins the file of a table.
+func (f *rescueFolder) sink(loss *undelete.Loss, t *undelete.Table) (evidence.Sink, error) {
+	if f.dir == "" || t.Relation == nil {
+		return nil, nil
+	}
+	name := fileName(t, f.files) + "." + string(f.format)
+	output, err := createOutput(filepath.Join(f.dir, name), f.force)
+	if err != nil {
+		return nil, err
+	}
+	file := &rescueFile{name: name, output: output}
+	f.files = append(f.files, file)
+	if file.writer, err = evidence.NewWriter(f.format, output); err != nil {
+		return nil, err
+	}
+	return giveBack(loss, file.writer, f.format), nil
+}
+
+// finish makes the files durable and writes the ledger beside them.
+func (f *rescueFolder) finish(terminal *term.Terminal, loss *undelete.Loss) error {
+	if f.dir == "" {
+		return nil
+	}
+	for _, file := range f.files {
+		if err := file.writer.Flush(); err != nil {
+			return err
+		}
+		if err := file.output.commit(); err != nil {
+			return err
+		}
+		f.unknown += file.writer.UnknownValues()
+	}
+	warnUnknown(terminal, f.unknown, f.format)
+	return f.writeLedger(loss)
+}
+
+func (f *rescueFolder) writeLedger(loss *undelete.Loss) error {
+	output, err := createOutput(filepath.Join(f.dir, "ledger.jsonl"), f.force)
+	if err != nil {
+		return err
+	}
+	defer output.discard()
+	lines := newLineWriter(output)
+	for _, t := range loss.Tables() {
+		if err := loss.Ledger(t, lines.write); err != nil {
+			return err
+		}
+	}
+	return output.commit()
+}
+
+func (f *rescueFolder) discard() {
+	for _, file := range f.files {
+		file.output.discard()
+	}
+}

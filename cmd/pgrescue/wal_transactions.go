@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+	"github.com/pgrescue/pgrescue/recover/wal"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
+)
+
+// walTransactionsOptions are the flags of `wal transactions`.
+type walTransactionsOptions struct {
+	sourceOptions
+	since, until string
+	tables       []string
+	minDeletes   int64
+	limit        int
+	all          bool
+}
+
+func (o *walTransactionsOptions) addFlags(command *cobra.Command) {
+	flags := command.Flags()
+	o.addDataDir(command)
+	o.addCatalog(command)
+	o.addTimeline(command)
+	flags.StringVar(&o.since, "since", "", "only transactions that ended at this time or later; with a zone")
+	flags.StringVar(&o.until, "until", "", "only transactions that ended before this time; with a zone")
+	flags.StringSliceVarP(&o.tables, "table", "t", nil, "only what they did to this table; needs --pgdata or --catalog")
+	flags.Int64Var(&o.minDeletes, "min-deletes", 0, "only transactions that deleted or updated at least so many tuples")
+	flags.IntVar(&o.limit, "limit", 50, "only the biggest so many; 0 lists all, which takes memory for each")
+	flags.BoolVar(&o.all, "all", false, "count system catalogs and TOAST tables too")
+}
+
+func newWALTransactionsCommand(terminal *term.Terminal) *cobra.Command {
+	var options walTransactionsOptions
+	command := &cobra.Command{
+		Use:   "transactions PATH…",
+		Short: "List what each transaction did, the biggest destroyer first",
+		Long: `List the transactions in the WAL: when each ended and how, and how many tuples
+it inserted, updated and deleted in each table. Subtransactions are folded into
+their parent; what was rolled back stands at the end, because it destroyed nothing.
+
+With --pgdata or --catalog the tables have names, without they are file numbers.
+PATH is a data directory, a WAL directory or a segment file; any number of them.`,
+		Example: `  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
+  pgrescue wal transactions /archive --catalog catalog.json --since "2026-11-23 14:00Z" --min-deletes 100
+  pgrescue wal transactions /copy/data --pgdata /copy/data --table public.orders --json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			options.wal = args
+			return runWALTransactions(command.Context(), &options, terminal)
+		},
+	}
+	options.addFlags(command)
+	return command
+}
+
+func runWALTransactions(ctx context.Context, options *walTransactionsOptions, terminal *term.Terminal) error {
+	progress := &stages{terminal: terminal}
+	ev, gaps, err := options.open(ctx, terminal, progress)
+	if err != nil {
+		return err
+	}
+	defer ev.Close()
+	names := newTableNames(ev.Snapshot)
+	collect, err := options.collectOptions(ev, names)
+	if err != nil {
+		return err
+	}
+	collect.Scan.Progress = progress.begin("reading WAL", ev.Archive.Bytes())
+	result, err := xact.Collect(ctx, ev.Archive, collect)
+	progress.end()
+	if err != nil {
+		return err
+	}
+	for _, g := range result.Gaps {
+		terminal.Warnf("%s", g.Evidence())
+	}
+	if terminal.JSON() {
+		err = printTransactionsJSON(terminal, result, names)
+	} else {
+		err = printTransactions(terminal, result, names)
+	}
+	if err != nil {
+		return err
+	}
+	return exitcode.PartialIf(gaps + len(result.Gaps))
+}
+
+// collectOptions turns the flags into what to collect.
+func (o *walTransactionsOptions) collectOptions(ev *undelete.Evidence, names *tableNames) (xact.Options, error) {
+	since, err := parseTime("since", o.since)
+	if err != nil {
+		return xact.Options{}, err
+	}
+	until, err := parseTime("until", o.until)
+	if err != nil {
+		return xact.Options{}, err
+	}
+	files := make(map[pg.RelFileLocator]bool)
+	if len(o.tables) > 0 {
+		if ev.Snapshot == nil {
+			return xact.Options{}, exitcode.Usagef("add --pgdata DIR or --catalog FILE", "--table needs a catalog to find the table's file")
+		}
+		found, err := targets(ev.Snapshot, o.tables)
+		if err != nil {
+			return xact.Options{}, err
+		}
+		for _, t := range found {
+			files[t.Relation.File] = true
+			for _, former := range t.Relation.FormerFiles {
+				files[former] = true
+			}
+		}
+	}
+	return xact.Options{
+		Scan:  wal.ScanOptions{},
+		Limit: o.limit,
+		Counts: func(rel pg.RelFileLocator) bool {
+			if len(files) > 0 {
+				return files[rel]
+			}
+			return o.all || rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.isToast(rel)
+		},
+		Keep: func(tx *xact.Transaction) bool {
+			if len(tx.Tallies) == 0 && (len(tx.Dropped) == 0 || len(files) > 0) || tx.Destroyed() < o.minDeletes {
+				return false
+			}
+			return tx.End.IsZero() || !tx.End.Before(since) && (until.IsZero() || tx.End.Before(until))
+		},
+	}, nil
+}
+
+// tableNames names relations by their files.
+type tableNames struct {
+	index *catalog.Index
+}
+
+func newTableNames(snapshot *catalog.Snapshot) *tableNames {
+	if snapshot == nil {
+		return &tableNames{}
+	}
+	return &tableNames{index: catalog.NewIndex(snapshot)}
+}
+
+// of names a relation, or prints its file numbers.
+func (n *tableNames) of(file pg.RelFileLocator) string {
+	if n.index != nil {
+		if _, rel, known := n.index.ByFile(file); known {
+			return rel.QualifiedName()
+		}
+	}
+	return file.String()
+}
+
+func (n *tableNames) isToast(file pg.RelFileLocator) bool {
+	if n.index == nil {
+		return false
+	}
+	_, rel, known := n.index.ByFile(file)
+	return known && rel.Kind == "t"
+}
+
+// transactionLine is one transaction as `wal transactions --json` prints it.
+type transactionLine struct {
+	Type            string      `json:"type"` // transaction
+	XID             pg.XID      `json:"xid"`
+	State           xact.State  `json:"state"`
+	EndTime         string      `json:"end_time,omitempty"`
+	EndLSN          pg.LSN      `json:"end_lsn"`
+	FirstLSN        pg.LSN      `json:"first_lsn"`
+	LastLSN         pg.LSN      `json:"last_lsn"`
+	Subtransactions []pg.XID    `json:"subtransactions,omitempty"`
+	Inserted        int64       `json:"inserted"`
+	Updated         int64       `json:"updated"`
+	Deleted         int64       `json:"deleted"`
+	Tables          []tableLine `json:"tables"`
+	RemovedFiles    []string    `json:"removed_files,omitempty"`
+}
+
+type tableLine struct {
+	Table    string `json:"table"`
+	File     string `json:"file"`
+	Inserted int64  `json:"inserted"`
+	Updated  int64  `json:"updated"`
+	Deleted  int64  `json:"deleted"`
+}
+
+func transactionOf(tx *xact.Transaction, names *tableNames) transactionLine {
+	line := transactionLine{
+		Type: "transaction", XID: tx.XID, State: tx.State, EndLSN: tx.EndLSN, FirstLSN: tx.First, LastLSN: tx.Last,
+		Subtransactions: tx.Subxacts, Tables: []tableLine{},
+	}
+	if !tx.End.IsZero() {
+		line.EndTime = pg.FormatTime(tx.End)
+	}
+	for _, t := range tx.Tallies {
+		line.Tables = append(line.Tables, tableLine{names.of(t.Relation), t.Relation.String(), t.Inserted, t.Updated, t.Deleted})
+		line.Inserted += t.Inserted
+		line.Updated += t.Updated
+		line.Deleted += t.Deleted
+	}
+	for _, file := range tx.Dropped {
+		line.RemovedFiles = append(line.RemovedFiles, names.of(file))
+	}
+	return line
+}
+
+func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *tableNames) error {
+	for i := range result.Transactions {
+		if err := terminal.WriteLine(transactionOf(&result.Transactions[i], names)); err != nil {
+			return err
+		}
+	}
+	return terminal.WriteLine(map[string]any{
+		"type": "summary", "listed": len(result.Transactions), "committed": result.Committed, "aborted": result.Aborted,
+		"undecided": result.Undecided, "records": result.Records, "gaps": len(result.Gaps),
+	})
+}
+
+func printTransactions(terminal *term.Terminal, result *xact.Result, names *tableNames) error {
+	table := term.NewTable(">XID", "STATE", "END (UTC)", ">DELETED", ">UPDATED", ">INSERTED", "TABLE")
+	for i := range result.Transactions {
+		line := transactionOf(&result.Transactions[i], names)
+		end := strings.TrimSuffix(line.EndTime, "Z")
+		name := ""
+		switch {
+		case len(line.Tables) == 1:
+			name = line.Tables[0].Table
+		case len(line.Tables) > 1:
+			name = fmt.Sprintf("%d tables", len(line.Tables))
+		}
+		if n := len(line.Subtransactions); n > 0 {
+			name += fmt.Sprintf(" (%s)", term.Plural(int64(n), "subtransaction", "subtransactions"))
+		}
+		if n := len(line.RemovedFiles); n > 0 {
+			name += fmt.Sprintf(" (removed files of %s)", strings.Join(line.RemovedFiles[:min(n, 3)], ", "))
+		}
+		table.Add(fmt.Sprint(line.XID), string(line.State), end, term.Count(line.Deleted), term.Count(line.Updated), term.Count(line.Inserted), name)
+		if len(line.Tables) > 1 {
+			for _, t := range line.Tables {
+				table.Add("", "", "", term.Count(t.Deleted), term.Count(t.Updated), term.Count(t.Inserted), "  "+t.Table)
+			}
+		}
+	}
+	if err := table.Write(terminal.Out, ""); err != nil {
+		return err
+	}
+	changed := result.Committed + result.Aborted + result.Undecided
+	return terminal.Printf("%s listed of %s that changed something: %s committed, %s rolled back, %s undecided\n",
+		term.Plural(int64(len(result.Transactions)), "transaction", "transactions"), term.Count(changed),
+		term.Count(result.Committed), term.Count(result.Aborted), term.Count(result.Undecided))
+}

@@ -1,0 +1,233 @@
+package undelete
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/redo"
+	"github.com/pgrescue/pgrescue/recover/wal"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
+)
+
+// Sources name the evidence to open.
+type Sources struct {
+	DataDir     string
+	WAL         []string // directories and segment files; empty: pg_wal of DataDir
+	CatalogFile string   // a snapshot file; "": the catalogs in DataDir
+	Timeline    pg.TimelineID
+	Databases   []string // of DataDir to read; empty: all but templates
+	Progress    func(stage string, bytes int64) func(done int64)
+}
+
+// ErrOtherCluster tells that two pieces of evidence come from different clusters.
+var ErrOtherCluster = errors.New("the evidence comes from different clusters")
+
+// Open opens a data directory, WAL and catalogs as far as they are there. What
+// cannot be read but can be done without is a gap.
+func Open(ctx context.Context, s Sources) (*Evidence, []evidence.Gap, error) {
+	o := opener{sources: s, ev: &Evidence{DataDir: s.DataDir, Progress: s.Progress}}
+	err := o.open(ctx)
+	if err != nil {
+		return nil, o.gaps, errors.Join(err, o.ev.Close())
+	}
+	return o.ev, o.gaps, nil
+}
+
+// Close closes what Open opened.
+func (ev *Evidence) Close() error {
+	if ev.Archive == nil {
+		return nil
+	}
+	return ev.Archive.Close()
+}
+
+type opener struct {
+	sources Sources
+	ev      *Evidence
+	control *catalog.Control
+	gaps    []evidence.Gap
+}
+
+func (o *opener) gap(where, what, why, consequence string) {
+	o.gaps = append(o.gaps, evidence.Gap{Where: where, What: what, Why: why, Consequence: consequence})
+}
+
+func (o *opener) open(ctx context.Context) error {
+	if err := o.openDataDir(); err != nil {
+		return err
+	}
+	if err := o.openWAL(); err != nil {
+		return err
+	}
+	if o.sources.CatalogFile != "" {
+		return o.loadCatalog()
+	}
+	if o.sources.DataDir == "" {
+		return nil
+	}
+	return o.readCatalog(ctx)
+}
+
+func (o *opener) openDataDir() error {
+	dir := o.sources.DataDir
+	if dir == "" {
+		return nil
+	}
+	if _, err := os.ReadDir(dir); err != nil {
+		return &evidence.Error{Op: "undelete: open data directory", Place: dir, Err: err,
+			Hint: "--pgdata names the folder that holds PG_VERSION, base and global"}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "base")); err != nil {
+		return &evidence.Error{Op: "undelete: open data directory", Place: dir, Err: err,
+			Hint: "--pgdata names the folder that holds PG_VERSION, base and global"}
+	}
+	var err error
+	if o.control, err = catalog.ReadControl(dir); err != nil {
+		o.control = nil // said by catalog.Read, which needs it too
+	}
+	if o.ev.Clog, err = heap.OpenXactLog(dir); err != nil {
+		o.ev.Clog = nil
+	}
+	if o.ev.Multi, err = heap.OpenMultiXact(dir); err != nil {
+		o.ev.Multi = nil
+	}
+	return nil
+}
+
+func (o *opener) openWAL() error {
+	paths := o.sources.WAL
+	if len(paths) == 0 {
+		if o.sources.DataDir == "" {
+			return nil
+		}
+		own := filepath.Join(o.sources.DataDir, "pg_wal")
+		if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
+			o.gap(own, "WAL", "the data directory has no pg_wal", "the ledger comes from dead tuples alone")
+			return nil
+		}
+		paths = []string{own}
+	}
+	archive, err := wal.OpenArchive(paths, wal.OpenOptions{Timeline: o.sources.Timeline})
+	switch {
+	case err != nil && len(o.sources.WAL) > 0:
+		return err
+	case err != nil:
+		o.gap(paths[0], "WAL", err.Error(), "the ledger comes from dead tuples alone")
+		return nil
+	}
+	o.ev.Archive = archive
+	if o.control != nil && archive.SystemIdentifier() != o.control.SystemIdentifier {
+		return &evidence.Error{
+			Op: "undelete: open WAL", Place: paths[0],
+			Err: fmt.Errorf("%w: the WAL has system identifier %d, the data directory %d",
+				ErrOtherCluster, archive.SystemIdentifier(), o.control.SystemIdentifier),
+			Hint: "give WAL and data directory of the same cluster",
+		}
+	}
+	return nil
+}
+
+func (o *opener) loadCatalog() error {
+	file, err := os.Open(o.sources.CatalogFile)
+	if err != nil {
+		return fmt.Errorf("undelete: open snapshot file: %w", err)
+	}
+	defer file.Close()
+	o.ev.Snapshot, err = catalog.Load(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.sources.CatalogFile, err)
+	}
+	id := o.ev.Snapshot.SystemIdentifier
+	if o.ev.Archive != nil && id != 0 && id != o.ev.Archive.SystemIdentifier() {
+		return &evidence.Error{
+			Op: "undelete: open snapshot file", Place: o.sources.CatalogFile,
+			Err:  fmt.Errorf("%w: the WAL has system identifier %d, the catalogs %d", ErrOtherCluster, o.ev.Archive.SystemIdentifier(), id),
+			Hint: "give the catalog file of the cluster that wrote the WAL",
+		}
+	}
+	return nil
+}
+
+// readCatalog reads the catalogs of the data directory, with the WAL replayed
+// over them where there is WAL behind the last checkpoint.
+func (o *opener) readCatalog(ctx context.Context) error {
+	opts := catalog.Options{DataDir: o.sources.DataDir, Databases: o.sources.Databases}
+	if o.ev.Archive != nil {
+		overlay, err := redo.NewOverlay(ctx, o.ev.Archive, o.sources.DataDir, o.controlState())
+		if err != nil {
+			return err
+		}
+		defer overlay.Close()
+		opts.Pages = overlay
+		if err := o.readOutcomes(ctx); err != nil {
+			return err
+		}
+		opts.Status = o.ev.walStatus
+	}
+	snapshot, gaps, err := catalog.Read(ctx, opts)
+	o.gaps = append(o.gaps, gaps...)
+	o.ev.Snapshot = snapshot
+	return err
+}
+
+func (o *opener) controlState() *catalog.ControlState {
+	if o.control == nil {
+		return nil
+	}
+	return &o.control.ControlState
+}
+
+// readOutcomes learns which transactions ended since the last checkpoint:
+// pg_xact on disk may not know yet.
+func (o *opener) readOutcomes(ctx context.Context) error {
+	var from pg.LSN
+	if o.control != nil {
+		from = o.control.Redo
+	}
+	result, err := xact.Collect(ctx, o.ev.Archive, xact.Options{
+		Scan:   wal.ScanOptions{From: from},
+		Counts: func(pg.RelFileLocator) bool { return false },
+		Keep:   func(*xact.Transaction) bool { return false },
+	})
+	if err != nil {
+		return fmt.Errorf("undelete: read WAL: %w", err)
+	}
+	o.ev.outcomes = &result.Outcomes
+	return nil
+}
+
+// walStatus tells what the WAL since the last checkpoint says of a transaction.
+func (ev *Evidence) walStatus(xid pg.XID) heap.XactStatus {
+	if ev.outcomes == nil {
+		return heap.XactUnknown
+	}
+	switch ev.outcomes.Get(xid) {
+	case xact.Committed:
+		return heap.XactCommitted
+	case xact.Aborted:
+		return heap.XactAborted
+	}
+	return heap.XactUnknown
+}
+
+// Status tells what became of a transaction: the WAL first, then pg_xact.
+func (ev *Evidence) Status(xid pg.XID) heap.XactStatus {
+	if !xid.Normal() {
+		return heap.XactCommitted
+	}
+	if status := ev.walStatus(xid); status != heap.XactUnknown {
+		return status
+	}
+	if ev.Clog == nil {
+		return heap.XactUnknown
+	}
+	return ev.Clog.Status(xid)
+}

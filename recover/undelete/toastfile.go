@@ -1,0 +1,120 @@
+package undelete
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// toastFile gives values out of line from a TOAST relation's file. It learns
+// where the chunks are when the first value is asked for.
+type toastFile struct {
+	rel    *heap.Relation
+	oid    pg.OID
+	places []chunkPlace
+	read   bool
+	page   heap.Page
+	block  int64 // in page; -1: none
+	value  []byte
+}
+
+// chunkPlace is where one chunk lies.
+type chunkPlace struct {
+	value pg.OID
+	seq   int32
+	tid   pg.TID
+}
+
+// newToastFile opens the TOAST relation of a table. Without one, every value
+// that is asked for is missing.
+func newToastFile(dataDir string, target *Target) *toastFile {
+	f := &toastFile{oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
+	for i := range target.Database.Relations {
+		if toast := &target.Database.Relations[i]; toast.OID == f.oid && f.oid != 0 {
+			f.rel, _ = heap.OpenRelation(dataDir, toast.File)
+		}
+	}
+	return f
+}
+
+func (f *toastFile) close() {
+	if f.rel != nil {
+		f.rel.Close()
+	}
+}
+
+// learn notes where every chunk lies, dead or alive.
+func (f *toastFile) learn() {
+	f.read = true
+	if f.rel == nil {
+		return
+	}
+	// A page that cannot be read costs its chunks: their values are then not whole.
+	_ = f.rel.Pages(context.Background(), func(block pg.BlockNumber, p heap.Page) error {
+		return eachTuple(p, func(offset pg.OffsetNumber, t *heap.Tuple) error {
+			if key, seq, _, ok := decodeChunk(f.oid, t); ok {
+				f.places = append(f.places, chunkPlace{key.value, seq, pg.TID{Block: block, Offset: offset}})
+			}
+			return nil
+		})
+	})
+	slices.SortStableFunc(f.places, func(a, b chunkPlace) int {
+		return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.seq, b.seq))
+	})
+}
+
+// Fetch puts a value together from its chunks. The bytes are valid until the next call.
+func (f *toastFile) Fetch(p heap.ToastPointer) ([]byte, error) {
+	if !f.read {
+		f.learn()
+	}
+	f.value = f.value[:0]
+	if p.ToastRelation != f.oid {
+		return nil, errChunks
+	}
+	at, _ := slices.BinarySearchFunc(f.places, p.ValueID, func(c chunkPlace, value pg.OID) int { return cmp.Compare(c.value, value) })
+	next := int32(0)
+	for ; at < len(f.places) && f.places[at].value == p.ValueID; at++ {
+		place := f.places[at]
+		if place.seq == next-1 {
+			continue // another version of the same chunk
+		}
+		data := f.chunk(place)
+		if place.seq != next || data == nil {
+			return nil, errChunks
+		}
+		f.value = append(f.value, data...)
+		next++
+	}
+	if len(f.value) != int(p.ExtSize) {
+		return nil, errChunks
+	}
+	return f.value, nil
+}
+
+// chunk reads one chunk's data; nil if it cannot be read.
+func (f *toastFile) chunk(place chunkPlace) []byte {
+	if f.block != int64(place.tid.Block) {
+		f.block = -1
+		if f.rel.ReadPage(place.tid.Block, f.page) != nil {
+			return nil
+		}
+		f.block = int64(place.tid.Block)
+	}
+	h, err := f.page.Header()
+	if err != nil {
+		return nil
+	}
+	t, err := f.page.Tuple(h, place.tid.Offset)
+	if err != nil {
+		return nil
+	}
+	_, _, data, ok := decodeChunk(f.oid, &t)
+	if !ok {
+		return nil
+	}
+	return data
+}
