@@ -1,0 +1,159 @@
+package datum
+
+import (
+	"bytes"
+	"math"
+	"math/bits"
+	"strconv"
+
+	"github.com/pgrescue/pgrescue/recover/binreader"
+)
+
+// floatForm is what differs between the two sizes of floating-point numbers.
+type floatForm struct {
+	bits     int // 32 or 64, as strconv counts
+	mantissa int // bits of the mantissa that are stored
+	bias     int // exponent of the mantissa read as a whole number
+	fixed    int // exponents from -4 up to below fixed are printed without e (d2s.c, f2s.c)
+	digits   int // digits that always suffice
+}
+
+// appendFloat4 follows float4out (float.c) with extra_float_digits above 0.
+func appendFloat4(dst, raw []byte) ([]byte, error) {
+	r := binreader.New(raw)
+	v := r.Float32()
+	if err := whole(&r, "real"); err != nil {
+		return dst, err
+	}
+	b := math.Float32bits(v)
+	form := floatForm{bits: 32, mantissa: 23, bias: 127 + 23, fixed: 6, digits: 9}
+	return appendFloat(dst, float64(v), uint64(b)&(1<<23-1), int(b>>23&0xFF), form), nil
+}
+
+// appendFloat8 follows float8out (float.c) with extra_float_digits above 0.
+func appendFloat8(dst, raw []byte) ([]byte, error) {
+	r := binreader.New(raw)
+	v := r.Float64()
+	if err := whole(&r, "double precision"); err != nil {
+		return dst, err
+	}
+	b := math.Float64bits(v)
+	form := floatForm{bits: 64, mantissa: 52, bias: 1023 + 52, fixed: 15, digits: 17}
+	return appendFloat(dst, v, b&(1<<52-1), int(b>>52&0x7FF), form), nil
+}
+
+// appendFloat appends the shortest digits that read back as v. PostgreSQL
+// differs from strconv in one thing: digits that lie exactly in the middle
+// between v and its neighbour are not short enough for it, because they only
+// read back where ties are rounded to even (ryu_common.h).
+func appendFloat(dst []byte, v float64, fraction uint64, exponent int, form floatForm) []byte {
+	switch {
+	case math.IsNaN(v):
+		return append(dst, "NaN"...)
+	case math.IsInf(v, 1):
+		return append(dst, "Infinity"...)
+	case math.IsInf(v, -1):
+		return append(dst, "-Infinity"...)
+	}
+	var space [32]byte
+	text := strconv.AppendFloat(space[:0], v, 'e', -1, form.bits)
+	mantissa, power := fraction|1<<form.mantissa, exponent-form.bias
+	if fraction&1 == 0 && power > 0 && isMidpoint(text, mantissa, power) {
+		for precision := 1; precision < form.digits; precision++ {
+			text = strconv.AppendFloat(space[:0], v, 'e', precision, form.bits)
+			back, err := strconv.ParseFloat(string(text), form.bits)
+			if err == nil && back == v && !isMidpoint(text, mantissa, power) {
+				break
+			}
+		}
+	}
+	return layFloat(dst, text, form.fixed)
+}
+
+// isMidpoint reports whether the decimal lies exactly in the middle between
+// mantissa times 2^power and one of its neighbours. That happens with whole
+// numbers above 2^mantissa only: a middle has more digits than the shortest
+// form needs where it has a fraction.
+func isMidpoint(text []byte, mantissa uint64, power int) bool {
+	digits, scale := splitFloat(text)
+	if digits == 0 || scale < 0 || scale > 27 {
+		return false
+	}
+	// digits*10^scale = odd*2^twos; the odd part of a middle has one bit more
+	// than a mantissa, or two where the neighbour below is nearer.
+	twos := bits.TrailingZeros64(digits)
+	odd := digits >> twos
+	for range scale {
+		high, low := bits.Mul64(odd, 5)
+		if high != 0 {
+			return false
+		}
+		odd = low
+	}
+	twos += scale
+	return twos == power-1 && (odd == 2*mantissa+1 || odd == 2*mantissa-1) ||
+		twos == power-2 && odd == 4*mantissa-1
+}
+
+// splitFloat reads what strconv wrote with format e: digits times 10^scale.
+func splitFloat(text []byte) (digits uint64, scale int) {
+	fraction := false
+	for i, c := range text {
+		switch {
+		case c == '.':
+			fraction = true
+		case c == 'e':
+			return digits, scale + exponentOf(text[i+1:])
+		case c >= '0' && c <= '9':
+			digits = digits*10 + uint64(c-'0')
+			if fraction {
+				scale--
+			}
+		}
+	}
+	return digits, scale
+}
+
+// exponentOf reads the sign and the digits behind the e.
+func exponentOf(text []byte) int {
+	exponent := 0
+	for _, c := range text {
+		if c >= '0' && c <= '9' {
+			exponent = exponent*10 + int(c-'0')
+		}
+	}
+	if len(text) > 0 && text[0] == '-' {
+		return -exponent
+	}
+	return exponent
+}
+
+// layFloat appends text, which strconv wrote with format e, in the layout of
+// PostgreSQL: without the exponent if that is at least -4 and below fixed.
+func layFloat(dst, text []byte, fixed int) []byte {
+	if text[0] == '-' {
+		dst, text = append(dst, '-'), text[1:]
+	}
+	mark := bytes.IndexByte(text, 'e')
+	exponent := exponentOf(text[mark+1:])
+	if exponent < -4 || exponent >= fixed {
+		return append(dst, text...)
+	}
+	first, rest := text[0], text[1:mark]
+	if len(rest) > 0 {
+		rest = rest[1:] // the point
+	}
+	if exponent < 0 {
+		dst = append(dst, "0.000"[:1-exponent]...)
+		dst = append(dst, first)
+		return append(dst, rest...)
+	}
+	dst = append(dst, first)
+	if len(rest) <= exponent {
+		dst = append(dst, rest...)
+		return append(dst, "00000000000000"[:exponent-len(rest)]...)
+	}
+	dst = append(dst, rest[:exponent]...)
+	dst = append(dst, '.')
+	return append(dst, rest[exponent:]...)
+}
