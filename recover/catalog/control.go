@@ -190,8 +190,11 @@ func ReadVersion(dir string) (pg.Version, error) {
 	raw, err := readHead(path, 64)
 	if err != nil {
 		hint := ""
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			hint = "is this a PostgreSQL data directory?"
+		case errors.Is(err, fs.ErrPermission):
+			hint = "run as a user who may read the data directory"
 		}
 		return 0, &evidence.Error{Op: "catalog: read version", Place: path, Err: err, Hint: hint}
 	}

@@ -100,13 +100,7 @@ func makeSeeds(t *testing.T) {
 	control, relMap := seed(t, filepath.Join(dir, "global", "pg_control")), seed(t, filepath.Join(dir, "base", "5", "pg_filenode.map"))
 	var pages []byte
 	for _, table := range seedCatalogs {
-		path := filepath.Join(dir, "base", "5", table.name)
-		if table.oid == 1262 {
-			path = filepath.Join(dir, "global", "1262")
-		} else {
-			path = catalogPath(t, dir, table.name)
-		}
-		raw := seed(t, path)
+		raw := seed(t, catalogPath(t, dir, table.name))
 		holds := []byte(table.holds)
 		if len(holds) == 0 {
 			holds = binary.LittleEndian.AppendUint32(nil, oid)

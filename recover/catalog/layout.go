@@ -51,12 +51,14 @@ type layout struct {
 // layoutOf finds the layout of a major version. A version that is not known
 // gives an error that names it.
 func layoutOf(version pg.Version) (*layout, error) {
+	var known []pg.Version
 	for _, l := range layouts() {
 		if l.version == version {
 			return l, nil
 		}
+		known = append(known, l.version)
 	}
-	return nil, fmt.Errorf("catalogs of PostgreSQL %d are not supported", version)
+	return nil, fmt.Errorf("catalogs of PostgreSQL %d are not supported, only those of %v", version, known)
 }
 
 // layoutOfCatalogVersion finds a layout by the number in pg_control.

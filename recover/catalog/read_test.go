@@ -3,13 +3,11 @@ package catalog_test
 import (
 	"context"
 	"encoding/hex"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -44,6 +42,10 @@ var schemaSQL = []string{
 	`CREATE TABLE renamed_once (a int); ALTER TABLE renamed_once RENAME TO renamed_twice; ALTER TABLE renamed_twice RENAME a TO b`,
 	`CREATE TABLE rewritten (a int PRIMARY KEY, t text); INSERT INTO rewritten SELECT i, repeat('x', i) FROM generate_series(1, 100) i`,
 	`CREATE TABLE empty_now (a text); CREATE TABLE no_columns ()`,
+	// More rows of pg_attribute than one read of the file gives.
+	`DO $$ BEGIN FOR i IN 1..20 LOOP
+		EXECUTE (SELECT format('CREATE TABLE wide_%s (%s)', i, string_agg('c' || n || ' int', ',')) FROM generate_series(1, 200) n);
+	END LOOP; END $$`,
 }
 
 // rewriteSQL gives relations, catalogs among them, new files.
@@ -55,21 +57,9 @@ var rewriteSQL = []string{
 // prepare fills a cluster with three databases, one in a tablespace of its own.
 func prepare(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
-	dir := filepath.Join(c.Dir(), "space")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(c.DataDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		t.Fatal("no owner")
-	}
-	if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
-		t.Fatal(err)
-	}
+	// The server's user must own the directory, so the server makes it.
+	dir := filepath.Join(c.Dir(), "run", "space")
+	clustertest.Exec(t, c, "postgres", "COPY (SELECT) TO PROGRAM 'mkdir -m 700 "+dir+"'")
 	clustertest.Exec(t, c, "postgres", `CREATE TABLESPACE space LOCATION '`+dir+`'`,
 		`CREATE DATABASE "Вторая" TABLESPACE space`, `CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`)
 	for _, db := range []string{"postgres", "Вторая"} {

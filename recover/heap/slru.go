@@ -36,14 +36,15 @@ type slruPage struct {
 	err    error
 }
 
-// openSLRU opens the directory; that it exists is all it checks.
+// openSLRU opens the directory. It must hold a file at least: an empty one is
+// never what a server leaves.
 func openSLRU(dir string) (*slru, error) {
-	info, err := os.Stat(dir)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is not a directory", dir)
+	if len(entries) == 0 {
+		return nil, errors.New("the directory is empty")
 	}
 	return &slru{dir: dir, pages: map[uint32]*slruPage{}}, nil
 }

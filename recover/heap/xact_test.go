@@ -2,6 +2,7 @@ package heap_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -203,5 +204,69 @@ func compareMultiXacts(t *testing.T, dataDir, want string) {
 	}
 	if _, err := multi.Members(0); !errors.Is(err, heap.ErrNoMultiXact) {
 		t.Errorf("multixact 0: got %v, want ErrNoMultiXact", err)
+	}
+}
+
+// offsetsPage puts offsets of multixacts on one page.
+func offsetsPage(offsets map[int]uint32) []byte {
+	page := make([]byte, pg.BlockSize)
+	for id, offset := range offsets {
+		binary.LittleEndian.PutUint32(page[id*4:], offset)
+	}
+	return page
+}
+
+// membersPage puts members on the first page, from offset 1 on.
+func membersPage(members ...heap.Member) []byte {
+	page := make([]byte, pg.BlockSize)
+	for i, m := range members {
+		at := i + 1
+		page[at/4*20+at%4] = byte(m.Status)
+		binary.LittleEndian.PutUint32(page[at/4*20+4+at%4*4:], uint32(m.XID))
+	}
+	return page
+}
+
+func TestMultiXactDamage(t *testing.T) {
+	t.Parallel()
+	members := membersPage(heap.Member{XID: 700, Status: heap.MemberForShare}, heap.Member{XID: 701, Status: heap.MemberUpdate},
+		heap.Member{XID: 702, Status: heap.MemberForKeyShare}, heap.Member{XID: 703, Status: heap.MemberNoKeyUpdate}, heap.Member{XID: 704, Status: heap.MemberForShare})
+	damaged := membersPage(heap.Member{XID: 700, Status: 77}, heap.Member{XID: 701})
+	for _, test := range []struct {
+		name    string
+		offsets map[int]uint32
+		members []byte
+		id      pg.XID
+		count   int
+		err     string
+	}{
+		{"known end", map[int]uint32{1: 1, 2: 3}, members, 1, 2, ""},
+		{"newest without an end", map[int]uint32{1: 1, 2: 3}, members, 2, 3, ""},
+		{"the next one's offset is lost", map[int]uint32{1: 1, 3: 4}, members, 1, 0, "next one was never written"},
+		{"own offset is lost", map[int]uint32{2: 3}, members, 1, 0, "offset was never written"},
+		{"no such page of offsets", map[int]uint32{1: 1}, members, 5000, 0, "not on disk"},
+		{"no such page of members", map[int]uint32{1: 50000, 2: 50002}, members, 1, 0, "not on disk"},
+		{"absurd length", map[int]uint32{1: 1, 2: 2000000}, members, 1, 0, "cannot be"},
+		{"backwards", map[int]uint32{1: 100, 2: 50}, members, 1, 0, "cannot be"},
+		{"unknown state", map[int]uint32{1: 1, 2: 3}, damaged, 1, 0, "unknown status 77"},
+		{"never written", map[int]uint32{1: 100}, members, 1, 0, "members were never written"},
+	} {
+		dir := filepath.Join(t.TempDir(), "pg_multixact")
+		writeFile(t, filepath.Join(dir, "offsets", "0000"), offsetsPage(test.offsets))
+		writeFile(t, filepath.Join(dir, "members", "0000"), test.members)
+		multi, err := heap.OpenMultiXact(filepath.Dir(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := multi.Members(test.id)
+		if test.err == "" && (err != nil || len(got) != test.count) {
+			t.Errorf("%s: got %v, %v; want %d members", test.name, got, err, test.count)
+		}
+		if test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
+			t.Errorf("%s: got %v, %v; want %q", test.name, got, err, test.err)
+		}
+	}
+	if _, err := heap.OpenMultiXact(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: got %v", err)
 	}
 }
