@@ -110,6 +110,10 @@ type Value struct {
 type Row struct {
 	Relation *Relation
 	Values   []Value // one for each of Relation.Columns
+	// Successor holds the values of the version that replaced an updated one, one
+	// for each of Relation.Columns; nil if not known. Giving the old values back
+	// finds the row by the key in it, which the update may have changed.
+	Successor []Value
 	Provenance
 }
 
@@ -130,9 +134,17 @@ type Provenance struct {
 // Clone returns a copy that shares no bytes with r but the Relation.
 func (r *Row) Clone() Row {
 	c := *r
-	c.Values = make([]Value, len(r.Values))
-	for i, v := range r.Values {
-		c.Values[i] = Value{State: v.State, Text: append([]byte(nil), v.Text...), Reason: v.Reason, Raw: append([]byte(nil), v.Raw...)}
+	c.Values, c.Successor = cloneValues(r.Values), cloneValues(r.Successor)
+	return c
+}
+
+func cloneValues(values []Value) []Value {
+	if values == nil {
+		return nil
+	}
+	c := make([]Value, len(values))
+	for i, v := range values {
+		c[i] = Value{State: v.State, Text: append([]byte(nil), v.Text...), Reason: v.Reason, Raw: append([]byte(nil), v.Raw...)}
 	}
 	return c
 }
