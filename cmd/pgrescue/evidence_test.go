@@ -14,7 +14,18 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/testdata"
 )
+
+// unpackIncident writes the demo's evidence below folder and returns its data directory.
+func unpackIncident(ctx context.Context, folder string) (dataDir string, err error) {
+	archive, err := testdata.Incident()
+	if err != nil {
+		return "", err
+	}
+	_, _, err = unpack(ctx, archive, folder)
+	return filepath.Join(folder, "data"), err
+}
 
 // fingerprint hashes every name, size, mode, time and byte below folder.
 func fingerprint(t *testing.T, folder string) string {
@@ -58,7 +69,7 @@ func execute(ctx context.Context, args ...string) (code exitcode.Code, stdout, s
 // compares the evidence before and after.
 func TestEvidenceIsOnlyRead(t *testing.T) {
 	t.Parallel()
-	data, err := unpackIncident(t.TempDir())
+	data, err := unpackIncident(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +110,7 @@ func evidenceCommands(data, out string) map[string][]string {
 
 func TestJSONIsJSON(t *testing.T) {
 	t.Parallel()
-	data, err := unpackIncident(t.TempDir())
+	data, err := unpackIncident(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +134,7 @@ func TestJSONIsJSON(t *testing.T) {
 
 func TestInterruptedIs130(t *testing.T) {
 	t.Parallel()
-	data, err := unpackIncident(t.TempDir())
+	data, err := unpackIncident(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
