@@ -46,6 +46,10 @@ func (c *chain) add(r *spanResult) {
 		c.addEmpty(r)
 		return
 	}
+	if c.lost.open && r.sound == 0 && len(own) == 0 {
+		c.lost.reach = max(c.lost.reach, r.lost.reach)
+		return
+	}
 	switch expected := c.a.recordPlace(c.expected); {
 	case c.lost.open:
 		r.addGap(c.opts, c.lost.gap(c.a, r.found))
@@ -114,6 +118,7 @@ type spanResult struct {
 	joined    bool
 	found     pg.LSN // where the first record begins, sound or not; 0 if none does
 	foundPrev pg.LSN // its xl_prev if it is sound
+	sound     pg.LSN // the first sound record; 0 if there is none
 	next      pg.LSN // where the first record behind the span begins
 	last      pg.LSN // the record before next, sound or not; 0 if unknown
 	head      loss   // pages before found that are not the log's

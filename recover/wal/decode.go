@@ -36,27 +36,18 @@ const (
 	blockSameRel  = 0x80
 )
 
-// recordHeader is XLogRecord.
-type recordHeader struct {
-	length uint32
-	xid    pg.XID
-	prev   pg.LSN
-	info   uint8
-	rmgr   RmgrID
-	crc    uint32
-}
-
-// decodeRecordHeader reads the fixed header at the start of buf.
-func decodeRecordHeader(buf []byte) (h recordHeader, ok bool) {
+// decodeHeader reads the fixed header (XLogRecord) at the start of buf; ok is
+// false when buf is shorter.
+func (rec *Record) decodeHeader(buf []byte) (ok bool) {
 	r := binreader.New(buf)
-	h.length = r.Uint32()
-	h.xid = pg.XID(r.Uint32())
-	h.prev = pg.LSN(r.Uint64())
-	h.info = r.Uint8()
-	h.rmgr = RmgrID(r.Uint8())
+	rec.Length = r.Uint32()
+	rec.XID = pg.XID(r.Uint32())
+	rec.Prev = pg.LSN(r.Uint64())
+	rec.Info = r.Uint8()
+	rec.Rmgr = RmgrID(r.Uint8())
 	r.Skip(2)
-	h.crc = r.Uint32()
-	return h, r.OK()
+	rec.crc = r.Uint32()
+	return r.OK()
 }
 
 // The reasons for which a record cannot be decoded. They are values so that the
@@ -79,7 +70,6 @@ func (rec *Record) decode(body []byte) error {
 	rec.TopXID = 0
 	rec.Main = nil
 	rec.Blocks = rec.storage[:0]
-	var lengths [MaxBlockRefs]imageAndData
 	r := binreader.New(body)
 	total, mainLength := 0, 0
 	var previous *BlockRef
@@ -107,10 +97,11 @@ func (rec *Record) decode(body []byte) error {
 			rec.Blocks = rec.storage[:n+1]
 			block := &rec.Blocks[n]
 			*block = BlockRef{ID: id}
-			if err := block.decode(&r, rec.Layout, previous, &lengths[n]); err != nil {
+			rec.lengths[n] = imageAndData{}
+			if err := block.decode(&r, rec.Layout, previous, &rec.lengths[n]); err != nil {
 				return err
 			}
-			total += lengths[n].image + lengths[n].data
+			total += int(rec.lengths[n].image) + int(rec.lengths[n].data)
 			previous = block
 		default:
 			return errBlockID
@@ -122,9 +113,9 @@ func (rec *Record) decode(body []byte) error {
 	for i := range rec.Blocks {
 		block := &rec.Blocks[i]
 		if block.HasImage {
-			block.Image.Stored = r.Bytes(lengths[i].image)
+			block.Image.Stored = r.Bytes(int(rec.lengths[i].image))
 		}
-		block.Data = r.Bytes(lengths[i].data)
+		block.Data = r.Bytes(int(rec.lengths[i].data))
 	}
 	rec.Main = r.Bytes(mainLength)
 	return r.Err()
@@ -132,13 +123,13 @@ func (rec *Record) decode(body []byte) error {
 
 // imageAndData are the lengths in bytes of what a block header announces.
 type imageAndData struct {
-	image, data int
+	image, data uint16
 }
 
 // decode reads one block header (XLogRecordBlockHeader), its id already read.
 func (b *BlockRef) decode(r *binreader.Reader, layout *Layout, previous *BlockRef, lengths *imageAndData) error {
 	flags := r.Uint8()
-	lengths.data = int(r.Uint16())
+	lengths.data = r.Uint16()
 	b.Fork = pg.Fork(flags & blockForkMask)
 	if b.Fork > pg.ForkInit {
 		return errBlockFork
@@ -170,7 +161,7 @@ func (b *BlockRef) decode(r *binreader.Reader, layout *Layout, previous *BlockRe
 // decodeImage reads XLogRecordBlockImageHeader and, of a compressed image with a
 // hole, XLogRecordBlockCompressHeader.
 func (b *BlockRef) decodeImage(r *binreader.Reader, layout *Layout, lengths *imageAndData) error {
-	lengths.image = int(r.Uint16())
+	lengths.image = r.Uint16()
 	b.Image.HoleOffset = r.Uint16()
 	info := r.Uint8()
 	b.Apply = info&layout.image.apply != 0
@@ -187,7 +178,7 @@ func (b *BlockRef) decodeImage(r *binreader.Reader, layout *Layout, lengths *ima
 		if lengths.image > pg.BlockSize {
 			return errImageHole
 		}
-		b.Image.HoleLength = uint16(pg.BlockSize - lengths.image)
+		b.Image.HoleLength = pg.BlockSize - lengths.image
 	}
 	offset, length := int(b.Image.HoleOffset), int(b.Image.HoleLength)
 	if hole != (length != 0) || hole != (offset != 0) || offset+length > pg.BlockSize {

@@ -38,6 +38,8 @@ type Record struct {
 	Blocks  []BlockRef // in order of block id
 	Main    []byte     // main data
 	storage [MaxBlockRefs]BlockRef
+	lengths [MaxBlockRefs]imageAndData // what the headers of Blocks announce
+	crc     uint32
 }
 
 // RmgrInfo is the part of Info that the resource manager owns (XLR_RMGR_INFO_MASK).

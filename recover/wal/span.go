@@ -14,6 +14,7 @@ import (
 type scanner struct {
 	window
 	opts    *ScanOptions
+	all     bool // every record is delivered
 	crc     *crc32.Table
 	rec     Record
 	long    []byte // a record that crosses pages
@@ -22,6 +23,7 @@ type scanner struct {
 	to      pg.LSN // records that begin here or later belong to another span
 	prev    pg.LSN // the record before, 0 if unknown
 	told    pg.LSN // up to here progress was reported
+	lost    loss   // what is lost since the last sound record
 	restart pg.LSN // page at which an aborted record was written over
 }
 
@@ -29,6 +31,7 @@ func newScanner(ctx context.Context, a *Archive, opts *ScanOptions) *scanner {
 	s := &scanner{window: window{ctx: ctx, a: a, buf: make([]byte, windowSize)}, opts: opts}
 	s.crc = crc32.MakeTable(crc32.Castagnoli)
 	s.rec.Layout = a.layout
+	s.all = opts.Rmgrs.all()
 	return s
 }
 
@@ -55,12 +58,13 @@ func (s *scanner) scan(span stretch, result *spanResult, visit func(rec *Record)
 	if at < s.to {
 		result.found = at
 	}
+	s.lost = loss{}
 	for at < s.to {
 		if at, err = s.step(at); err != nil {
 			return err
 		}
 	}
-	result.next, result.last = at, s.prev
+	result.next, result.last, result.lost = at, s.prev, s.lost
 	s.tell(span.to)
 	return nil
 }
@@ -113,9 +117,9 @@ func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
 		}
 		at += pg.LSN(s.header.headerSize)
 	}
-	header, raw, next, bad := s.fetch(at)
+	raw, next, bad := s.fetch(at)
 	if bad == nil {
-		bad = s.validate(&header, raw, at)
+		bad = s.validate(raw, at)
 	}
 	if bad != nil {
 		if errors.Is(bad, errAborted) {
@@ -123,31 +127,43 @@ func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
 		}
 		return s.lose(at, s.at, next, bad)
 	}
-	if header.rmgr == RmgrXLOG && header.info&0xF0 == xlogSwitch {
+	if s.rec.Rmgr == RmgrXLOG && s.rec.Info&0xF0 == xlogSwitch {
 		next = (next + pg.LSN(s.a.segmentSize) - 1) &^ pg.LSN(s.a.segmentSize-1)
 	}
+	if s.lost.open {
+		s.regain(at)
+	}
 	s.prev = at
-	return next, s.deliver(&header, raw, at, next)
+	return next, s.deliver(raw, at, next)
 }
 
-// fetch gets the bytes of the record at the given place of the current page.
-// next is where the following record begins, 0 if that is not known.
-func (s *scanner) fetch(at pg.LSN) (header recordHeader, raw []byte, next pg.LSN, bad error) {
+// regain ends a loss at a place where there is a record for sure.
+func (s *scanner) regain(at pg.LSN) {
+	if s.lost.open {
+		s.result.Gaps = append(s.result.Gaps, s.lost.gap(s.a, at))
+		s.lost = loss{}
+	}
+}
+
+// fetch gets the bytes of the record at the given place of the current page, and
+// the fields of its header. next is where the following record begins, 0 if that is not known.
+func (s *scanner) fetch(at pg.LSN) (raw []byte, next pg.LSN, bad error) {
 	r := binreader.New(s.page)
 	r.Seek(int(at - s.at))
 	rest := r.Rest()
-	header, whole := decodeRecordHeader(rest)
-	if header.length < recordHeaderSize || header.length > maxRecordSize {
-		return header, nil, 0, errShort
+	whole := s.rec.decodeHeader(rest)
+	length := int(s.rec.Length)
+	if whole && length >= recordHeaderSize && length <= len(rest) {
+		return rest[:length], at + align8(pg.LSN(length)), nil
 	}
-	if length := int(header.length); whole && length <= len(rest) {
-		return header, rest[:length], at + align8(pg.LSN(length)), nil
+	if length < recordHeaderSize || length > maxRecordSize {
+		return nil, 0, errShort
 	}
-	raw, next, bad = s.assemble(rest, int(header.length))
+	raw, next, bad = s.assemble(rest, length)
 	if bad == nil && !whole {
-		header, _ = decodeRecordHeader(raw)
+		s.rec.decodeHeader(raw)
 	}
-	return header, raw, next, bad
+	return raw, next, bad
 }
 
 // assemble puts a record together that goes on behind the current page. The
@@ -180,49 +196,49 @@ func (s *scanner) assemble(first []byte, length int) (raw []byte, next pg.LSN, b
 }
 
 // validate checks a record (ValidXLogRecordHeader and ValidXLogRecord in xlogreader.c).
-func (s *scanner) validate(header *recordHeader, raw []byte, at pg.LSN) error {
-	if !s.a.layout.validRmgr(header.rmgr) {
+func (s *scanner) validate(raw []byte, at pg.LSN) error {
+	rec := &s.rec
+	if !s.a.layout.validRmgr(rec.Rmgr) {
 		return errRmgr
 	}
-	if header.prev >= at || (s.prev != 0 && header.prev != s.prev) {
+	if rec.Prev >= at || (s.prev != 0 && rec.Prev != s.prev) {
 		return errPrev
 	}
 	if s.opts.SkipCRC {
 		return nil
 	}
 	crc := crc32.Update(0, s.crc, raw[recordHeaderSize:])
-	if crc32.Update(crc, s.crc, raw[:crcOffset]) != header.crc {
+	if crc32.Update(crc, s.crc, raw[:crcOffset]) != rec.crc {
 		return errCRC
 	}
 	return nil
 }
 
 // deliver decodes a sound record and hands it to the visitor.
-func (s *scanner) deliver(header *recordHeader, raw []byte, at, next pg.LSN) error {
-	result := s.result
-	if at == result.found {
-		result.foundPrev = header.prev
+func (s *scanner) deliver(raw []byte, at, next pg.LSN) error {
+	result, rec := s.result, &s.rec
+	if result.sound == 0 {
+		result.sound = at
+		if at == result.found {
+			result.foundPrev = rec.Prev
+		}
 	}
-	result.Last = at
 	if at < s.opts.From {
 		return nil
 	}
-	result.Records++
-	if result.First == 0 {
+	if result.Records++; result.First == 0 {
 		result.First = at
 	}
-	result.End = next
-	if !s.opts.Rmgrs.Has(header.rmgr) {
+	result.Last, result.End = at, next
+	if !s.all && !s.opts.Rmgrs.Has(rec.Rmgr) {
 		return nil
 	}
-	rec := &s.rec
-	rec.LSN, rec.End, rec.Prev = at, next, header.prev
-	rec.Length, rec.XID, rec.Rmgr, rec.Info = header.length, header.xid, header.rmgr, header.info
+	rec.LSN, rec.End = at, next
 	if err := rec.decode(raw[recordHeaderSize:]); err != nil {
 		result.Records--
 		result.Gaps = append(result.Gaps, Gap{
 			From: at, To: next, Segment: s.a.SegmentName(at), Records: 1,
-			What: describeRecord(header.rmgr, header.xid), Why: err.Error(),
+			What: describeRecord(rec.Rmgr, rec.XID), Why: err.Error(),
 		})
 		return nil
 	}
@@ -238,30 +254,24 @@ func (s *scanner) lose(at, tried, next pg.LSN, bad error) (pg.LSN, error) {
 		return 0, err
 	}
 	s.prev = 0
+	page := at &^ (pg.BlockSize - 1)
 	if next != 0 && s.follows(at, next) {
+		s.regain(at)
 		s.prev = at
 		s.result.Gaps = append(s.result.Gaps, Gap{
 			From: at, To: next, Segment: s.a.SegmentName(at), Records: 1, What: "a record", Why: bad.Error(),
 		})
 		return next, nil
 	}
-	lost := loss{open: true, from: at, reach: max(tried, at&^(pg.BlockSize-1)+pg.BlockSize), what: "records are lost", why: bad.Error()}
-	if next != 0 {
-		lost.reach = max(lost.reach, (next+pg.BlockSize-1)&^(pg.BlockSize-1))
+	if !s.lost.open {
+		s.lost = loss{open: true, from: at, what: "records are lost", why: bad.Error()}
 	}
-	if page := at &^ (pg.BlockSize - 1); tried == page && at != page {
+	s.lost.reach = max(s.lost.reach, tried, page+pg.BlockSize, (next+pg.BlockSize-1)&^(pg.BlockSize-1))
+	if tried == page && at != page {
 		tried += pg.BlockSize
 	}
 	found, _, err := s.resync(tried)
-	if err != nil {
-		return 0, err
-	}
-	if found >= s.to {
-		s.result.lost = lost
-		return found, nil
-	}
-	s.result.Gaps = append(s.result.Gaps, lost.gap(s.a, found))
-	return found, nil
+	return found, err
 }
 
 // follows reports whether a record at next names the one at the given place as
@@ -278,8 +288,8 @@ func (s *scanner) follows(at, next pg.LSN) bool {
 		}
 		next += pg.LSN(s.header.headerSize)
 	}
-	header, _, _, bad := s.fetch(next)
-	return bad == nil && header.prev == at && s.a.layout.validRmgr(header.rmgr)
+	_, _, bad := s.fetch(next)
+	return bad == nil && s.rec.Prev == at && s.a.layout.validRmgr(s.rec.Rmgr)
 }
 
 // align8 rounds up to the alignment of records (MAXALIGN).

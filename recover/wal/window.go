@@ -11,7 +11,7 @@ import (
 // windowSize is how many bytes a worker reads at a time, and overrunSize how many
 // where it only needs the rest of a record that began before.
 const (
-	windowSize  = 256 << 10
+	windowSize  = 512 << 10
 	overrunSize = 16 << 10
 )
 
