@@ -1,20 +1,16 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
@@ -26,13 +22,9 @@ import (
 
 // tellEvidence unpacks the incident.
 func (d *demo) tellEvidence(ctx context.Context) error {
-	archive, err := testdata.Incident()
+	files, size, err := testdata.UnpackIncident(ctx, d.folder)
 	if err != nil {
-		return err
-	}
-	files, size, err := unpack(ctx, archive, d.folder)
-	if err != nil {
-		return fmt.Errorf("demo: unpack the incident: %w", err)
+		return fmt.Errorf("demo: %w", err)
 	}
 	if err := d.printf(`A cleanup script ran on a database with several tenants. The tenant that it
 wiped was called a demo, and held real data. There is no backup, and nobody had
@@ -43,67 +35,6 @@ the server was stopped: %s, %s.
 		return err
 	}
 	return d.command(ctx, "wal", "summary", filepath.Join(d.dataDir(), "pg_wal"))
-}
-
-// unpack writes an archive's regular files below a folder.
-func unpack(ctx context.Context, archive []byte, folder string) (files int, size int64, err error) {
-	decoder, err := zstd.NewReader(bytes.NewReader(archive))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer decoder.Close()
-	root, err := openFolder(folder)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer root.Close()
-	for reader := tar.NewReader(decoder); ; {
-		header, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			return files, size, nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return files, size, err
-		}
-		n, err := unpackEntry(root, header, reader)
-		if err != nil {
-			return files, size, err
-		}
-		if header.Typeflag == tar.TypeReg {
-			files++
-			size += n
-		}
-	}
-}
-
-// openFolder makes a folder and keeps whatever is written inside it.
-func openFolder(folder string) (*os.Root, error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, err
-	}
-	return os.OpenRoot(folder)
-}
-
-func unpackEntry(root *os.Root, header *tar.Header, content io.Reader) (int64, error) {
-	switch header.Typeflag {
-	case tar.TypeDir:
-		return 0, root.MkdirAll(filepath.FromSlash(header.Name), 0o700)
-	case tar.TypeReg:
-		name := filepath.FromSlash(header.Name)
-		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			return 0, err
-		}
-		file, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return 0, err
-		}
-		n, err := io.Copy(file, content)
-		return n, errors.Join(err, file.Close())
-	}
-	return 0, nil
 }
 
 // tellTransactions lists the biggest destroyers, and takes the biggest for the culprit.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,11 +20,7 @@ import (
 
 // unpackIncident writes the demo's evidence below folder and returns its data directory.
 func unpackIncident(ctx context.Context, folder string) (dataDir string, err error) {
-	archive, err := testdata.Incident()
-	if err != nil {
-		return "", err
-	}
-	_, _, err = unpack(ctx, archive, folder)
+	_, _, err = testdata.UnpackIncident(ctx, folder)
 	return filepath.Join(folder, "data"), err
 }
 
@@ -74,7 +71,7 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := fingerprint(t, data)
-	commands := evidenceCommands(data, t.TempDir())
+	commands := evidenceCommands(t, data, t.TempDir())
 	root, _ := testRoot()
 	for command := range allCommands(root) {
 		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")
@@ -100,11 +97,28 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 }
 
 // evidenceCommands has a command line that reads the incident for each command;
-// what it writes goes to out.
-func evidenceCommands(data, out string) map[string][]string {
+// what it writes goes to out. The transaction is the cleanup that the demo blames.
+func evidenceCommands(t *testing.T, data, out string) map[string][]string {
+	t.Helper()
+	truth, err := testdata.ReadTruth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	culprit := truth.Transaction("retry")
+	if culprit == nil || len(culprit.Destroyed) == 0 {
+		t.Fatal("the incident has no transaction retry that destroyed something")
+	}
+	xid, table := fmt.Sprint(culprit.XID), culprit.Destroyed[0].Table
+	database := []string{"--pgdata", data, "--database", truth.Database}
+	with := func(more ...string) []string { return append(slices.Clone(database), more...) }
 	return map[string][]string{
-		"catalog dump": {"--pgdata", data, "--database", "migration_db", "--force", "-o", filepath.Join(out, "catalog.json")},
-		"wal summary":  {data},
+		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),
+		"heap rows":        with("--table", table),
+		"undelete":         with("--xid", xid),
+		"wal rows":         with("--xid", xid, filepath.Join(data, "pg_wal")),
+		"wal summary":      {data},
+		"wal target":       {data, "--xid", xid},
+		"wal transactions": {data},
 	}
 }
 
@@ -114,7 +128,7 @@ func TestJSONIsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, args := range evidenceCommands(data, t.TempDir()) {
+	for name, args := range evidenceCommands(t, data, t.TempDir()) {
 		line := append(append(strings.Fields(name), args...), "--json")
 		_, stdout, stderr := execute(t.Context(), line...)
 		decoder := json.NewDecoder(strings.NewReader(stdout))
@@ -141,7 +155,7 @@ func TestInterruptedIs130(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	out := t.TempDir()
-	for name, args := range evidenceCommands(data, out) {
+	for name, args := range evidenceCommands(t, data, out) {
 		code, _, stderr := execute(ctx, append(strings.Fields(name), args...)...)
 		if code != exitcode.Interrupted {
 			t.Errorf("%s: code %d (%s), want 130\n%s", name, code, code, stderr)

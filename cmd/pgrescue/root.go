@@ -72,7 +72,10 @@ query on a hurt table can destroy what is left of it.`,
 	root.AddCommand(
 		help,
 		newCatalogCommand(terminal),
+		newDemoCommand(terminal),
 		newExitCodesTopic(terminal),
+		newHeapCommand(terminal),
+		newUndeleteCommand(terminal),
 		newVersionCommand(terminal),
 		newWALCommand(terminal),
 	)

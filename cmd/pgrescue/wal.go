@@ -19,9 +19,12 @@ func newWALCommand(terminal *term.Terminal) *cobra.Command {
 		`What the write-ahead log says. PATH is a data directory, a directory with WAL
 segments, or a segment file; several may be given, in any order.`,
 		`  pgrescue wal summary /copy/data
-  pgrescue wal summary /copy/data/pg_wal /archive
-  pgrescue wal summary 000000010000000000000001 --json`,
+  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
+  pgrescue wal target /copy/data/pg_wal --xid 742`,
+		newWALRowsCommand(terminal),
 		newWALSummaryCommand(terminal),
+		newWALTargetCommand(terminal),
+		newWALTransactionsCommand(terminal),
 	)
 }
 

@@ -26,7 +26,7 @@ func (o *walSummaryOptions) addFlags(command *cobra.Command) {
 func newWALSummaryCommand(terminal *term.Terminal) *cobra.Command {
 	var options walSummaryOptions
 	command := &cobra.Command{
-		Use:   "summary PATH...",
+		Use:   "summary PATH…",
 		Short: "Segments, LSN range, gaps, records by resource manager, checkpoints",
 		Long: `Read the whole log, check the CRC of every record, and tell what is there: the
 segments, the timeline, the range of LSNs, the gaps, the records and bytes by

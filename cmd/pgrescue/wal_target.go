@@ -80,7 +80,7 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 	for _, g := range result.Gaps {
 		terminal.Warnf("%s", g.Evidence())
 	}
-	target, _, err := result.Target(xid, ev.Archive.Start(), ev.Archive.End())
+	target, err := result.Target(xid, ev.Archive.Timeline(), ev.Archive.Start(), ev.Archive.End())
 	switch {
 	case errors.Is(err, xact.ErrNotFound):
 		return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("wal target: transaction %d: %w", xid, err),
