@@ -115,7 +115,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),
 		"heap rows":        with("--table", table),
 		"undelete":         with("--xid", xid),
-		"wal rows":         with("--xid", xid, filepath.Join(data, "pg_wal")),
+		"wal rows":         with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
 		"wal summary":      {data},
 		"wal target":       {data, "--xid", xid},
 		"wal transactions": {data},
