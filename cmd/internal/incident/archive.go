@@ -72,7 +72,7 @@ func writeArchive(path, dataDir string, truth *testdata.Truth) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	packed, err := zstd.NewWriter(file, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(8<<20), zstd.WithEncoderConcurrency(1))
+	packed, err := zstd.NewWriter(file, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(32<<20), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return err
 	}
@@ -143,12 +143,16 @@ func wanted(rel string, folder bool, truth *testdata.Truth) bool {
 	case "pg_wal":
 		return len(parts) == 1 || !folder
 	case "base":
-		return len(parts) == 1 || parts[1] == database && wantedRelation(rel)
+		return len(parts) == 1 || (parts[1] == database || parts[1] == postgresDatabase) && wantedRelation(rel)
 	case "global":
 		return wantedRelation(rel)
 	}
 	return false
 }
+
+// postgresDatabase is the folder of the database that initdb makes for people
+// (PostgresDbOid in catalog/pg_database.dat).
+const postgresDatabase = "5"
 
 func wantedRelation(rel string) bool {
 	return !slices.ContainsFunc([]string{"_fsm", "_vm", "pg_internal.init"}, func(ending string) bool { return strings.HasSuffix(rel, ending) })
