@@ -14,10 +14,10 @@ type Format string
 // The formats.
 const (
 	// FormatCopy is COPY's text format: one line a row, tabs between values, \N
-	// for NULL. It holds one table.
+	// for NULL. It holds one table, and as COPY of a table no generated columns.
 	FormatCopy Format = "copy"
 	// FormatCSV is COPY's CSV format with a header line. NULL is empty, the empty
-	// text is "". It holds one table.
+	// text is "". It holds one table, and no generated columns.
 	FormatCSV Format = "csv"
 	// FormatJSONL is one JSON object a row, provenance included.
 	FormatJSONL Format = "jsonl"
@@ -91,7 +91,7 @@ func (w *Writer) Put(row *Row) error {
 	w.buf = w.encoder.appendRow(w.buf, row)
 	w.rows++
 	for i := range row.Values {
-		if row.Values[i].unprintable() {
+		if row.Values[i].unprintable() && (w.format == FormatJSONL || !row.Relation.Columns[i].Generated) {
 			w.unknown++
 		}
 	}
@@ -157,7 +157,8 @@ func (w *Writer) Rows() int64 { return w.rows }
 
 // UnknownValues is the number of values in those rows that are not known, or
 // that hold a zero byte, which no text of PostgreSQL can. copy and csv can only
-// print them as NULL; jsonl and sql say which they are and why.
+// print them as NULL; jsonl and sql say which they are and why. Generated columns
+// count in jsonl only, where they are printed.
 func (w *Writer) UnknownValues() int64 { return w.unknown }
 
 // reasonZeroByte is why a text is taken for unknown: a client program would end it at the byte.

@@ -7,14 +7,20 @@ import (
 )
 
 // copyEncoder prints COPY's text format (CopyOneRowTo and CopyAttributeOutText
-// in commands/copyto.c).
+// in commands/copyto.c). As COPY of a table does, it leaves generated columns
+// out, which COPY FROM would refuse (CopyGetAttnums in commands/copy.c).
 type copyEncoder struct{}
 
 func (copyEncoder) appendRow(dst []byte, row *Row) []byte {
+	columns, tab := row.Relation.Columns, false
 	for i := range row.Values {
-		if i > 0 {
+		if columns[i].Generated {
+			continue
+		}
+		if tab {
 			dst = append(dst, '\t')
 		}
+		tab = true
 		v := &row.Values[i]
 		if v.State == Null || v.unprintable() {
 			dst = append(dst, '\\', 'N')
@@ -89,32 +95,49 @@ func plainCopyPrefix(text []byte) int {
 }
 
 // csvEncoder prints COPY's CSV format with its defaults and a header line
-// (CopyAttributeOutCSV in commands/copyto.c).
+// (CopyAttributeOutCSV in commands/copyto.c), generated columns left out.
 type csvEncoder struct {
-	begun bool // the header is printed
+	begun  bool // the header is printed
+	single bool // the table has one column that is printed
 }
 
 func (e *csvEncoder) appendRow(dst []byte, row *Row) []byte {
-	single := len(row.Values) == 1
 	if !e.begun {
-		e.begun = true
-		for i, column := range row.Relation.Columns {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendCSVText(dst, []byte(column.Name), single)
-		}
-		dst = append(dst, '\n')
+		dst = e.begin(dst, row.Relation)
 	}
+	columns, comma := row.Relation.Columns, false
 	for i := range row.Values {
-		if i > 0 {
+		if columns[i].Generated {
+			continue
+		}
+		if comma {
 			dst = append(dst, ',')
 		}
+		comma = true
 		v := &row.Values[i]
 		if v.State == Null || v.unprintable() {
 			continue
 		}
-		dst = appendCSVText(dst, v.Text, single)
+		dst = appendCSVText(dst, v.Text, e.single)
+	}
+	return append(dst, '\n')
+}
+
+// begin appends the header line.
+func (e *csvEncoder) begin(dst []byte, rel *Relation) []byte {
+	e.begun = true
+	var names []string
+	for i := range rel.Columns {
+		if !rel.Columns[i].Generated {
+			names = append(names, rel.Columns[i].Name)
+		}
+	}
+	e.single = len(names) == 1
+	for i, name := range names {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendCSVText(dst, []byte(name), e.single)
 	}
 	return append(dst, '\n')
 }
