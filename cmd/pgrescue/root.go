@@ -48,8 +48,9 @@ It reads a copy of the data directory and its WAL, names the transaction that
 destroyed the rows, and gives the rows back with a balance that adds up to the
 row. It only reads the evidence. Run it on a copy, not on the hurt server: every
 query on a hurt table can destroy what is left of it.`,
-		Example: `  pgrescue wal summary /copy/data
-  pgrescue catalog dump --pgdata /copy/data -o catalog.json
+		Example: `  pgrescue demo
+  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
+  pgrescue undelete --pgdata /copy/data --xid 742 -o rescued
   pgrescue help exit-codes`,
 		SilenceErrors:      true,
 		SilenceUsage:       true,
