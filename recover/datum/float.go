@@ -42,10 +42,12 @@ func appendFloat8(dst, raw []byte) ([]byte, error) {
 	return appendFloat(dst, v, b&(1<<52-1), int(b>>52&0x7FF), form), nil
 }
 
-// appendFloat appends the shortest digits that read back as v. PostgreSQL
-// differs from strconv in one thing: digits that lie exactly in the middle
-// between v and its neighbour are not short enough for it, because they only
-// read back where ties are rounded to even (ryu_common.h).
+// appendFloat appends the shortest digits that read back as v, as Ryu in
+// PostgreSQL's own variety finds them (d2s.c, f2s.c). It differs from strconv
+// in two things. Digits that lie exactly in the middle between v and its
+// neighbour are not good enough for it, because they only read back where ties
+// are rounded to even. And where v lies exactly between two candidates, it takes
+// the even one.
 func appendFloat(dst []byte, v float64, fraction uint64, exponent int, form floatForm) []byte {
 	switch {
 	case math.IsNaN(v):
@@ -58,41 +60,96 @@ func appendFloat(dst []byte, v float64, fraction uint64, exponent int, form floa
 	var space [32]byte
 	text := strconv.AppendFloat(space[:0], v, 'e', -1, form.bits)
 	mantissa, power := fraction|1<<form.mantissa, exponent-form.bias
-	if fraction&1 == 0 && power > 0 && isMidpoint(text, mantissa, power) {
-		for precision := 1; precision < form.digits; precision++ {
-			text = strconv.AppendFloat(space[:0], v, 'e', precision, form.bits)
-			back, err := strconv.ParseFloat(string(text), form.bits)
-			if err == nil && back == v && !isMidpoint(text, mantissa, power) {
+	switch {
+	case exponent == 0: // zero, or too small for either case
+	case power > 0 && fraction&1 == 0 && isMiddle(text, mantissa, power, form):
+		for digits := 2; digits <= form.digits; digits++ {
+			text = strconv.AppendFloat(space[:0], v, 'e', digits-1, form.bits)
+			if readsBack(text, v, form) && !isMiddle(text, mantissa, power, form) {
 				break
+			}
+		}
+	case power < 0:
+		if digits := countDigits(text); isTie(digits, mantissa, power) {
+			var other [32]byte
+			even := strconv.AppendFloat(other[:0], v, 'e', digits-1, form.bits)
+			if fraction != 0 || readsBack(even, v, form) {
+				return layFloat(dst, even, form.fixed)
 			}
 		}
 	}
 	return layFloat(dst, text, form.fixed)
 }
 
-// isMidpoint reports whether the decimal lies exactly in the middle between
-// mantissa times 2^power and one of its neighbours. That happens with whole
-// numbers above 2^mantissa only: a middle has more digits than the shortest
-// form needs where it has a fraction.
-func isMidpoint(text []byte, mantissa uint64, power int) bool {
+// readsBack reports whether the decimal is read as v.
+func readsBack(text []byte, v float64, form floatForm) bool {
+	back, err := strconv.ParseFloat(string(text), form.bits)
+	return err == nil && back == v
+}
+
+// isMiddle reports whether the decimal lies exactly in the middle between
+// mantissa times 2^power and one of its neighbours. Only whole numbers can: a
+// middle with a fraction has more digits than the shortest form.
+func isMiddle(text []byte, mantissa uint64, power int, form floatForm) bool {
 	digits, scale := splitFloat(text)
-	if digits == 0 || scale < 0 || scale > 27 {
+	if digits == 0 || scale < 0 || scale > form.digits+6 {
 		return false
 	}
 	// digits*10^scale = odd*2^twos; the odd part of a middle has one bit more
-	// than a mantissa, or two where the neighbour below is nearer.
+	// than the mantissa, or two below a power of two, where neighbours are nearer.
 	twos := bits.TrailingZeros64(digits)
-	odd := digits >> twos
-	for range scale {
-		high, low := bits.Mul64(odd, 5)
-		if high != 0 {
-			return false
-		}
-		odd = low
-	}
+	odd, fits := timesFives(digits>>twos, scale)
 	twos += scale
-	return twos == power-1 && (odd == 2*mantissa+1 || odd == 2*mantissa-1) ||
-		twos == power-2 && odd == 4*mantissa-1
+	if !fits {
+		return false
+	}
+	if mantissa == 1<<form.mantissa && twos == power-2 && odd == 4*mantissa-1 {
+		return true
+	}
+	return twos == power-1 && (odd == 2*mantissa+1 || odd == 2*mantissa-1)
+}
+
+// isTie reports whether mantissa times 2^power, with a power below 0, has
+// exactly one decimal digit more than digits: the last one is a 5 then, because
+// the decimals of such a number are a product of fives.
+func isTie(digits int, mantissa uint64, power int) bool {
+	zeros := bits.TrailingZeros64(mantissa)
+	places := -power - zeros
+	if places < 1 || places > 27 {
+		return false
+	}
+	exact, fits := timesFives(mantissa>>zeros, places)
+	count := 0
+	for ; exact > 0; exact /= 10 {
+		count++
+	}
+	return fits && count == digits+1
+}
+
+// timesFives multiplies by 5 count times; fits is false when the product does not fit.
+func timesFives(n uint64, count int) (product uint64, fits bool) {
+	for range count {
+		high, low := bits.Mul64(n, 5)
+		if high != 0 {
+			return 0, false
+		}
+		n = low
+	}
+	return n, true
+}
+
+// countDigits counts the digits before the exponent.
+func countDigits(text []byte) int {
+	count := 0
+	for _, c := range text {
+		if c == 'e' {
+			break
+		}
+		if c >= '0' && c <= '9' {
+			count++
+		}
+	}
+	return count
 }
 
 // splitFloat reads what strconv wrote with format e: digits times 10^scale.
