@@ -8,7 +8,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
-	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
@@ -46,13 +45,4 @@ func openLog(terminal *term.Terminal, paths []string, timeline uint32) (*wal.Arc
 		return nil, libraryError(err)
 	}
 	return archive, nil
-}
-
-// walEvidence turns the gaps of a log into the form that all routes share.
-func walEvidence(gaps []wal.Gap) []evidence.Gap {
-	list := make([]evidence.Gap, 0, len(gaps))
-	for _, gap := range gaps {
-		list = append(list, gap.Evidence())
-	}
-	return list
 }
