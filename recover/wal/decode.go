@@ -36,18 +36,19 @@ const (
 	blockSameRel  = 0x80
 )
 
-// decodeHeader reads the fixed header (XLogRecord) at the start of buf; ok is
-// false when buf is shorter.
-func (rec *Record) decodeHeader(buf []byte) (ok bool) {
-	r := binreader.New(buf)
-	rec.Length = r.Uint32()
-	rec.XID = pg.XID(r.Uint32())
-	rec.Prev = pg.LSN(r.Uint64())
-	rec.Info = r.Uint8()
-	rec.Rmgr = RmgrID(r.Uint8())
-	r.Skip(2)
-	rec.crc = r.Uint32()
-	return r.OK()
+// decodeHeader reads the fixed header (XLogRecord) at an offset of buf. Where buf
+// is too short the length becomes 0.
+func (rec *Record) decodeHeader(f binreader.Fields, off int) {
+	if !f.Has(off, recordHeaderSize) {
+		rec.Length = 0
+		return
+	}
+	rec.Length = f.Uint32(off)
+	rec.XID = pg.XID(f.Uint32(off + 4))
+	rec.Prev = pg.LSN(f.Uint64(off + 8))
+	rec.Info = f.Uint8(off + 16)
+	rec.Rmgr = RmgrID(f.Uint8(off + 17))
+	rec.crc = f.Uint32(off + crcOffset)
 }
 
 // The reasons for which a record cannot be decoded. They are values so that the
@@ -67,58 +68,58 @@ var (
 // references, images, data and main data (DecodeXLogRecord in xlogreader.c). The
 // header fields of rec are set already. Whatever rec held before is replaced.
 func (rec *Record) decode(body []byte) error {
+	f := binreader.Fields(body)
+	off, total, main, n := 0, 0, 0, 0
 	rec.TopXID = 0
 	rec.Main = nil
-	rec.Blocks = rec.storage[:0]
-	r := binreader.New(body)
-	total, mainLength := 0, 0
-	var previous *BlockRef
-	for r.Remaining() > total {
-		switch id := r.Uint8(); {
-		case id == blockIDDataShort || id == blockIDDataLong:
-			if id == blockIDDataShort {
-				mainLength = int(r.Uint8())
-			} else {
-				mainLength = int(r.Uint32())
-			}
-			if r.Remaining() != total+mainLength {
-				return errRecordLength
-			}
-			total += mainLength
-		case id == blockIDOrigin:
-			r.Skip(2)
-		case id == blockIDToplevelXID && rec.Layout.toplevelXID:
-			rec.TopXID = pg.XID(r.Uint32())
+	rec.Blocks = nil
+	for len(f)-off > total {
+		switch id := f.Uint8(off); {
 		case id < MaxBlockRefs:
-			n := len(rec.Blocks)
-			if previous != nil && id <= previous.ID {
-				return errBlockOrder
+			var previous *BlockRef
+			if n > 0 {
+				if previous = &rec.storage[n-1]; id <= previous.ID {
+					return errBlockOrder
+				}
 			}
-			rec.Blocks = rec.storage[:n+1]
-			block := &rec.Blocks[n]
-			*block = BlockRef{ID: id}
-			rec.lengths[n] = imageAndData{}
-			if err := block.decode(&r, rec.Layout, previous, &rec.lengths[n]); err != nil {
+			block, lengths := &rec.storage[n], &rec.lengths[n]
+			block.ID = id
+			var err error
+			if off, err = block.decode(f, off+1, rec.Layout, previous, lengths); err != nil {
 				return err
 			}
-			total += int(rec.lengths[n].image) + int(rec.lengths[n].data)
-			previous = block
+			total += int(lengths.image) + int(lengths.data)
+			n++
+		case id == blockIDDataShort:
+			main = int(f.Uint8(off + 1))
+			off, total = off+2, total+main
+		case id == blockIDDataLong:
+			main = int(f.Uint32(off + 1))
+			off, total = off+5, total+main
+		case id == blockIDOrigin:
+			off += 3
+		case id == blockIDToplevelXID && rec.Layout.toplevelXID:
+			rec.TopXID = pg.XID(f.Uint32(off + 1))
+			off += 5
 		default:
 			return errBlockID
 		}
 	}
-	if !r.OK() || r.Remaining() != total {
+	if len(f)-off != total {
 		return errRecordLength
 	}
-	for i := range rec.Blocks {
-		block := &rec.Blocks[i]
+	for i := range n {
+		block, lengths := &rec.storage[i], &rec.lengths[i]
 		if block.HasImage {
-			block.Image.Stored = r.Bytes(int(rec.lengths[i].image))
+			block.Image.Stored = f.Bytes(off, int(lengths.image))
+			off += int(lengths.image)
 		}
-		block.Data = r.Bytes(int(rec.lengths[i].data))
+		block.Data = f.Bytes(off, int(lengths.data))
+		off += int(lengths.data)
 	}
-	rec.Main = r.Bytes(mainLength)
-	return r.Err()
+	rec.Blocks = rec.storage[:n]
+	rec.Main = f.Bytes(off, main)
+	return nil
 }
 
 // imageAndData are the lengths in bytes of what a block header announces.
@@ -126,68 +127,76 @@ type imageAndData struct {
 	image, data uint16
 }
 
-// decode reads one block header (XLogRecordBlockHeader), its id already read.
-func (b *BlockRef) decode(r *binreader.Reader, layout *Layout, previous *BlockRef, lengths *imageAndData) error {
-	flags := r.Uint8()
-	lengths.data = r.Uint16()
+// decode reads one block header (XLogRecordBlockHeader), its id already read, and
+// returns the offset behind it. Bytes that are not there read as zero; the caller
+// finds out by the record's length.
+func (b *BlockRef) decode(f binreader.Fields, off int, layout *Layout, previous *BlockRef, lengths *imageAndData) (int, error) {
+	flags := f.Uint8(off)
+	*lengths = imageAndData{data: f.Uint16(off + 1)}
+	off += 3
 	b.Fork = pg.Fork(flags & blockForkMask)
 	if b.Fork > pg.ForkInit {
-		return errBlockFork
+		return off, errBlockFork
 	}
 	b.WillInit = flags&blockWillInit != 0
 	if (flags&blockHasData != 0) != (lengths.data != 0) {
-		return errBlockData
+		return off, errBlockData
 	}
+	b.HasImage, b.Apply, b.Image = false, false, Image{}
 	if flags&blockHasImage != 0 {
-		b.HasImage = true
-		if err := b.decodeImage(r, layout, lengths); err != nil {
-			return err
+		var err error
+		if off, err = b.decodeImage(f, off, layout, lengths); err != nil {
+			return off, err
 		}
 	}
 	if flags&blockSameRel == 0 {
 		b.Relation = pg.RelFileLocator{
-			Tablespace: pg.OID(r.Uint32()), Database: pg.OID(r.Uint32()), Relation: pg.RelFileNumber(r.Uint32()),
+			Tablespace: pg.OID(f.Uint32(off)), Database: pg.OID(f.Uint32(off + 4)), Relation: pg.RelFileNumber(f.Uint32(off + 8)),
 		}
+		off += 12
 	} else {
 		if previous == nil {
-			return errBlockRelation
+			return off, errBlockRelation
 		}
 		b.Relation = previous.Relation
 	}
-	b.Block = pg.BlockNumber(r.Uint32())
-	return nil
+	b.Block = pg.BlockNumber(f.Uint32(off))
+	return off + 4, nil
 }
 
 // decodeImage reads XLogRecordBlockImageHeader and, of a compressed image with a
 // hole, XLogRecordBlockCompressHeader.
-func (b *BlockRef) decodeImage(r *binreader.Reader, layout *Layout, lengths *imageAndData) error {
-	lengths.image = r.Uint16()
-	b.Image.HoleOffset = r.Uint16()
-	info := r.Uint8()
+func (b *BlockRef) decodeImage(f binreader.Fields, off int, layout *Layout, lengths *imageAndData) (int, error) {
+	lengths.image = f.Uint16(off)
+	b.Image.HoleOffset = f.Uint16(off + 2)
+	info := f.Uint8(off + 4)
+	off += 5
+	b.HasImage = true
 	b.Apply = info&layout.image.apply != 0
 	var ok bool
 	if b.Image.Compression, ok = layout.compression(info); !ok {
-		return errImageFlags
+		return off, errImageFlags
 	}
 	hole := info&imageHasHole != 0
 	compressed := b.Image.Compression != CompressionNone
 	switch {
 	case compressed && hole:
-		b.Image.HoleLength = r.Uint16()
+		b.Image.HoleLength = f.Uint16(off)
+		off += 2
 	case !compressed:
 		if lengths.image > pg.BlockSize {
-			return errImageHole
+			return off, errImageHole
 		}
 		b.Image.HoleLength = pg.BlockSize - lengths.image
 	}
 	offset, length := int(b.Image.HoleOffset), int(b.Image.HoleLength)
 	if hole != (length != 0) || hole != (offset != 0) || offset+length > pg.BlockSize {
-		return errImageHole
+		return off, errImageHole
 	}
 	if compressed && lengths.image >= pg.BlockSize {
-		return errImageHole
+		return off, errImageHole
 	}
-	return nil
+	return off, nil
 }
 
 // describeRecord names a record in the text of a gap.

@@ -62,6 +62,9 @@ func decodePageHeader(page []byte) (h pageHeader, ok bool) {
 	return h, r.OK()
 }
 
+// errZeroPage is a value because the rest of a switched segment has many of them.
+var errZeroPage = errors.New("the page is zero")
+
 // zero reports whether the page was never written.
 func (h *pageHeader) zero() bool { return h.magic == 0 && h.info == 0 && h.address == 0 }
 
@@ -71,7 +74,7 @@ func (h *pageHeader) check(a *Archive, at pg.LSN) error {
 	first := at&pg.LSN(a.segmentSize-1) == 0
 	switch {
 	case h.zero():
-		return errors.New("the page is zero")
+		return errZeroPage
 	case h.magic != a.layout.Magic:
 		return fmt.Errorf("page magic 0x%04X instead of 0x%04X", h.magic, a.layout.Magic)
 	case h.info&^pageAllFlags != 0:

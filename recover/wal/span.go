@@ -117,6 +117,11 @@ func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
 		}
 		at += pg.LSN(s.header.headerSize)
 	}
+	if s.prev != 0 && s.result.First != 0 {
+		if next, err = s.inPage(at); next != at || err != nil {
+			return next, err
+		}
+	}
 	raw, next, bad := s.fetch(at)
 	if bad == nil {
 		bad = s.validate(raw, at)
@@ -127,7 +132,7 @@ func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
 		}
 		return s.lose(at, s.at, next, bad)
 	}
-	if s.rec.Rmgr == RmgrXLOG && s.rec.Info&0xF0 == xlogSwitch {
+	if s.rec.isSwitch() {
 		next = (next + pg.LSN(s.a.segmentSize) - 1) &^ pg.LSN(s.a.segmentSize-1)
 	}
 	if s.lost.open {
@@ -136,6 +141,50 @@ func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
 	s.prev = at
 	return next, s.deliver(raw, at, next)
 }
+
+// inPage reads the sound records that lie wholly on the current page, from the
+// given place on: nearly all of them, so this is the loop that must be quick. It
+// stops at the first that is not so, and step looks at that one in its slower way.
+func (s *scanner) inPage(at pg.LSN) (pg.LSN, error) {
+	rec, f := &s.rec, binreader.Fields(s.page)
+	off, stop := int(at-s.at), int(min(pg.LSN(len(f)), s.to-s.at))
+	length := int(f.Uint32(off))
+	for off < stop && length >= recordHeaderSize && f.Has(off, length) {
+		rec.decodeHeader(f, off)
+		body := f.Bytes(off+recordHeaderSize, length-recordHeaderSize)
+		next := off + int(align8(pg.LSN(length)))
+		// The next record's first bytes are fetched while the CRC of this one is summed up.
+		length = int(f.Uint32(next))
+		if rec.Prev != s.prev || !s.a.layout.validRmgr(rec.Rmgr) || rec.isSwitch() {
+			break
+		}
+		if !s.opts.SkipCRC && s.sum(body, f.Bytes(off, crcOffset)) != rec.crc {
+			break
+		}
+		rec.LSN, rec.End = s.at+pg.LSN(off), s.at+pg.LSN(next)
+		if s.all || s.opts.Rmgrs.Has(rec.Rmgr) {
+			if rec.decode(body) != nil {
+				break
+			}
+			if err := s.visit(rec); err != nil {
+				return 0, err
+			}
+		}
+		s.prev, s.result.End = rec.LSN, rec.End
+		s.result.Records++
+		off = next
+	}
+	s.result.Last = s.prev
+	return s.at + pg.LSN(off), nil
+}
+
+// sum is the CRC of a record: its body first, then its header up to the CRC.
+func (s *scanner) sum(body, header []byte) uint32 {
+	return crc32.Update(crc32.Update(0, s.crc, body), s.crc, header)
+}
+
+// isSwitch: the rest of the segment is not used (XLOG_SWITCH).
+func (rec *Record) isSwitch() bool { return rec.Rmgr == RmgrXLOG && rec.RmgrInfo() == xlogSwitch }
 
 // regain ends a loss at a place where there is a record for sure.
 func (s *scanner) regain(at pg.LSN) {
@@ -148,20 +197,19 @@ func (s *scanner) regain(at pg.LSN) {
 // fetch gets the bytes of the record at the given place of the current page, and
 // the fields of its header. next is where the following record begins, 0 if that is not known.
 func (s *scanner) fetch(at pg.LSN) (raw []byte, next pg.LSN, bad error) {
-	r := binreader.New(s.page)
-	r.Seek(int(at - s.at))
-	rest := r.Rest()
-	whole := s.rec.decodeHeader(rest)
-	length := int(s.rec.Length)
-	if whole && length >= recordHeaderSize && length <= len(rest) {
-		return rest[:length], at + align8(pg.LSN(length)), nil
-	}
+	f, off := binreader.Fields(s.page), int(at-s.at)
+	s.rec.decodeHeader(f, off)
+	whole := s.rec.Length != 0
+	length := int(f.Uint32(off))
 	if length < recordHeaderSize || length > maxRecordSize {
 		return nil, 0, errShort
 	}
-	raw, next, bad = s.assemble(rest, length)
+	if whole && f.Has(off, length) {
+		return f.Bytes(off, length), at + align8(pg.LSN(length)), nil
+	}
+	raw, next, bad = s.assemble(f.Bytes(off, len(f)-off), length)
 	if bad == nil && !whole {
-		s.rec.decodeHeader(raw)
+		s.rec.decodeHeader(raw, 0)
 	}
 	return raw, next, bad
 }
@@ -207,8 +255,8 @@ func (s *scanner) validate(raw []byte, at pg.LSN) error {
 	if s.opts.SkipCRC {
 		return nil
 	}
-	crc := crc32.Update(0, s.crc, raw[recordHeaderSize:])
-	if crc32.Update(crc, s.crc, raw[:crcOffset]) != rec.crc {
+	f := binreader.Fields(raw)
+	if s.sum(f.Bytes(recordHeaderSize, len(raw)-recordHeaderSize), f.Bytes(0, crcOffset)) != rec.crc {
 		return errCRC
 	}
 	return nil
@@ -234,7 +282,7 @@ func (s *scanner) deliver(raw []byte, at, next pg.LSN) error {
 		return nil
 	}
 	rec.LSN, rec.End = at, next
-	if err := rec.decode(raw[recordHeaderSize:]); err != nil {
+	if err := rec.decode(binreader.Fields(raw).Bytes(recordHeaderSize, len(raw)-recordHeaderSize)); err != nil {
 		result.Records--
 		result.Gaps = append(result.Gaps, Gap{
 			From: at, To: next, Segment: s.a.SegmentName(at), Records: 1,
