@@ -159,7 +159,11 @@ func compare(t *testing.T, got, want string) {
 	for i := range min(len(g), len(w)) {
 		if g[i] != w[i] && shown < 5 {
 			shown++
-			t.Errorf("line %d:\n got %.300s\nwant %.300s", i+1, g[i], w[i])
+			at := 0
+			for at < min(len(g[i]), len(w[i])) && g[i][at] == w[i][at] {
+				at++
+			}
+			t.Errorf("line %d, at %d behind %.60q:\n got %.100q\nwant %.100q", i+1, at, g[i][max(0, at-60):at], g[i][at:], w[i][at:])
 		}
 	}
 }
