@@ -66,6 +66,32 @@ func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
 		from = to
 	}
 	l.Gaps = append(l.Gaps, rel.Gaps()...)
+	if l.req.Successors {
+		return l.successorsFromFile(t, rel, buffer)
+	}
+	return nil
+}
+
+// successorsFromFile looks for the versions that stand in the place of updated
+// ones; where they are not in the file, their rows go without.
+func (l *Loss) successorsFromFile(t *Table, rel *heap.Relation, buffer heap.Page) error {
+	for i := t.first; i < t.last; i++ {
+		e := &l.entries[i]
+		if e.state != byHeap || e.deleted {
+			continue
+		}
+		h, err := l.readPage(rel, e.newBlock, buffer)
+		if err != nil {
+			continue
+		}
+		next, err := buffer.Tuple(h, e.newOffset)
+		if err != nil || next.Xmin() != e.xid {
+			continue
+		}
+		if e.successor, err = l.spool.add(next.Raw); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -145,13 +171,6 @@ func (l *Loss) take(e *entry, p heap.Page, h heap.PageHeader, by state) error {
 		return errors.Join(errSpool, err)
 	}
 	e.body, e.state = body, by
-	if l.req.Successors && by == byHeap && !e.deleted && e.newBlock == e.block {
-		if next, err := p.Tuple(h, e.newOffset); err == nil && next.Xmin() == e.xid {
-			if e.successor, err = l.spool.add(next.Raw); err != nil {
-				return errors.Join(errSpool, err)
-			}
-		}
-	}
 	return nil
 }
 
