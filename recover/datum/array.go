@@ -80,7 +80,10 @@ func readArrayHead(raw []byte) (head arrayHead, elements []byte, err error) {
 	r := binreader.New(raw)
 	dimensions, dataOffset := r.Int32(), int(r.Int32())
 	head.dimensions, head.element = int(dimensions), pg.OID(r.Uint32())
-	if r.OK() && (head.dimensions < 0 || head.dimensions > maxDimensions) {
+	if !r.OK() {
+		return head, nil, fmt.Errorf("array: %w", r.Err())
+	}
+	if head.dimensions < 0 || head.dimensions > maxDimensions {
 		return head, nil, fmt.Errorf("array: %d dimensions", head.dimensions)
 	}
 	items := 1
