@@ -152,6 +152,9 @@ func (a *arrayType) appendElement(dst []byte, r *binreader.Reader) ([]byte, erro
 	if dst, err = a.append(dst, raw); err != nil {
 		return dst, err
 	}
+	if len(dst) > maxText {
+		return dst, errTooLong
+	}
 	return quoteElement(dst, start, a.delimiter), nil
 }
 

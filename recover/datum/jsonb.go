@@ -163,6 +163,9 @@ func (m *members) appendNext(dst []byte, depth int) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	if len(dst) > maxText {
+		return dst, errTooLong
+	}
 	switch kind {
 	case jentryString:
 		return appendJSONString(dst, b)

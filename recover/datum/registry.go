@@ -17,6 +17,13 @@ type Append func(dst, raw []byte) ([]byte, error)
 // ErrUnsupported is wrapped by the errors of ForType; they name the type.
 var ErrUnsupported = errors.New("type is not supported yet")
 
+// maxText is the longest text that a server can print, in bytes (MaxAllocSize
+// in utils/memutils.h). Damaged numbers can be far longer than their bytes, so
+// what holds many of them stops there.
+const maxText = 0x3FFFFFFF
+
+var errTooLong = errors.New("the value's text is longer than 1 GB")
+
 const systemSchema = "pg_catalog"
 
 // maxNesting bounds the steps from a domain or an array to the type beneath;
