@@ -22,17 +22,17 @@ func apply(p page, c *change, b *changedBlock) error {
 	case b.image != nil:
 		copy(p, b.image)
 		if p.upper() != 0 {
-			p.setLSN(c.rec.End)
+			p.setLSN(c.end)
 		}
 		return nil
-	case b.willInit || c.rec.Info&wal.InitPage != 0 && b.id == 0 && c.op != wal.HeapVisible:
+	case b.willInit || c.info&wal.InitPage != 0 && b.id == 0 && c.op != wal.HeapVisible:
 		p.init()
 	}
 	if err := applyOp(p, c, b); err != nil {
 		return err
 	}
 	if c.op != wal.HeapVisible { // replay moves the LSN only with checksums; see heap_xlog_visible
-		p.setLSN(c.rec.End)
+		p.setLSN(c.end)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func newTuple(p page, offset pg.OffsetNumber, header []byte, parts ...[]byte) (t
 }
 
 func applyInsert(p page, c *change, b *changedBlock) error {
-	ins, err := wal.DecodeHeapInsert(&wal.Record{Main: c.main})
+	ins, err := wal.DecodeHeapInsert(c.main)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func applyInsert(p page, c *change, b *changedBlock) error {
 	if err != nil {
 		return err
 	}
-	t.setXmin(c.rec.XID)
+	t.setXmin(c.xid)
 	t.setCtid(pg.TID{Block: b.key.Block, Offset: ins.Offset})
 	if ins.Flags&wal.InsertAllVisibleCleared != 0 {
 		p.clearAllVisible()
@@ -110,7 +110,7 @@ func applyInsert(p page, c *change, b *changedBlock) error {
 }
 
 func applyMultiInsert(p page, c *change, b *changedBlock) error {
-	ins, err := wal.DecodeHeapMultiInsert(&wal.Record{Main: c.main, Info: c.rec.Info})
+	ins, err := wal.DecodeHeapMultiInsert(c.main, c.info)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func applyMultiInsert(p page, c *change, b *changedBlock) error {
 		if err != nil {
 			return err
 		}
-		t.setXmin(c.rec.XID)
+		t.setXmin(c.xid)
 		t.setCtid(pg.TID{Block: b.key.Block, Offset: offset})
 	}
 	if ins.Flags&wal.InsertAllVisibleCleared != 0 {
@@ -144,7 +144,7 @@ func applyMultiInsert(p page, c *change, b *changedBlock) error {
 }
 
 func applyDelete(p page, c *change, b *changedBlock) error {
-	del, err := wal.DecodeHeapDelete(&wal.Record{Main: c.main})
+	del, err := wal.DecodeHeapDelete(c.main)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func applyDelete(p page, c *change, b *changedBlock) error {
 		t.setXmax(del.Xmax)
 	}
 	t.setCmax()
-	p.setPrunable(c.rec.XID)
+	p.setPrunable(c.xid)
 	if del.Flags&wal.DeleteAllVisibleCleared != 0 {
 		p.clearAllVisible()
 	}
@@ -176,7 +176,7 @@ func applyDelete(p page, c *change, b *changedBlock) error {
 const movedPartitionsBlock pg.BlockNumber = 0xFFFFFFFF
 
 func applyUpdate(p page, c *change, b *changedBlock) error {
-	upd, err := wal.DecodeHeapUpdate(&wal.Record{Main: c.main})
+	upd, err := wal.DecodeHeapUpdate(c.main)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func markUpdated(p page, c *change, upd *wal.HeapUpdateRecord) (tupleBytes, erro
 	t.setXmax(upd.OldXmax)
 	t.setCmax()
 	t.setCtid(pg.TID{Block: c.block(0).key.Block, Offset: upd.NewOffset})
-	p.setPrunable(c.rec.XID)
+	p.setPrunable(c.xid)
 	if upd.Flags&wal.UpdateOldAllVisibleCleared != 0 {
 		p.clearAllVisible()
 	}
@@ -226,7 +226,7 @@ func addUpdated(p page, c *change, upd *wal.HeapUpdateRecord, old tupleBytes) er
 	if err != nil {
 		return err
 	}
-	t.setXmin(c.rec.XID)
+	t.setXmin(c.xid)
 	t.setXmax(upd.NewXmax)
 	t.setCtid(pg.TID{Block: b.key.Block, Offset: upd.NewOffset})
 	if upd.Flags&wal.UpdateNewAllVisibleCleared != 0 {
@@ -270,7 +270,7 @@ func updatedParts(upd *wal.HeapUpdateRecord, data []byte, old tupleBytes) (heade
 }
 
 func applyLock(p page, c *change, b *changedBlock) error {
-	lock, err := wal.DecodeHeapLock(&wal.Record{Main: c.main})
+	lock, err := wal.DecodeHeapLock(c.main)
 	if err != nil {
 		return err
 	}

@@ -8,11 +8,13 @@ import (
 // change is what replay keeps of a record that touches a wanted page: a copy
 // that outlives the scanner's buffers.
 type change struct {
-	rec    wal.Record // Blocks and Main are not used; see below
-	op     wal.HeapOp
-	main   []byte
-	blocks [2]changedBlock // no heap record changes more than two heap pages
-	count  int
+	lsn, end pg.LSN
+	xid      pg.XID
+	op       wal.HeapOp
+	info     uint8
+	main     []byte
+	blocks   [2]changedBlock // no heap record changes more than two heap pages
+	count    int
 }
 
 // changedBlock is one main-fork block reference of a change.
@@ -123,8 +125,7 @@ func (b *batch) next(rec *wal.Record, op wal.HeapOp) *change {
 		b.changes = append(b.changes, change{})
 	}
 	c := &b.changes[len(b.changes)-1]
-	c.op, c.main, c.count = op, nil, 0
-	c.rec.LSN, c.rec.End, c.rec.XID, c.rec.Info, c.rec.Rmgr, c.rec.Layout = rec.LSN, rec.End, rec.XID, rec.Info, rec.Rmgr, rec.Layout
+	*c = change{lsn: rec.LSN, end: rec.End, xid: rec.XID, op: op, info: rec.Info}
 	return c
 }
 

@@ -142,7 +142,7 @@ func (e *engine) merge(b *batch, span *wal.Span) error {
 	gaps := span.Gaps
 	for i := range b.changes {
 		c := &b.changes[i]
-		for len(gaps) > 0 && gaps[0].From <= c.rec.LSN {
+		for len(gaps) > 0 && gaps[0].From <= c.lsn {
 			e.gap(gaps[0])
 			gaps = gaps[1:]
 		}
@@ -217,11 +217,11 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 	if err != nil {
 		return err
 	}
-	if state.kind == stateKnown && p.lsn() >= c.rec.End && p.upper() != 0 {
+	if state.kind == stateKnown && p.lsn() >= c.end && p.upper() != 0 {
 		return nil // the page holds this change already
 	}
 	if err := apply(p, c, b); err != nil {
-		reason := fmt.Sprintf("the record at %s does not fit the page: %v", c.rec.LSN, err)
+		reason := fmt.Sprintf("the record at %s does not fit the page: %v", c.lsn, err)
 		e.store.drop(n)
 		*state = pageState{kind: stateUnknown, reason: &reason}
 		return nil
@@ -270,7 +270,7 @@ func (e *engine) report(c *change) error {
 	n := e.number(b.key)
 	state := &e.states[n]
 	d := Destroyed{
-		Key: b.key, Offset: offset, LSN: c.rec.LSN, End: c.rec.End, XID: c.rec.XID,
+		Key: b.key, Offset: offset, LSN: c.lsn, End: c.end, XID: c.xid,
 		FromFile: state.fromFile, change: c,
 	}
 	switch state.kind {
@@ -295,13 +295,12 @@ func (e *engine) report(c *change) error {
 
 // destroys tells which tuple of which block the change destroys.
 func (c *change) destroys() (*changedBlock, pg.OffsetNumber, bool) {
-	rec := wal.Record{Main: c.main}
 	switch c.op {
 	case wal.HeapDelete:
-		d, err := wal.DecodeHeapDelete(&rec)
+		d, err := wal.DecodeHeapDelete(c.main)
 		return c.block(0), d.Offset, err == nil && c.block(0) != nil
 	case wal.HeapUpdate, wal.HeapHotUpdate:
-		u, err := wal.DecodeHeapUpdate(&rec)
+		u, err := wal.DecodeHeapUpdate(c.main)
 		old := c.block(1)
 		if old == nil {
 			old = c.block(0)
@@ -318,7 +317,7 @@ func (d *Destroyed) Successor() (t heap.Tuple, ok bool) {
 	if d.change.op == wal.HeapDelete || d.change.block(0) == nil {
 		return t, false
 	}
-	upd, err := wal.DecodeHeapUpdate(&wal.Record{Main: d.change.main})
+	upd, err := wal.DecodeHeapUpdate(d.change.main)
 	if err != nil {
 		return t, false
 	}

@@ -8,8 +8,9 @@ import (
 // spool keeps byte strings in the order in which they come; beyond its budget
 // they go to a temporary file without a name.
 type spool struct {
-	memory []byte
-	budget int
+	slabs  [][]byte // in memory: strings one after the other, none across two slabs
+	budget int      // bytes in memory
+	kept   int64    // bytes in the slabs, what their ends leave free counted too
 	file   *os.File
 	size   int64
 	buffer []byte // not yet written to file
@@ -21,25 +22,41 @@ type ref struct {
 	length uint32
 }
 
-const spoolBuffer = 1 << 20
+const (
+	spoolBuffer = 1 << 20
+	spoolSlab   = 1 << 20 // more than a tuple of a page or a chunk can have
+)
 
 func (s *spool) add(b []byte) (ref, error) {
-	r := ref{at: s.size, length: uint32(len(b))}
-	s.size += int64(len(b))
-	if s.file == nil && len(s.memory)+len(b) <= s.budget {
-		s.memory = append(s.memory, b...)
-		return r, nil
+	if s.file == nil && len(b) <= spoolSlab && s.kept < int64(s.budget) {
+		return s.keep(b), nil
 	}
 	if s.file == nil {
+		s.size = max(s.size, s.kept)
 		if err := s.open(); err != nil {
-			return r, err
+			return ref{}, err
 		}
 	}
+	r := ref{at: s.size, length: uint32(len(b))}
+	s.size += int64(len(b))
 	s.buffer = append(s.buffer, b...)
 	if len(s.buffer) >= spoolBuffer {
 		return r, s.flush()
 	}
 	return r, nil
+}
+
+// keep puts a string into the last slab, or into a new one.
+func (s *spool) keep(b []byte) ref {
+	last := len(s.slabs) - 1
+	if last < 0 || cap(s.slabs[last])-len(s.slabs[last]) < len(b) {
+		s.slabs = append(s.slabs, make([]byte, 0, spoolSlab))
+		last++
+		s.kept += spoolSlab
+	}
+	r := ref{at: int64(last)*spoolSlab + int64(len(s.slabs[last])), length: uint32(len(b))}
+	s.slabs[last] = append(s.slabs[last], b...)
+	return r
 }
 
 // open makes the temporary file; its name goes at once, its space with the process.
@@ -59,7 +76,7 @@ func (s *spool) flush() error {
 	if len(s.buffer) == 0 {
 		return nil
 	}
-	at := s.size - int64(len(s.buffer)) - int64(len(s.memory))
+	at := s.size - int64(len(s.buffer)) - s.kept
 	if _, err := s.file.WriteAt(s.buffer, at); err != nil {
 		return fmt.Errorf("undelete: write temporary file: %w", err)
 	}
@@ -69,14 +86,15 @@ func (s *spool) flush() error {
 
 // get returns a string, in scratch if it has to be read from the file.
 func (s *spool) get(r ref, scratch []byte) ([]byte, error) {
-	if end := r.at + int64(r.length); end <= int64(len(s.memory)) {
-		return s.memory[r.at:end:end], nil
+	if r.at < s.kept {
+		slab, at := s.slabs[r.at/spoolSlab], r.at%spoolSlab
+		return slab[at : at+int64(r.length) : at+int64(r.length)], nil
 	}
 	if err := s.flush(); err != nil {
 		return nil, err
 	}
 	scratch = append(scratch[:0], make([]byte, r.length)...)
-	if _, err := s.file.ReadAt(scratch, r.at-int64(len(s.memory))); err != nil {
+	if _, err := s.file.ReadAt(scratch, r.at-s.kept); err != nil {
 		return nil, fmt.Errorf("undelete: read temporary file: %w", err)
 	}
 	return scratch, nil

@@ -80,8 +80,8 @@ type HeapDeleteRecord struct {
 }
 
 // DecodeHeapDelete decodes the main data of a HeapDelete record.
-func DecodeHeapDelete(rec *Record) (HeapDeleteRecord, error) {
-	r := binreader.New(rec.Main)
+func DecodeHeapDelete(main []byte) (HeapDeleteRecord, error) {
+	r := binreader.New(main)
 	d := HeapDeleteRecord{
 		Xmax: pg.XID(r.Uint32()), Offset: pg.OffsetNumber(r.Uint16()), Infobits: r.Uint8(), Flags: r.Uint8(),
 	}
@@ -101,8 +101,8 @@ type HeapUpdateRecord struct {
 }
 
 // DecodeHeapUpdate decodes the main data of a HeapUpdate or HeapHotUpdate record.
-func DecodeHeapUpdate(rec *Record) (HeapUpdateRecord, error) {
-	r := binreader.New(rec.Main)
+func DecodeHeapUpdate(main []byte) (HeapUpdateRecord, error) {
+	r := binreader.New(main)
 	u := HeapUpdateRecord{
 		OldXmax: pg.XID(r.Uint32()), OldOffset: pg.OffsetNumber(r.Uint16()), OldInfobits: r.Uint8(), Flags: r.Uint8(),
 		NewXmax: pg.XID(r.Uint32()), NewOffset: pg.OffsetNumber(r.Uint16()),
@@ -117,8 +117,8 @@ type HeapInsertRecord struct {
 }
 
 // DecodeHeapInsert decodes the main data of a HeapInsert record.
-func DecodeHeapInsert(rec *Record) (HeapInsertRecord, error) {
-	r := binreader.New(rec.Main)
+func DecodeHeapInsert(main []byte) (HeapInsertRecord, error) {
+	r := binreader.New(main)
 	i := HeapInsertRecord{Offset: pg.OffsetNumber(r.Uint16()), Flags: r.Uint8()}
 	return i, r.Err()
 }
@@ -132,13 +132,14 @@ type HeapMultiInsertRecord struct {
 	Offsets []byte
 }
 
-// DecodeHeapMultiInsert decodes the main data of a HeapMultiInsert record.
-func DecodeHeapMultiInsert(rec *Record) (HeapMultiInsertRecord, error) {
-	r := binreader.New(rec.Main)
+// DecodeHeapMultiInsert decodes the main data of a HeapMultiInsert
+// record, whose info byte says whether it initialises the page.
+func DecodeHeapMultiInsert(main []byte, info uint8) (HeapMultiInsertRecord, error) {
+	r := binreader.New(main)
 	m := HeapMultiInsertRecord{Flags: r.Uint8()}
 	r.Skip(1)
 	m.Tuples = r.Uint16()
-	if rec.Info&InitPage == 0 {
+	if info&InitPage == 0 {
 		m.Offsets = r.Bytes(int(m.Tuples) * 2)
 	}
 	return m, r.Err()
@@ -152,8 +153,8 @@ type HeapLockRecord struct {
 }
 
 // DecodeHeapLock decodes the main data of a HeapLock or HeapLockUpdated record.
-func DecodeHeapLock(rec *Record) (HeapLockRecord, error) {
-	r := binreader.New(rec.Main)
+func DecodeHeapLock(main []byte) (HeapLockRecord, error) {
+	r := binreader.New(main)
 	l := HeapLockRecord{Xmax: pg.XID(r.Uint32()), Offset: pg.OffsetNumber(r.Uint16()), Infobits: r.Uint8()}
 	return l, r.Err()
 }

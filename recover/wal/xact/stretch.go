@@ -113,7 +113,7 @@ func (s *stretch) heap(rec *wal.Record) {
 	case wal.HeapInsert:
 		inserted = 1
 	case wal.HeapMultiInsert:
-		ins, err := wal.DecodeHeapMultiInsert(rec)
+		ins, err := wal.DecodeHeapMultiInsert(rec.Main, rec.Info)
 		if err != nil {
 			return
 		}
@@ -122,7 +122,7 @@ func (s *stretch) heap(rec *wal.Record) {
 		updated = 1
 		s.updateLine(rec, rel)
 	case wal.HeapDelete:
-		del, err := wal.DecodeHeapDelete(rec)
+		del, err := wal.DecodeHeapDelete(rec.Main)
 		if err != nil || del.Flags&wal.DeleteIsSuper != 0 {
 			return
 		}
@@ -207,7 +207,7 @@ func (s *stretch) updateLine(rec *wal.Record, rel pg.RelFileLocator) {
 	if !s.wantsLine(rel, rec.XID) {
 		return
 	}
-	upd, err := wal.DecodeHeapUpdate(rec)
+	upd, err := wal.DecodeHeapUpdate(rec.Main)
 	if err != nil {
 		return
 	}
