@@ -15,8 +15,12 @@ type builtin struct {
 	append     Append // nil: known by name only
 }
 
-// The types that format_type prints in a way of their own.
+// The types that are spoken of elsewhere too.
 const (
+	oidName        pg.OID = 19
+	oidText        pg.OID = 25
+	oidJSON        pg.OID = 114
+	oidJSONB       pg.OID = 3802
 	oidBpchar      pg.OID = 1042
 	oidVarchar     pg.OID = 1043
 	oidBit         pg.OID = 1560
@@ -35,15 +39,15 @@ func builtins() []builtin {
 		{16, 1000, "bool", 1, "c", appendBool},
 		{17, 1001, "bytea", -1, "i", appendBytea},
 		{18, 1002, "char", 1, "c", appendChar},
-		{19, 1003, "name", 64, "c", appendName},
+		{oidName, 1003, "name", 64, "c", appendName},
 		{20, 1016, "int8", 8, "d", appendInt8},
 		{21, 1005, "int2", 2, "s", appendInt2},
 		{23, 1007, "int4", 4, "i", appendInt4},
-		{25, 1009, "text", -1, "i", appendText},
+		{oidText, 1009, "text", -1, "i", appendText},
 		{26, 1028, "oid", 4, "i", appendUint4},
 		{28, 1011, "xid", 4, "i", appendUint4},
 		{29, 1012, "cid", 4, "i", appendUint4},
-		{114, 199, "json", -1, "i", appendText},
+		{oidJSON, 199, "json", -1, "i", appendText},
 		{5069, 271, "xid8", 8, "d", appendUint8},
 		{650, 651, "cidr", -1, "i", appendCIDR},
 		{700, 1021, "float4", 4, "i", appendFloat4},
@@ -61,7 +65,7 @@ func builtins() []builtin {
 		{oidTimeTZ, 1270, "timetz", 12, "d", appendTimeTZ},
 		{oidNumeric, 1231, "numeric", -1, "i", appendNumeric},
 		{2950, 2951, "uuid", 16, "c", appendUUID},
-		{3802, 3807, "jsonb", -1, "i", appendJSONB},
+		{oidJSONB, 3807, "jsonb", -1, "i", appendJSONB},
 
 		{22, 1006, "int2vector", -1, "i", nil},
 		{24, 1008, "regproc", 4, "i", nil},

@@ -3,6 +3,7 @@ package datum
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/heap"
@@ -117,4 +118,23 @@ func (g *Registry) make(t *catalog.Type, depth int) (Append, error) {
 // elements and a variable length, and is none of the old vectors.
 func isArray(t *catalog.Type) bool {
 	return t.Element != 0 && t.Len == -1 && t.Category == "A"
+}
+
+// holdsText reports whether the type's values are characters in the database's
+// encoding, or domains or arrays of such.
+func (g *Registry) holdsText(oid pg.OID) bool {
+	for range maxNesting {
+		t, ok := g.types[oid]
+		switch {
+		case !ok:
+			return false
+		case t.Kind == "d":
+			oid = t.Base
+		case isArray(t):
+			oid = t.Element
+		default:
+			return slices.Contains([]pg.OID{oidText, oidName, oidJSON, oidJSONB, oidBpchar, oidVarchar}, oid)
+		}
+	}
+	return false
 }

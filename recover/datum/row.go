@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -27,6 +28,9 @@ const (
 	reasonMissingVal = "the tuple is older than the column, and the column's default of that time could not be read"
 )
 
+// errEncoding tells of damage: no server stores such a text, nor would it take it back.
+var errEncoding = errors.New("text: not valid in the database's encoding UTF8")
+
 // keptArena bounds the bytes that a RowDecoder keeps between rows.
 const keptArena = 4 << 20
 
@@ -35,6 +39,7 @@ type column struct {
 	attribute int // index in the tuple
 	append    Append
 	reason    string // why append is nil
+	utf8      bool   // holds texts of a database in UTF-8
 	missing   evidence.Value
 }
 
@@ -78,7 +83,7 @@ func NewRowDecoder(db *catalog.Database, rel *catalog.Relation) *RowDecoder {
 		} else if found, err := types.ForType(a.Type); err != nil {
 			c.reason = err.Error()
 		} else {
-			c.append = found
+			c.append, c.utf8 = found, db != nil && db.Encoding == "UTF8" && types.holdsText(a.Type)
 		}
 		c.missing = missingValue(&c, a)
 		d.columns = append(d.columns, c)
@@ -188,6 +193,9 @@ func (d *RowDecoder) decodeColumn(c *column, natts int, toast Toaster, v *eviden
 func (d *RowDecoder) decodeValue(c *column, raw []byte, v *evidence.Value) {
 	start := len(d.arena)
 	arena, err := c.append(d.arena, raw)
+	if err == nil && c.utf8 && !utf8.Valid(arena[start:]) {
+		err = errEncoding
+	}
 	if err != nil {
 		*v = evidence.Value{State: evidence.Unknown, Reason: err.Error(), Raw: d.keep(raw)}
 		return
