@@ -170,7 +170,8 @@ func floatEdges() (double, single []string) {
 func timeSamples() []sample {
 	return []sample{
 		{
-			"date", []string{
+			"date",
+			[]string{
 				"infinity", "-infinity", "4714-11-24 BC", "5874897-12-31", "0001-12-31 BC", "0001-01-01", "2000-01-01",
 				"2000-02-29", "1900-02-28", "9999-12-31", "10000-01-01", "0005-02-29 BC", "0004-02-28 BC", "1582-10-10",
 			},
@@ -185,19 +186,22 @@ func timeSamples() []sample {
 			},
 		},
 		{
-			"timestamp", []string{
+			"timestamp",
+			[]string{
 				"infinity", "-infinity", "4714-11-24 00:00:00 BC", "294276-12-31 23:59:59.999999", "1999-12-31 23:59:59.999999",
 				"2000-01-01", "0001-12-31 23:59:59.5 BC",
 			},
 			func(r *rand.Rand) string { return moment(r) },
 		},
 		{
-			"timestamptz", []string{"infinity", "-infinity", "4714-11-24 00:00:00+00 BC", "294276-12-31 23:59:59.999999+00", "2000-01-01 00:00+00"},
+			"timestamptz",
+			[]string{"infinity", "-infinity", "4714-11-24 00:00:00+00 BC", "294276-12-31 23:59:59.999999+00", "2000-01-01 00:00+00"},
 			func(r *rand.Rand) string { return moment(r) },
 		},
 		{"timestamptz(3)", []string{"infinity"}, func(r *rand.Rand) string { return moment(r) }},
 		{
-			"interval", []string{
+			"interval",
+			[]string{
 				"0", "1 year", "1 mon", "1 day", "-1 day", "-1 day +1 hour", "1 day -1 hour", "178000000 years", "-178000000 years",
 				"2147483647 days", "-2147483648 days", "2562047788:00:54.775807", "-2562047788:00:54.775807",
 				"-1 year +2 mon -3 days +00:00:00.000001", "-1 year -2 days +1 second", "100:00:00", "-00:00:00.5",
@@ -307,9 +311,11 @@ func otherSamples() []sample {
 	return []sample{
 		{"json", []string{"{}", `{"a": 1,  "b":[ 1,2 ]}`, "null", `"x\u0001"`, " 1 "}, func(r *rand.Rand) string { return document(r, 0) }},
 		{"jsonb", jsonbEdges(), func(r *rand.Rand) string { return document(r, 0) }},
-		{"inet", words(`0.0.0.0 255.255.255.255 10.0.0.1/8 10.0.0.0/0 ::/0 :: ::1 ::ffff:1.2.3.4 ::1.2.3.4 ::1:2 2001:db8::/32 1::
+		{
+			"inet", words(`0.0.0.0 255.255.255.255 10.0.0.1/8 10.0.0.0/0 ::/0 :: ::1 ::ffff:1.2.3.4 ::1.2.3.4 ::1:2 2001:db8::/32 1::
 			1:0:0:2:0:0:0:3 1:0:0:2:0:0:3:4 1:0:2:0:3:0:4:0 ::2:3:4:5:6:7:8 1:2:3:4:5:6:7:: 0:0:0:0:0:ffff:0:1 0:0:0:0:0:0:1:0 ::1:0:0 ::1/64`),
-			func(r *rand.Rand) string { return network(r, false) }},
+			func(r *rand.Rand) string { return network(r, false) },
+		},
 		{"cidr", words("0.0.0.0/0 10.0.0.0/8 1.2.3.4 ::/0 ::1 2001:db8::/32 ::ffff:1.2.3.0/120"), func(r *rand.Rand) string { return network(r, true) }},
 		{"macaddr", words("00:00:00:00:00:00 ff:ff:ff:ff:ff:ff"), func(r *rand.Rand) string { return fmt.Sprintf("%012x", r.Uint64()>>16) }},
 		{"macaddr8", words("00:00:00:00:00:00:00:00 ff:ff:ff:ff:ff:ff:ff:ff"), func(r *rand.Rand) string { return fmt.Sprintf("%016x", r.Uint64()) }},
