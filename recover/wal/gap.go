@@ -21,6 +21,8 @@ type Gap struct {
 func (g Gap) Evidence() evidence.Gap {
 	where := "segment " + g.Segment
 	switch {
+	case g.To == 0 && g.Segment == "":
+		where = "the log"
 	case g.To != 0 && g.Segment != "":
 		where = fmt.Sprintf("%s to %s (segment %s)", g.From, g.To, g.Segment)
 	case g.To != 0:

@@ -42,7 +42,5 @@ func Rmgrs(ids ...RmgrID) RmgrSet {
 
 // Has reports whether the set holds the resource manager.
 func (s *RmgrSet) Has(id RmgrID) bool {
-	return s.bits[id>>6]&(1<<(id&63)) != 0 || s.all()
+	return s.bits[id>>6]&(1<<(id&63)) != 0 || *s == RmgrSet{}
 }
-
-func (s *RmgrSet) all() bool { return s.bits == [4]uint64{} }

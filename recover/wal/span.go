@@ -14,7 +14,8 @@ import (
 type scanner struct {
 	window
 	opts    *ScanOptions
-	all     bool // every record is delivered
+	known   [256]bool // resource managers that this version can have
+	wanted  [256]bool // those whose records are delivered
 	crc     *crc32.Table
 	rec     Record
 	long    []byte // a record that crosses pages
@@ -31,7 +32,9 @@ func newScanner(ctx context.Context, a *Archive, opts *ScanOptions) *scanner {
 	s := &scanner{window: window{ctx: ctx, a: a, buf: make([]byte, windowSize)}, opts: opts}
 	s.crc = crc32.MakeTable(crc32.Castagnoli)
 	s.rec.Layout = a.layout
-	s.all = opts.Rmgrs.all()
+	for id := range s.known {
+		s.known[id], s.wanted[id] = a.layout.validRmgr(RmgrID(id)), opts.Rmgrs.Has(RmgrID(id))
+	}
 	return s
 }
 
@@ -146,8 +149,8 @@ func (s *scanner) step(at pg.LSN) (next pg.LSN, err error) {
 // given place on: nearly all of them, so this is the loop that must be quick. It
 // stops at the first that is not so, and step looks at that one in its slower way.
 func (s *scanner) inPage(at pg.LSN) (pg.LSN, error) {
-	rec, f := &s.rec, binreader.Fields(s.page)
-	off, stop := int(at-s.at), int(min(pg.LSN(len(f)), s.to-s.at))
+	rec, f, base, prev, count := &s.rec, binreader.Fields(s.page), s.at, s.prev, int64(0)
+	off, stop := int(at-base), int(min(pg.LSN(len(f)), s.to-base))
 	length := int(f.Uint32(off))
 	for off < stop && length >= recordHeaderSize && f.Has(off, length) {
 		rec.decodeHeader(f, off)
@@ -155,14 +158,14 @@ func (s *scanner) inPage(at pg.LSN) (pg.LSN, error) {
 		next := off + int(align8(pg.LSN(length)))
 		// The next record's first bytes are fetched while the CRC of this one is summed up.
 		length = int(f.Uint32(next))
-		if rec.Prev != s.prev || !s.a.layout.validRmgr(rec.Rmgr) || rec.isSwitch() {
+		if rec.Prev != prev || !s.known[rec.Rmgr] || rec.isSwitch() {
 			break
 		}
 		if !s.opts.SkipCRC && s.sum(body, f.Bytes(off, crcOffset)) != rec.crc {
 			break
 		}
-		rec.LSN, rec.End = s.at+pg.LSN(off), s.at+pg.LSN(next)
-		if s.all || s.opts.Rmgrs.Has(rec.Rmgr) {
+		if s.wanted[rec.Rmgr] {
+			rec.LSN, rec.End = base+pg.LSN(off), base+pg.LSN(next)
 			if rec.decode(body) != nil {
 				break
 			}
@@ -170,12 +173,16 @@ func (s *scanner) inPage(at pg.LSN) (pg.LSN, error) {
 				return 0, err
 			}
 		}
-		s.prev, s.result.End = rec.LSN, rec.End
-		s.result.Records++
+		prev = base + pg.LSN(off)
+		count++
 		off = next
 	}
-	s.result.Last = s.prev
-	return s.at + pg.LSN(off), nil
+	if count > 0 {
+		s.prev = prev
+		s.result.Records += count
+		s.result.Last, s.result.End = prev, base+pg.LSN(off)
+	}
+	return base + pg.LSN(off), nil
 }
 
 // sum is the CRC of a record: its body first, then its header up to the CRC.
@@ -246,7 +253,7 @@ func (s *scanner) assemble(first []byte, length int) (raw []byte, next pg.LSN, b
 // validate checks a record (ValidXLogRecordHeader and ValidXLogRecord in xlogreader.c).
 func (s *scanner) validate(raw []byte, at pg.LSN) error {
 	rec := &s.rec
-	if !s.a.layout.validRmgr(rec.Rmgr) {
+	if !s.known[rec.Rmgr] {
 		return errRmgr
 	}
 	if rec.Prev >= at || (s.prev != 0 && rec.Prev != s.prev) {
@@ -278,7 +285,7 @@ func (s *scanner) deliver(raw []byte, at, next pg.LSN) error {
 		result.First = at
 	}
 	result.Last, result.End = at, next
-	if !s.all && !s.opts.Rmgrs.Has(rec.Rmgr) {
+	if !s.wanted[rec.Rmgr] {
 		return nil
 	}
 	rec.LSN, rec.End = at, next
@@ -337,7 +344,7 @@ func (s *scanner) follows(at, next pg.LSN) bool {
 		next += pg.LSN(s.header.headerSize)
 	}
 	_, _, bad := s.fetch(next)
-	return bad == nil && s.rec.Prev == at && s.a.layout.validRmgr(s.rec.Rmgr)
+	return bad == nil && s.rec.Prev == at && s.known[s.rec.Rmgr]
 }
 
 // align8 rounds up to the alignment of records (MAXALIGN).
