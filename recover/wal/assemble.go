@@ -170,6 +170,10 @@ func (a *Archive) leaveOutStrangers(files []*segmentFile, id, winner identity) {
 	count, first := 0, ""
 	for _, f := range files {
 		if f.headOK && f.identity() == id {
+			if id.magic != winner.magic && a.soundBehindFirst(f) {
+				f.headOK = false
+				continue
+			}
 			f.Number = noPlace
 			if count == 0 {
 				first = f.Name
@@ -178,7 +182,9 @@ func (a *Archive) leaveOutStrangers(files []*segmentFile, id, winner identity) {
 			f.leaveOut(SegmentUnusable, why)
 		}
 	}
-	a.gaps = append(a.gaps, Gap{Segment: first, What: fmt.Sprintf("%d segments are left out", count), Why: why})
+	if count > 0 {
+		a.gaps = append(a.gaps, Gap{Segment: first, What: fmt.Sprintf("%d segments are left out", count), Why: why})
+	}
 }
 
 // place gives a file its place in the log by its name, and reports whether it
@@ -195,7 +201,7 @@ func (a *Archive) place(f *segmentFile) bool {
 	switch {
 	case f.headOK && f.head.address == f.Start:
 		return true
-	case f.headOK:
+	case f.headOK && !a.soundBehindFirst(f):
 		f.Number, f.Start = uint64(f.head.address)/uint64(a.segmentSize), f.head.address
 		f.Recycled = true
 		f.leaveOut(SegmentRecycled, fmt.Sprintf("it holds the WAL of %s", f.Start))
@@ -215,6 +221,20 @@ func (a *Archive) place(f *segmentFile) bool {
 		f.leaveOut(SegmentUnusable, "no page of it is sound")
 	}
 	return false
+}
+
+// soundBehindFirst reports whether the file's second page is in the place that the
+// file's name says, so that only the first page is damaged.
+func (a *Archive) soundBehindFirst(f *segmentFile) bool {
+	number, ok := f.name.number(a.segmentSize)
+	if !ok {
+		return false
+	}
+	f.Start = pg.LSN(number * uint64(a.segmentSize))
+	page := make([]byte, pg.BlockSize)
+	second := f.Start + pg.BlockSize
+	_, err := a.readAt(f, page, second)
+	return err == nil && a.sound(page, second)
 }
 
 // lastPage finds the last page of a file that is in its place, and returns the

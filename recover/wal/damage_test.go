@@ -193,6 +193,15 @@ func damageCases() []damageCase {
 		{"page of another version", func(t *testing.T, h *hurt) {
 			h.at(t, h.lsns[h.inPage(t, len(h.lsns)/2)]&^(pg.BlockSize-1), func(data []byte) { data[0]++ })
 		}, []string{"page magic 0xD111"}, -1},
+		{"first page of a segment says another place", func(t *testing.T, h *hurt) {
+			h.edit(t, 4, func(data []byte) []byte { data[10] ^= 0x40; return data })
+		}, []string{"belongs to"}, -1},
+		{"first page of a segment says another version", func(t *testing.T, h *hurt) {
+			h.edit(t, 4, func(data []byte) []byte { data[0]++; return data })
+		}, []string{"page magic 0xD111"}, -1},
+		{"first page of a segment says another segment size", func(t *testing.T, h *hurt) {
+			h.edit(t, 4, func(data []byte) []byte { data[34]++; return data })
+		}, nil, 0},
 		{"segment of another cluster", func(t *testing.T, h *hurt) {
 			h.edit(t, 5, func(data []byte) []byte { data[24]++; return data })
 		}, []string{"another cluster", "no such file", "no WAL behind it"}, -1},
