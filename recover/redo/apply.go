@@ -1,6 +1,7 @@
 package redo
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
@@ -179,6 +180,9 @@ func applyUpdate(p page, c *change, b *changedBlock) error {
 	upd, err := wal.DecodeHeapUpdate(c.main)
 	if err != nil {
 		return err
+	}
+	if c.block(0) == nil || b.id > 1 {
+		return errors.New("an update without the page of its new version")
 	}
 	samePage := c.block(1) == nil
 	var old tupleBytes

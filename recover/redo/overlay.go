@@ -22,6 +22,7 @@ type Overlay struct {
 	result *Result
 	blocks map[pg.RelFileLocator][]pg.BlockNumber // replayed, ascending
 	gaps   []evidence.Gap
+	end    pg.LSN // of the WAL
 }
 
 // NewOverlay replays the WAL from the last checkpoint's redo point on over the
@@ -35,7 +36,7 @@ func NewOverlay(ctx context.Context, archive *wal.Archive, dataDir string, contr
 	defer base.close()
 	o := &Overlay{
 		files:  catalog.NewFiles(dataDir, control != nil && control.Checksums),
-		blocks: make(map[pg.RelFileLocator][]pg.BlockNumber),
+		blocks: make(map[pg.RelFileLocator][]pg.BlockNumber), end: archive.End(),
 	}
 	var from pg.LSN
 	if control != nil {
@@ -97,6 +98,9 @@ func (o *Overlay) ReadPages(ctx context.Context, loc pg.RelFileLocator, visit fu
 		}
 		if next < len(replayed) && replayed[next] == block {
 			next++
+			if o.ahead(loc, block, page) {
+				return visit(block, page)
+			}
 			return o.visitReplayed(loc, block, visit)
 		}
 		return visit(block, page)
@@ -105,6 +109,17 @@ func (o *Overlay) ReadPages(ctx context.Context, loc pg.RelFileLocator, visit fu
 		return err
 	}
 	return before(pg.BlockNumber(^uint32(0)))
+}
+
+// ahead reports whether the page in the file is younger than the replayed one:
+// the WAL at hand ends before the file does.
+func (o *Overlay) ahead(loc pg.RelFileLocator, block pg.BlockNumber, inFile heap.Page) bool {
+	h, err := inFile.Header()
+	if err != nil || h.LSN <= o.end {
+		return false
+	}
+	p, ok := o.result.Known(PageKey{loc, block})
+	return !ok || page(p).lsn() < h.LSN
 }
 
 func (o *Overlay) visitReplayed(loc pg.RelFileLocator, block pg.BlockNumber, visit func(pg.BlockNumber, heap.Page) error) error {

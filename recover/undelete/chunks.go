@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"hash/crc32"
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
@@ -12,39 +13,61 @@ import (
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
-// valueKey names one value stored out of line: its TOAST relation and its chunk_id.
+// valueKey names one value stored out of line: the database, its TOAST relation
+// and its chunk_id. A database made from a template has the template's OIDs.
 type valueKey struct {
-	toast, value pg.OID
+	database, toast, value pg.OID
 }
+
+func (k valueKey) compare(o valueKey) int {
+	return cmp.Or(cmp.Compare(k.database, o.database), cmp.Compare(k.toast, o.toast), cmp.Compare(k.value, o.value))
+}
+
+// toastTable names a TOAST relation.
+type toastTable struct{ database, oid pg.OID }
 
 // chunk is one row of a TOAST relation, its data in the spool.
 type chunk struct {
 	key  valueKey
 	seq  int32
+	sum  uint32 // CRC32C of the data
 	data ref
+	// differs: another place has other data for the same chunk.
+	differs bool
 }
 
 // chunkStore holds the chunks of values out of line, sorted by value and sequence.
 type chunkStore struct {
-	chunks []chunk
-	spool  *spool
-	value  []byte // of the last Fetch
-	buffer []byte
+	chunks   []chunk
+	spool    *spool
+	database pg.OID // of the values asked for
+	value    []byte // of the last Fetch
+	buffer   []byte
 }
 
 func (c *chunkStore) sort() {
 	slices.SortStableFunc(c.chunks, func(a, b chunk) int {
-		return cmp.Or(cmp.Compare(a.key.toast, b.key.toast), cmp.Compare(a.key.value, b.key.value), cmp.Compare(a.seq, b.seq))
+		return cmp.Or(a.key.compare(b.key), cmp.Compare(a.seq, b.seq))
 	})
-	// The same chunk may come from several places; the first is as good as the others.
-	c.chunks = slices.CompactFunc(c.chunks, func(a, b chunk) bool { return a.key == b.key && a.seq == b.seq })
+	// The same chunk may come from several places. If its data is the same, the first
+	// is as good as the others; if not, a value id was used twice.
+	kept := c.chunks[:0]
+	for i := range c.chunks {
+		next := &c.chunks[i]
+		if last := len(kept) - 1; last >= 0 && kept[last].key == next.key && kept[last].seq == next.seq {
+			if kept[last].sum != next.sum || kept[last].data.length != next.data.length || next.differs {
+				kept[last].differs = true
+			}
+			continue
+		}
+		kept = append(kept, *next)
+	}
+	c.chunks = kept
 }
 
 // find returns the chunks of one value.
 func (c *chunkStore) find(key valueKey) []chunk {
-	from, _ := slices.BinarySearchFunc(c.chunks, key, func(ch chunk, key valueKey) int {
-		return cmp.Or(cmp.Compare(ch.key.toast, key.toast), cmp.Compare(ch.key.value, key.value))
-	})
+	from, _ := slices.BinarySearchFunc(c.chunks, key, func(ch chunk, key valueKey) int { return ch.key.compare(key) })
 	to := from
 	for to < len(c.chunks) && c.chunks[to].key == key {
 		to++
@@ -52,16 +75,27 @@ func (c *chunkStore) find(key valueKey) []chunk {
 	return c.chunks[from:to]
 }
 
-// errChunks names no value, so that all rows that lack one share the reason.
-var errChunks = errors.New("chunks of its TOAST value are missing")
+// These name no value, so that all rows that lack one share the reason.
+var (
+	errChunks = errors.New("chunks of its TOAST value are missing")
+	errDiffer = errors.New("its TOAST value's id was used twice, and it cannot be told which chunks are its own")
+)
+
+// key is that of a value that a row of the current database points to.
+func (c *chunkStore) key(p *heap.ToastPointer) valueKey {
+	return valueKey{c.database, p.ToastRelation, p.ValueID}
+}
 
 // complete reports whether all chunks of a value are there, or says what is missing.
 func (c *chunkStore) complete(p *heap.ToastPointer) error {
-	chunks := c.find(valueKey{p.ToastRelation, p.ValueID})
+	chunks := c.find(c.key(p))
 	var bytes int64
 	for i := range chunks {
 		if chunks[i].seq != int32(i) {
 			return errChunks
+		}
+		if chunks[i].differs {
+			return errDiffer
 		}
 		bytes += int64(chunks[i].data.length)
 	}
@@ -77,7 +111,7 @@ func (c *chunkStore) Fetch(p heap.ToastPointer) ([]byte, error) {
 		return nil, err
 	}
 	c.value = c.value[:0]
-	for _, ch := range c.find(valueKey{p.ToastRelation, p.ValueID}) {
+	for _, ch := range c.find(c.key(&p)) {
 		data, err := c.spool.get(ch.data, c.buffer)
 		if err != nil {
 			return nil, err
@@ -88,22 +122,26 @@ func (c *chunkStore) Fetch(p heap.ToastPointer) ([]byte, error) {
 }
 
 // add keeps a chunk if the tuple is one.
-func (c *chunkStore) add(toast pg.OID, t *heap.Tuple, wanted func(valueKey) bool) error {
+func (c *chunkStore) add(toast toastTable, t *heap.Tuple, wanted func(valueKey) bool) error {
 	key, seq, data, ok := decodeChunk(toast, t)
 	if !ok || wanted != nil && !wanted(key) {
 		return nil
 	}
+	return c.keep(key, seq, data)
+}
+
+func (c *chunkStore) keep(key valueKey, seq int32, data []byte) error {
 	kept, err := c.spool.add(data)
 	if err != nil {
 		return err
 	}
-	c.chunks = append(c.chunks, chunk{key: key, seq: seq, data: kept})
+	c.chunks = append(c.chunks, chunk{key: key, seq: seq, sum: crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)), data: kept})
 	return nil
 }
 
 // decodeChunk takes a tuple of a TOAST relation apart: chunk_id, chunk_seq,
 // chunk_data (access/toast_internals.h).
-func decodeChunk(toast pg.OID, t *heap.Tuple) (key valueKey, seq int32, data []byte, ok bool) {
+func decodeChunk(toast toastTable, t *heap.Tuple) (key valueKey, seq int32, data []byte, ok bool) {
 	attrs := [...]heap.Attr{{Len: 4, Align: 4}, {Len: 4, Align: 4}, {Len: -1, Align: 4}}
 	var out [len(attrs)]heap.Datum
 	if err := heap.Deform(t, attrs[:], out[:]); err != nil {
@@ -115,7 +153,7 @@ func decodeChunk(toast pg.OID, t *heap.Tuple) (key valueKey, seq int32, data []b
 		}
 	}
 	id, at := binreader.New(out[0].Bytes), binreader.New(out[1].Bytes)
-	return valueKey{toast, pg.OID(id.Uint32())}, at.Int32(), out[2].Bytes, true
+	return valueKey{toast.database, toast.oid, pg.OID(id.Uint32())}, at.Int32(), out[2].Bytes, true
 }
 
 // gatherChunks collects the chunks that the ledger settled, and looks for what
@@ -140,7 +178,7 @@ func (l *Loss) gatherChunks(ctx context.Context) error {
 			if err != nil {
 				continue
 			}
-			if err := l.chunks.add(t.Relation.OID, &tuple, nil); err != nil {
+			if err := l.chunks.add(t.toastTable(), &tuple, nil); err != nil {
 				return err
 			}
 		}
@@ -168,6 +206,7 @@ func (l *Loss) lacking() (map[valueKey]bool, error) {
 		if t.toastOf >= 0 || t.Relation == nil || t.Relation.Toast == 0 {
 			continue
 		}
+		l.chunks.database = t.Database.OID
 		shape := attrsOf(t.Relation)
 		out := make([]heap.Datum, len(shape))
 		for i := t.first; i < t.last; i++ {
@@ -199,7 +238,7 @@ func (l *Loss) lackingOf(raw []byte, shape []heap.Attr, out []heap.Datum, lackin
 		}
 		p, err := heap.DecodeToastPointer(out[i].Bytes)
 		if err == nil && l.chunks.complete(&p) != nil {
-			lacking[valueKey{p.ToastRelation, p.ValueID}] = true
+			lacking[l.chunks.key(&p)] = true
 		}
 	}
 }
@@ -212,7 +251,7 @@ func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) e
 	}
 	wanted := func(key valueKey) bool { return lacking[key] }
 	for _, t := range l.tables {
-		if t.toastOf < 0 || !anyOf(lacking, t.Relation.OID) {
+		if t.toastOf < 0 || !anyOf(lacking, t.toastTable()) {
 			continue
 		}
 		rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
@@ -221,7 +260,7 @@ func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) e
 		}
 		err = rel.Pages(ctx, func(_ pg.BlockNumber, p heap.Page) error {
 			return eachTuple(p, func(_ pg.OffsetNumber, tuple *heap.Tuple) error {
-				return l.chunks.add(t.Relation.OID, tuple, wanted)
+				return l.chunks.add(t.toastTable(), tuple, wanted)
 			})
 		})
 		rel.Close()
@@ -232,9 +271,12 @@ func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) e
 	return nil
 }
 
-func anyOf(lacking map[valueKey]bool, toast pg.OID) bool {
+// toastTable names the TOAST relation that the table is.
+func (t *Table) toastTable() toastTable { return toastTable{t.Database.OID, t.Relation.OID} }
+
+func anyOf(lacking map[valueKey]bool, toast toastTable) bool {
 	for key := range lacking {
-		if key.toast == toast {
+		if (toastTable{key.database, key.toast}) == toast {
 			return true
 		}
 	}
@@ -283,34 +325,32 @@ func (l *Loss) chunksFromWAL(ctx context.Context, lacking map[valueKey]bool) err
 	if l.ev.Archive == nil || l.req.NoWAL {
 		return nil
 	}
-	toasts := make(map[pg.RelFileLocator]pg.OID)
+	toasts := make(map[pg.RelFileLocator]toastTable)
 	for _, t := range l.tables {
-		if t.toastOf >= 0 && anyOf(lacking, t.Relation.OID) {
-			toasts[t.File] = t.Relation.OID
+		if t.toastOf >= 0 && anyOf(lacking, t.toastTable()) {
+			toasts[t.File] = t.toastTable()
 		}
 	}
 	if len(toasts) == 0 {
 		return nil
 	}
 	return wal.Scan(ctx, l.ev.Archive, wal.ScanOptions{
-		SkipCRC: true, Rmgrs: wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG),
+		SkipCRC: len(l.scan.Gaps) == 0, Rmgrs: wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG),
 		Progress: l.ev.stage("looking for TOAST values in WAL", l.ev.Archive.Bytes()),
 	}, func() *foundChunks { return new(foundChunks) },
 		func(f *foundChunks, rec *wal.Record) error { f.visit(rec, toasts, lacking); return nil },
 		func(f *foundChunks, _ *wal.Span) error {
 			for _, c := range f.chunks {
-				kept, err := l.spool.add(c.data)
-				if err != nil {
+				if err := l.chunks.keep(c.key, c.seq, c.data); err != nil {
 					return err
 				}
-				l.chunks.chunks = append(l.chunks.chunks, chunk{key: c.key, seq: c.seq, data: kept})
 			}
 			f.chunks = f.chunks[:0]
 			return nil
 		})
 }
 
-func (f *foundChunks) visit(rec *wal.Record, toasts map[pg.RelFileLocator]pg.OID, lacking map[valueKey]bool) {
+func (f *foundChunks) visit(rec *wal.Record, toasts map[pg.RelFileLocator]toastTable, lacking map[valueKey]bool) {
 	for i := range rec.Blocks {
 		b := &rec.Blocks[i]
 		toast, wanted := toasts[b.Relation]
@@ -334,7 +374,7 @@ func (f *foundChunks) visit(rec *wal.Record, toasts map[pg.RelFileLocator]pg.OID
 	}
 }
 
-func (f *foundChunks) keep(toast pg.OID, t *heap.Tuple, lacking map[valueKey]bool) {
+func (f *foundChunks) keep(toast toastTable, t *heap.Tuple, lacking map[valueKey]bool) {
 	if key, seq, data, ok := decodeChunk(toast, t); ok && lacking[key] {
 		f.chunks = append(f.chunks, found{key, seq, slices.Clone(data)})
 	}

@@ -18,7 +18,7 @@ func (l *Loss) cover(ctx context.Context) error {
 	l.Covered = l.Uncovered == ""
 	if dropped := l.droppedFiles(); dropped > 0 {
 		l.Gaps = append(l.Gaps, evidence.Gap{
-			Where: l.place(), What: fmt.Sprintf("files of %d relations that the transaction removed", dropped),
+			Where: l.place(), What: fmt.Sprintf("files of %d relations that were removed", dropped),
 			Why:         "DROP, TRUNCATE or a rewrite took whole relations, whose rows have no delete records",
 			Consequence: "those rows are not in this ledger",
 		})
@@ -42,8 +42,13 @@ func (l *Loss) cover(ctx context.Context) error {
 func (l *Loss) droppedFiles() int {
 	n := 0
 	for i := range l.Transactions {
-		if tx := &l.Transactions[i]; tx.State == xact.Committed && l.req.XID != 0 {
+		tx := &l.Transactions[i]
+		switch {
+		case tx.State != xact.Committed:
+		case l.req.XID != 0:
 			n += len(tx.Dropped)
+		default:
+			n += l.droppedKnown(tx)
 		}
 	}
 	return n
@@ -56,23 +61,41 @@ func (l *Loss) uncovered() string {
 		return "there is no WAL at hand"
 	case len(l.scan.Gaps) > 0:
 		return fmt.Sprintf("the WAL has %d gaps, the first at %s", len(l.scan.Gaps), l.scan.Gaps[0].From)
+	case len(l.scan.Missing) > 0:
+		return fmt.Sprintf("WAL is missing at %d places, first at %s", len(l.scan.Missing), l.scan.Missing[0].From)
 	case l.scan.Horizon.LSN == 0:
 		return "the WAL at hand has no checkpoint that says which transaction came next"
-	}
-	began := func(xid pg.XID) bool { return !xid.Precedes(l.scan.Horizon.NextXID) }
-	if l.req.XID != 0 && !began(l.req.XID) {
+	case l.req.XID == 0:
+		return l.uncoveredTime()
+	case l.req.XID.Precedes(l.scan.Horizon.NextXID):
 		return fmt.Sprintf("the transaction may have begun before the WAL at hand: at %s the next transaction id was %d already",
 			l.scan.Horizon.LSN, l.scan.Horizon.NextXID)
+	case l.scan.Outcomes.Get(l.req.XID) == xact.Undecided:
+		return "the WAL at hand ends before the transaction does"
 	}
-	if l.req.XID == 0 {
-		if l.scan.FirstEnd.IsZero() || l.req.Since.Before(l.scan.FirstEnd) {
-			return fmt.Sprintf("the WAL at hand begins at %s, after the time asked for", pg.FormatTime(l.scan.FirstEnd))
+	return ""
+}
+
+// uncoveredTime is uncovered for a loss that is named by a time.
+func (l *Loss) uncoveredTime() string {
+	if l.scan.FirstEnd.IsZero() || l.req.Since.Before(l.scan.FirstEnd) {
+		return fmt.Sprintf("the WAL at hand begins at %s, after the time asked for", pg.FormatTime(l.scan.FirstEnd))
+	}
+	if !l.scan.OlderEnd.Before(l.req.Since) {
+		return fmt.Sprintf("transaction %d, which committed at %s, may have begun before the WAL at hand",
+			l.scan.OlderXID, pg.FormatTime(l.scan.OlderEnd))
+	}
+	for i := range l.Transactions {
+		tx := &l.Transactions[i]
+		if tx.XID.Precedes(l.scan.Horizon.NextXID) {
+			return fmt.Sprintf("transaction %d may have begun before the WAL at hand", tx.XID)
 		}
-		for i := range l.Transactions {
-			if xid := l.Transactions[i].XID; !began(xid) {
-				return fmt.Sprintf("transaction %d may have begun before the WAL at hand", xid)
-			}
+		if tx.State != xact.Committed {
+			return fmt.Sprintf("the WAL at hand ends before transaction %d does", tx.XID)
 		}
+	}
+	if control := l.ev.Snapshot.Control; control != nil && l.ev.DataDir != "" && control.Checkpoint >= l.ev.Archive.End() {
+		return fmt.Sprintf("the WAL at hand ends at %s, before the data directory's checkpoint at %s", l.ev.Archive.End(), control.Checkpoint)
 	}
 	return ""
 }
@@ -124,7 +147,7 @@ func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) err
 		xid = updater
 	}
 	tx, wanted := l.wantedDead(xid, tuple)
-	if !wanted || l.named(t, tid, tuple.Xmax, known) {
+	if !wanted || l.named(t, tid, xid, tuple.Xmax, known) {
 		return nil
 	}
 	body, err := l.spool.add(tuple.Raw)
@@ -155,13 +178,17 @@ func (l *Loss) updater(multi pg.XID) (pg.XID, error) {
 // begins is wanted when it is the one asked for, or when the time asked for
 // lies before the WAL too.
 func (l *Loss) wantedDead(xid pg.XID, tuple *heap.Tuple) (tx int32, wanted bool) {
-	if n, listed := l.txIndex[xid]; listed {
-		return n, l.Transactions[n].State != xact.Aborted
+	tx, listed := l.txIndex[xid]
+	switch {
+	case !listed:
+		tx = -1
+	case l.Transactions[tx].State == xact.Committed || l.Transactions[tx].State == xact.Aborted:
+		return tx, l.Transactions[tx].State == xact.Committed
 	}
-	if l.req.XID != 0 && xid != l.req.XID {
+	if l.req.XID != 0 && xid != l.req.XID && !listed {
 		return -1, false
 	}
-	if l.scan != nil {
+	if l.scan != nil && !listed {
 		if state := l.scan.Outcomes.Get(xid); state != xact.Undecided {
 			return -1, l.req.XID != 0 && state == xact.Committed
 		}
@@ -171,15 +198,16 @@ func (l *Loss) wantedDead(xid pg.XID, tuple *heap.Tuple) (tx int32, wanted bool)
 	}
 	switch l.clogStatus(xid) {
 	case heap.XactCommitted:
-		return -1, true
+		return tx, true
 	case heap.XactUnknown: // pg_xact is gone: the hint bit is the last witness
-		return -1, tuple.Infomask&heap.XmaxCommitted != 0
+		return tx, tuple.Infomask&heap.XmaxCommitted != 0
 	}
 	return -1, false
 }
 
-// named reports whether one of the first known lines names the tuple already.
-func (l *Loss) named(t *Table, tid pg.TID, xmax pg.XID, known int) bool {
+// named reports whether one of the first known lines names the tuple already. A
+// lock that came later may have put a multixact in the place of the transaction.
+func (l *Loss) named(t *Table, tid pg.TID, xid, xmax pg.XID, known int) bool {
 	if t.last == 0 {
 		return false
 	}
@@ -194,7 +222,7 @@ func (l *Loss) named(t *Table, tid pg.TID, xmax pg.XID, known int) bool {
 		return 0
 	})
 	for ; at < len(lines) && lines[at].block == tid.Block; at++ {
-		if lines[at].offset == tid.Offset && lines[at].xmax == xmax {
+		if lines[at].offset == tid.Offset && (lines[at].xmax == xmax || lines[at].xid == xid) {
 			return true
 		}
 	}

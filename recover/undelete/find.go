@@ -149,13 +149,22 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 			if l.req.XID != 0 && xid.Precedes(l.req.XID) {
 				return false
 			}
+			// Without tables that are asked for, takeLines adds to byFile meanwhile.
+			if len(l.req.Tables) == 0 {
+				return true
+			}
 			_, known := l.byFile[rel]
-			return known || len(l.req.Tables) == 0
+			return known
 		},
 	}
 	result, err := xact.Collect(ctx, archive, opts)
 	if err != nil {
 		return fmt.Errorf("undelete: read WAL: %w", err)
+	}
+	if len(result.Transactions) > 0 && l.req.XID != 0 && result.Transactions[0].XID != l.req.XID {
+		// A subtransaction was asked for: the lines of its parent are older than it.
+		l.req.XID, l.entries = result.Transactions[0].XID, l.entries[:0]
+		return l.scanWAL(ctx)
 	}
 	l.scan = result
 	for _, g := range result.Gaps {
@@ -171,7 +180,7 @@ func (l *Loss) wanted(tx *xact.Transaction) bool {
 	if l.req.XID != 0 {
 		return tx.Has(l.req.XID)
 	}
-	if tx.State == xact.Aborted || tx.Destroyed() == 0 {
+	if tx.State == xact.Aborted {
 		return false
 	}
 	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
@@ -181,9 +190,21 @@ func (l *Loss) wanted(tx *xact.Transaction) bool {
 		_, known := l.byFile[t.Relation]
 		return known && t.Updated+t.Deleted > 0
 	})
+	known = known || l.droppedKnown(tx) > 0
 	// A commit that only pg_xact knows of came after the end of the WAL at hand.
 	inTime := tx.End.IsZero() || !tx.End.Before(l.req.Since) && (l.req.Until.IsZero() || tx.End.Before(l.req.Until))
 	return known && inTime
+}
+
+// droppedKnown counts the files of the tables asked for that a transaction removed.
+func (l *Loss) droppedKnown(tx *xact.Transaction) int {
+	n := 0
+	for _, file := range tx.Dropped {
+		if _, known := l.byFile[file]; known {
+			n++
+		}
+	}
+	return n
 }
 
 // clogStatus asks pg_xact.
@@ -241,7 +262,12 @@ func (l *Loss) nothing() error {
 			Hint: "look at `pgrescue wal transactions` for what the WAL names, and check --since, which is UTC unless it says otherwise"}
 	}
 	for i := range l.Transactions {
-		if l.Transactions[i].State == xact.Aborted {
+		state := l.Transactions[i].State
+		if state == xact.Undecided || state == xact.Prepared {
+			return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
+				Hint: fmt.Sprintf("the transaction is %s: neither the WAL at hand nor pg_xact says that it was committed", state)}
+		}
+		if state == xact.Aborted {
 			return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrRolledBack}
 		}
 		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,

@@ -68,6 +68,7 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 		}
 		return nil
 	}
+	l.chunks.database = t.Database.OID
 	d := &tableDecoder{
 		Loss: l, table: t,
 		rows: datum.NewRowDecoder(t.Database, t.Relation), next: datum.NewRowDecoder(t.Database, t.Relation),

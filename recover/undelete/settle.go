@@ -163,7 +163,7 @@ func (l *Loss) take(e *entry, p heap.Page, h heap.PageHeader, by state) error {
 	if err != nil {
 		return err
 	}
-	if t.Xmax != e.xmax || !t.XmaxDestroys() || e.multi != (t.Infomask&heap.XmaxIsMulti != 0) {
+	if !t.XmaxDestroys() || !l.destroyedBy(e, &t) {
 		return errNotVictim
 	}
 	body, err := l.spool.add(t.Raw)
@@ -172,6 +172,20 @@ func (l *Loss) take(e *entry, p heap.Page, h heap.PageHeader, by state) error {
 	}
 	e.body, e.state = body, by
 	return nil
+}
+
+// destroyedBy reports whether a tuple's xmax is the one that the ledger names.
+// Others may have locked the row since, or the locks have been forgotten: then a
+// multixact stands in the place of the transaction, or the other way round.
+func (l *Loss) destroyedBy(e *entry, t *heap.Tuple) bool {
+	if multi := t.Infomask&heap.XmaxIsMulti != 0; !multi {
+		return t.Xmax == e.xid
+	}
+	if e.multi && t.Xmax == e.xmax {
+		return true
+	}
+	updater, err := l.updater(t.Xmax)
+	return err == nil && updater == e.xid
 }
 
 func (l *Loss) failPending(t *Table, reason string) {
@@ -209,7 +223,7 @@ func (l *Loss) settleByWAL(ctx context.Context) error {
 	archive := l.ev.Archive
 	result, err := redo.Replay(ctx, archive, redo.Options{
 		Scan: wal.ScanOptions{
-			From: w.start, To: last + 1, SkipCRC: true,
+			From: w.start, To: last + 1, SkipCRC: len(l.scan.Gaps) == 0,
 			Progress: l.ev.stage("replaying pages", int64(last-max(w.start, archive.Start()))),
 		},
 		Wants:     func(key redo.PageKey) bool { _, wanted := w.numbers[key]; return wanted },

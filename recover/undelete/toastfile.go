@@ -1,6 +1,7 @@
 package undelete
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -55,7 +56,7 @@ func (f *toastFile) learn() {
 	// A page that cannot be read costs its chunks: their values are then not whole.
 	_ = f.rel.Pages(context.Background(), func(block pg.BlockNumber, p heap.Page) error {
 		return eachTuple(p, func(offset pg.OffsetNumber, t *heap.Tuple) error {
-			if key, seq, _, ok := decodeChunk(f.oid, t); ok {
+			if key, seq, _, ok := decodeChunk(toastTable{oid: f.oid}, t); ok {
 				f.places = append(f.places, chunkPlace{key.value, seq, pg.TID{Block: block, Offset: offset}})
 			}
 			return nil
@@ -79,11 +80,16 @@ func (f *toastFile) Fetch(p heap.ToastPointer) ([]byte, error) {
 	next := int32(0)
 	for ; at < len(f.places) && f.places[at].value == p.ValueID; at++ {
 		place := f.places[at]
-		if place.seq == next-1 {
-			continue // another version of the same chunk
-		}
 		data := f.chunk(place)
-		if place.seq != next || data == nil {
+		switch {
+		case data == nil:
+			return nil, errChunks
+		case place.seq == next-1: // another version of the same chunk
+			if !bytes.HasSuffix(f.value, data) {
+				return nil, errDiffer
+			}
+			continue
+		case place.seq != next:
 			return nil, errChunks
 		}
 		f.value = append(f.value, data...)
@@ -112,7 +118,7 @@ func (f *toastFile) chunk(place chunkPlace) []byte {
 	if err != nil {
 		return nil
 	}
-	_, _, data, ok := decodeChunk(f.oid, &t)
+	_, _, data, ok := decodeChunk(toastTable{oid: f.oid}, &t)
 	if !ok {
 		return nil
 	}

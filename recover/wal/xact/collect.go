@@ -40,8 +40,15 @@ type Result struct {
 	Horizon Horizon
 	// FirstEnd is the time of the first commit or abort in the WAL; zero if there is none.
 	FirstEnd time.Time
-	Gaps     []wal.Gap
-	Records  int64
+	// OlderEnd is the time of the last commit of a transaction that may have begun
+	// before the WAL, and OlderXID that transaction; zero if there is none.
+	OlderEnd time.Time
+	OlderXID pg.XID
+	Gaps     []wal.Gap // what the scan could not read
+	// Missing are the stretches within the scanned range that the archive has no
+	// WAL for; Archive.Gaps names them too.
+	Missing []wal.Gap
+	Records int64
 }
 
 // Horizon is the next transaction id at one place of the WAL; zero if not known.
@@ -54,7 +61,7 @@ type Horizon struct {
 func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
 	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXact, wal.RmgrXLOG, wal.RmgrStandby)
 	opts.start = archive.Start()
-	c := &collector{opts: opts, flights: make(map[pg.XID]*flight), result: new(Result)}
+	c := &collector{opts: opts, flights: make(map[pg.XID]*flight), result: &Result{Missing: missing(archive, opts.Scan)}}
 	err := wal.Scan(ctx, archive, opts.Scan,
 		func() *stretch { return newStretch(&opts) },
 		func(s *stretch, rec *wal.Record) error { s.visit(rec); return nil },
@@ -70,6 +77,13 @@ func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, 
 		c.result.Transactions = c.result.Transactions[:opts.Limit]
 	}
 	return c.result, nil
+}
+
+// missing lists the stretches of a scan that the archive has no WAL for.
+func missing(archive *wal.Archive, scan wal.ScanOptions) []wal.Gap {
+	return slices.DeleteFunc(archive.Gaps(), func(g wal.Gap) bool {
+		return g.To <= max(scan.From, archive.Start()) || scan.To != 0 && g.From >= scan.To
+	})
 }
 
 // flight is what is known of a transaction that is not decided yet.
@@ -179,8 +193,9 @@ func (c *collector) decide(s *stretch, e *end) error {
 		}
 		return nil
 	case wal.XactPrepare:
-		if f := c.flights[e.xid]; f != nil {
-			f.prepared = true
+		c.flight(e.xid).prepared = true
+		for _, sub := range subxacts {
+			c.flight(sub).parent = e.xid
 		}
 		return nil
 	}
@@ -190,6 +205,8 @@ func (c *collector) decide(s *stretch, e *end) error {
 	state, bits := Committed, byte(bitsCommitted)
 	if e.op == wal.XactAbort || e.op == wal.XactAbortPrepared {
 		state, bits = Aborted, bitsAborted
+	} else if end := e.time.Time(); e.xid.Normal() && !c.inside(e.xid) && end.After(c.result.OlderEnd) {
+		c.result.OlderEnd, c.result.OlderXID = end, e.xid
 	}
 	c.result.Outcomes.set(e.xid, bits)
 	for _, sub := range subxacts {
@@ -206,6 +223,11 @@ func (c *collector) decide(s *stretch, e *end) error {
 		tx.Subxacts = subxacts
 	}
 	return c.finish(&tx, f)
+}
+
+// inside reports whether a transaction surely began within the WAL.
+func (c *collector) inside(xid pg.XID) bool {
+	return c.result.Horizon.LSN != 0 && !xid.Precedes(c.result.Horizon.NextXID)
 }
 
 // fold adds a subtransaction's work to its parent's.
@@ -278,33 +300,32 @@ func (c *collector) list(tx *Transaction) {
 }
 
 // endOfLog lists what is still in flight, subtransactions folded where an
-// assignment record named their parent.
+// assignment or prepare record named their parent.
 func (c *collector) endOfLog() error {
 	var xids []pg.XID
+	subs := make(map[pg.XID][]pg.XID)
 	for xid, f := range c.flights {
-		if f.parent != 0 && c.flights[f.parent] != nil {
-			continue
+		switch {
+		case f.parent == 0, c.flights[f.parent] != nil && c.flights[f.parent].parent != 0:
+			xids = append(xids, xid)
+		case c.flights[f.parent] == nil && len(subs[f.parent]) == 0: // it changed nothing itself
+			xids = append(xids, f.parent)
+			fallthrough
+		default:
+			subs[f.parent] = append(subs[f.parent], xid)
 		}
-		xids = append(xids, xid)
 	}
 	slices.Sort(xids)
 	for _, xid := range xids {
-		tx := Transaction{XID: xid, State: Undecided}
-		if c.flights[xid].prepared {
+		tx := Transaction{XID: xid, State: Undecided, Subxacts: subs[xid]}
+		slices.Sort(tx.Subxacts)
+		f := c.land(xid)
+		if f != nil && f.prepared {
 			tx.State = Prepared
 		}
-		var subs []pg.XID
-		for sub, f := range c.flights {
-			if f.parent == xid && sub != xid {
-				subs = append(subs, sub)
-			}
-		}
-		slices.Sort(subs)
-		f := c.land(xid)
-		for _, sub := range subs {
+		for _, sub := range tx.Subxacts {
 			f = c.fold(f, sub)
 		}
-		tx.Subxacts = subs
 		if err := c.finish(&tx, f); err != nil {
 			return err
 		}

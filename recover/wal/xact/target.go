@@ -2,6 +2,7 @@ package xact
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -41,14 +42,18 @@ func (r *Result) Target(xid pg.XID, timeline pg.TimelineID, start, end pg.LSN) (
 			XID: tx.XID, State: tx.State, LSN: tx.EndLSN, Time: tx.End, Timeline: timeline,
 			First: tx.First, WALFrom: start, WALTo: end,
 		}
+		first := tx.First
+		if first == 0 { // it changed no counted tuple: DROP, TRUNCATE
+			first = tx.EndLSN
+		}
 		for _, cp := range r.Checkpoints {
-			if cp.Redo <= tx.First && cp.Redo > t.Redo {
+			if cp.Redo <= first && cp.Redo > t.Redo {
 				t.Redo = cp.Redo
 			}
 		}
 		t.Reaches = t.Redo >= start && t.Redo != 0
-		for _, g := range r.Gaps {
-			if g.To > t.Redo && g.From < tx.Last {
+		for _, g := range slices.Concat(r.Gaps, r.Missing) {
+			if g.To > t.Redo && g.From < max(tx.Last, tx.EndLSN) {
 				t.Reaches = false
 			}
 		}
