@@ -325,7 +325,7 @@ func cutEnds(t *testing.T, f *fixture) {
 	random := rand.New(rand.NewPCG(1, 2))
 	first := f.lsns[0] &^ (segmentSize - 1)
 	span := uint64(f.lsns[len(f.lsns)-1] - first)
-	for range 40 {
+	for range 16 {
 		end := first + pg.LSN(random.Uint64N(span-segmentSize)+segmentSize/2)&^7
 		dir := t.TempDir()
 		for i, name := range f.names {
@@ -353,7 +353,7 @@ func cutEnds(t *testing.T, f *fixture) {
 // Whatever bytes are hurt, every record that is lost lies in a gap.
 func randomDamage(t *testing.T, f *fixture) {
 	random := rand.New(rand.NewPCG(3, 4))
-	for range 25 {
+	for range 10 {
 		h := f.copy(t)
 		for range 1 + random.IntN(6) {
 			h.edit(t, 1+random.IntN(len(h.names)-3), func(data []byte) []byte {
