@@ -121,6 +121,9 @@ type collector struct {
 	flights map[pg.XID]*flight
 	result  *Result
 	spare   []*flight
+	solo    flight // of the transaction in hand, when it never was in flight
+	// floor is the last transaction that the list has room for, once it was full.
+	floor *Transaction
 }
 
 func (c *collector) merge(s *stretch, span *wal.Span) error {
@@ -131,7 +134,9 @@ func (c *collector) merge(s *stretch, span *wal.Span) error {
 		c.result.Horizon = s.horizon
 	}
 	for i := range s.works {
-		c.board(s, &s.works[i])
+		if !s.works[i].landed {
+			c.board(s, &s.works[i])
+		}
 	}
 	for i := range s.lines {
 		f := c.flight(s.lines[i].XID)
@@ -160,8 +165,20 @@ func (c *collector) flight(xid pg.XID) *flight {
 }
 
 // board adds what a stretch knows of one transaction to what came before.
-func (c *collector) board(s *stretch, w *work) {
-	f := c.flight(w.xid)
+func (c *collector) board(s *stretch, w *work) { c.flight(w.xid).join(s, w) }
+
+// join adds what a stretch knows of a transaction that ended in it. Most
+// transactions begin and end in one stretch, and never are in flight.
+func (c *collector) join(f *flight, s *stretch, w *work) *flight {
+	if f == nil {
+		f = &c.solo
+		*f = flight{tallies: f.tallies[:0]}
+	}
+	f.join(s, w)
+	return f
+}
+
+func (f *flight) join(s *stretch, w *work) {
 	f.see(w.first, w.last)
 	for at := w.tally; at >= 0; at = s.tallies[at].next {
 		f.add(s.tallies[at].Tally)
@@ -177,7 +194,7 @@ func (c *collector) land(xid pg.XID) *flight {
 
 // recycle keeps a flight's memory for another one.
 func (c *collector) recycle(f *flight) {
-	if f != nil && len(c.spare) < 64 && cap(f.lines) < 1<<16 {
+	if f != nil && f != &c.solo && len(c.spare) < 64 && cap(f.lines) < 1<<16 {
 		*f = flight{tallies: f.tallies[:0], lines: f.lines[:0]}
 		c.spare = append(c.spare, f)
 	}
@@ -213,6 +230,9 @@ func (c *collector) decide(s *stretch, e *end) error {
 		c.result.Outcomes.set(sub, bits)
 	}
 	f := c.land(e.xid)
+	if e.work >= 0 {
+		f = c.join(f, s, &s.works[e.work])
+	}
 	for _, sub := range subxacts {
 		f = c.fold(f, sub)
 	}
@@ -287,6 +307,9 @@ func (c *collector) finish(tx *Transaction, f *flight) error {
 // list keeps a copy of the transaction, and drops the smallest ones once the
 // list is twice as long as asked for.
 func (c *collector) list(tx *Transaction) {
+	if c.floor != nil && bigger(c.floor, tx) <= 0 {
+		return
+	}
 	kept := *tx
 	kept.Tallies = slices.Clone(tx.Tallies)
 	kept.Subxacts = slices.Clone(tx.Subxacts)
@@ -296,6 +319,8 @@ func (c *collector) list(tx *Transaction) {
 		slices.SortFunc(c.result.Transactions, func(a, b Transaction) int { return bigger(&a, &b) })
 		clear(c.result.Transactions[c.opts.Limit:])
 		c.result.Transactions = c.result.Transactions[:c.opts.Limit]
+		floor := c.result.Transactions[c.opts.Limit-1]
+		c.floor = &floor
 	}
 }
 

@@ -28,6 +28,7 @@ type stretch struct {
 type work struct {
 	xid         pg.XID
 	tally       int32
+	landed      bool // it ends in the span too, without subtransactions
 	first, last pg.LSN
 }
 
@@ -43,6 +44,7 @@ type end struct {
 	time           pg.Timestamp
 	lsn, after     pg.LSN
 	subFrom, subTo int
+	work           int32 // of the stretch, if it landed there; -1: none
 	dropped        []pg.RelFileLocator
 }
 
@@ -96,6 +98,11 @@ func (s *stretch) xact(rec *wal.Record) {
 		s.subxacts = append(s.subxacts, x.Subxact(i))
 	}
 	e.subTo = len(s.subxacts)
+	e.work = -1
+	if at, seen := s.index[e.xid]; seen && e.subTo == e.subFrom && (e.op == wal.XactCommit || e.op == wal.XactAbort) {
+		e.work = at
+		s.works[at].landed = true
+	}
 	s.ends = append(s.ends, e)
 }
 
