@@ -1,9 +1,11 @@
 package redo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -16,7 +18,8 @@ type Options struct {
 	// Wants names the pages to replay. It is called from several goroutines.
 	Wants func(PageKey) bool
 	// Base reads a page as it lies in a relation file. A page that it gives is
-	// believed to hold everything before Scan.From; nil: there are no files.
+	// believed to hold everything before Scan.From; nil: there are no files. It is
+	// asked only where the WAL has no image of the page.
 	Base func(key PageKey, dst heap.Page) bool
 	// Destroyed is called after each delete or update of a wanted page, in LSN order.
 	Destroyed func(d *Destroyed) (Verdict, error)
@@ -52,8 +55,8 @@ type Destroyed struct {
 // Result is what a replay left behind.
 type Result struct {
 	engine  *engine
-	Records int64 // that changed wanted pages
-	Gaps    []wal.Gap
+	Records int64     // that changed wanted pages
+	Gaps    []wal.Gap // what Archive.Gaps names is not repeated
 }
 
 // Close removes what the replay holds, its temporary file among it.
@@ -110,7 +113,9 @@ type engine struct {
 	states  []pageState
 	store   *store
 	result  *Result
-	noBase  *string // why a page without a base is unknown
+	noBase  *string   // why a page without a base is unknown
+	missing []wal.Gap // of the archive, those not reached yet
+	lostTo  pg.LSN    // where the last gap ended
 }
 
 // Replay replays the records of the given range onto the wanted pages. Damage
@@ -124,9 +129,10 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 	noBase := fmt.Sprintf("the page's image was written before %s, where the WAL at hand begins", start)
 	e := &engine{
 		opts: opts, numbers: make(map[PageKey]int), noBase: &noBase,
-		store: newStore(opts.MemoryPages, opts.TempDir),
+		store: newStore(opts.MemoryPages, opts.TempDir), missing: missing(archive, opts.Scan),
 	}
 	e.result = &Result{engine: e}
+	e.rereadImages(archive.NewReader(context.WithoutCancel(ctx)))
 	err := wal.Scan(ctx, archive, opts.Scan,
 		func() *batch { return new(batch) },
 		func(b *batch, rec *wal.Record) error { b.collect(rec, opts.Wants); return nil },
@@ -137,9 +143,58 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 	return e.result, nil
 }
 
+// missing lists the stretches of a scan that the archive has no WAL for: the
+// scan itself passes over them.
+func missing(archive *wal.Archive, scan wal.ScanOptions) []wal.Gap {
+	gaps := slices.DeleteFunc(archive.Gaps(), func(g wal.Gap) bool {
+		return g.To <= max(scan.From, archive.Start()) || scan.To != 0 && g.From >= scan.To
+	})
+	slices.SortFunc(gaps, func(a, b wal.Gap) int { return cmp.Compare(a.From, b.From) })
+	return gaps
+}
+
+// gapsOf gives a span's gaps, and those of the archive before its end.
+func (e *engine) gapsOf(span *wal.Span) []wal.Gap {
+	gaps := slices.Clone(span.Gaps)
+	for len(e.missing) > 0 && e.missing[0].From < span.To {
+		gaps = append(gaps, e.missing[0])
+		e.missing = e.missing[1:]
+	}
+	slices.SortStableFunc(gaps, func(a, b wal.Gap) int { return cmp.Compare(a.From, b.From) })
+	return gaps
+}
+
+// rereadImages lets the store fetch clean pages from the WAL again. The pages of
+// a Result are read after Replay, so reading does not end with its context.
+func (e *engine) rereadImages(reader *wal.Reader) {
+	var restorer wal.Restorer
+	e.store.reload = func(n int, image pg.LSN, dst page) error {
+		rec, err := reader.Read(image)
+		if err != nil {
+			return err
+		}
+		for i := range rec.Blocks {
+			ref := &rec.Blocks[i]
+			key := PageKey{ref.Relation, ref.Block}
+			if number, seen := e.numbers[key]; !seen || number != n || ref.Fork != pg.ForkMain || !ref.HasImage {
+				continue
+			}
+			if err := restorer.RestoreImage(dst, ref); err != nil {
+				return err
+			}
+			if dst.upper() != 0 {
+				dst.setLSN(rec.End)
+			}
+			return nil
+		}
+		return fmt.Errorf("the record at %s has no image of the page", image)
+	}
+}
+
 // merge applies one span's changes; gaps come in between, where they lie.
 func (e *engine) merge(b *batch, span *wal.Span) error {
-	gaps := span.Gaps
+	e.result.Gaps = append(e.result.Gaps, span.Gaps...)
+	gaps := e.gapsOf(span)
 	for i := range b.changes {
 		c := &b.changes[i]
 		for len(gaps) > 0 && gaps[0].From <= c.lsn {
@@ -159,7 +214,6 @@ func (e *engine) merge(b *batch, span *wal.Span) error {
 
 // gap makes every known page unknown: a record that changed it may be lost.
 func (e *engine) gap(g wal.Gap) {
-	e.result.Gaps = append(e.result.Gaps, g)
 	reason := fmt.Sprintf("records between %s and %s are lost (%s), and no full-page image of the page follows", g.From, g.To, g.Why)
 	for n := range e.states {
 		if e.states[n].kind == stateKnown {
@@ -168,6 +222,7 @@ func (e *engine) gap(g wal.Gap) {
 		}
 	}
 	e.noBase = &reason
+	e.lostTo = max(e.lostTo, g.To)
 }
 
 func (e *engine) number(key PageKey) int {
@@ -202,7 +257,9 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 		return nil
 	}
 	fresh := b.image != nil || b.willInit
-	if state.kind == stateNew {
+	// An image is restored whatever the file says: the file's page may be torn, or
+	// much later than the record.
+	if state.kind == stateNew && !fresh {
 		if err := e.readBase(n, b.key); err != nil {
 			return err
 		}
@@ -217,7 +274,7 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 	if err != nil {
 		return err
 	}
-	if state.kind == stateKnown && p.lsn() >= c.end && p.upper() != 0 {
+	if state.kind == stateKnown && !fresh && p.lsn() >= c.end && p.upper() != 0 {
 		return nil // the page holds this change already
 	}
 	if err := apply(p, c, b); err != nil {
@@ -228,6 +285,11 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 	}
 	if fresh {
 		state.fromFile = false
+	}
+	if b.image != nil {
+		e.store.clean(n, c.lsn)
+	} else {
+		e.store.clean(n, 0)
 	}
 	state.kind = stateKnown
 	return nil
@@ -250,7 +312,7 @@ func (e *engine) readBase(n int, key PageKey) error {
 	if err != nil {
 		return err
 	}
-	if e.opts.Base(key, heap.Page(p)) {
+	if e.opts.Base(key, heap.Page(p)) && p.lsn() >= e.lostTo {
 		e.states[n] = pageState{kind: stateKnown, fromFile: true}
 		return nil
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // store keeps pages by a dense number. At most limit pages lie in memory; the
-// others lie in a temporary file, each at its own place. Pages leave memory in
+// others lie in a temporary file, each at its own place, but for those that are
+// still as a full-page image in the WAL has them: they are read from there again. Pages leave memory in
 // the order in which they came, which suits replay: a page that was touched
 // once since a checkpoint is seldom touched soon again.
 type store struct {
@@ -19,12 +20,15 @@ type store struct {
 	free     [][]byte
 	file     *os.File
 	dir      string
+	// reload fills a page from the image in the record at an LSN; nil: no page is clean.
+	reload func(n int, image pg.LSN, dst page) error
 }
 
 type slot struct {
 	page    page
 	at      int // index in resident
 	spilled bool
+	image   pg.LSN // of the record whose image the page is, unchanged; 0: it is not clean
 }
 
 // newStore makes a store whose overflow goes to a file in dir ("" for the
@@ -44,9 +48,17 @@ func (s *store) get(n int) (page, error) {
 	if sl.page != nil {
 		return sl.page, nil
 	}
+	image := sl.image
 	p, err := s.make(n)
 	if err != nil {
 		return nil, err
+	}
+	if image != 0 {
+		s.pages[n].image = image
+		if err := s.reload(n, image, p); err != nil {
+			return nil, fmt.Errorf("redo: read page again: %w", err)
+		}
+		return p, nil
 	}
 	if _, err := s.file.ReadAt(p, int64(n)*pg.BlockSize); err != nil {
 		return nil, fmt.Errorf("redo: read page from temporary file: %w", err)
@@ -89,6 +101,11 @@ func (s *store) evict(at int) error {
 	if n < 0 {
 		return nil
 	}
+	if sl := &s.pages[n]; sl.image != 0 {
+		s.free = append(s.free, sl.page)
+		*sl = slot{spilled: true, image: sl.image}
+		return nil
+	}
 	if s.file == nil {
 		file, err := os.CreateTemp(s.dir, "pgrescue-pages-")
 		if err != nil {
@@ -107,6 +124,14 @@ func (s *store) evict(at int) error {
 	s.free = append(s.free, sl.page)
 	*sl = slot{spilled: true}
 	return nil
+}
+
+// clean notes that a page is what the image in the record at an LSN gives; 0
+// says that it is not any more.
+func (s *store) clean(n int, image pg.LSN) {
+	if s.reload != nil {
+		s.pages[n].image = image
+	}
 }
 
 // drop forgets a page.

@@ -60,6 +60,12 @@ var ErrNothingDestroyed = errors.New("no destroyed row version found")
 // ErrRolledBack tells that the transaction was rolled back: what it touched is not lost.
 var ErrRolledBack = errors.New("the transaction was rolled back, so what it touched is not lost")
 
+// ErrFilesRemoved tells that the transaction destroyed no single row version, but removed whole files of relations.
+var ErrFilesRemoved = errors.New("it destroyed no single row version, but removed the files of whole relations")
+
+// ErrUnreadable tells that nothing names the loss because there is no WAL that could.
+var ErrUnreadable = errors.New("no destroyed row version found, and there is no WAL at hand that would name it")
+
 // Find scans the WAL for the loss and lists its ledger. Where the WAL does not
 // reach back to the begin of the transaction, dead tuples in the relation files
 // complete the ledger.
@@ -258,26 +264,46 @@ func (l *Loss) numberTransactions() {
 // nothing explains an empty ledger.
 func (l *Loss) nothing() error {
 	if l.req.XID == 0 {
-		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
-			Hint: "look at `pgrescue wal transactions` for what the WAL names, and check --since, which is UTC unless it says otherwise"}
+		return l.nothingBecause(ErrNothingDestroyed,
+			"look at `pgrescue wal transactions` for what the WAL names, and check --since, which is UTC unless it says otherwise")
 	}
 	for i := range l.Transactions {
-		state := l.Transactions[i].State
-		if state == xact.Undecided || state == xact.Prepared {
-			return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
-				Hint: fmt.Sprintf("the transaction is %s: neither the WAL at hand nor pg_xact says that it was committed", state)}
-		}
-		if state == xact.Aborted {
-			return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrRolledBack}
-		}
-		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
-			Hint: fmt.Sprintf("the transaction is %s and destroyed no version of the tables asked for", l.Transactions[i].State)}
+		return l.nothingOf(&l.Transactions[i])
 	}
-	if l.ev.Archive != nil && l.scan.Outcomes.Get(l.req.XID) == xact.Aborted || l.clogStatus(l.req.XID) == heap.XactAborted {
-		return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrRolledBack}
+	switch {
+	case l.ev.Archive != nil && l.scan.Outcomes.Get(l.req.XID) == xact.Aborted || l.clogStatus(l.req.XID) == heap.XactAborted:
+		return l.nothingBecause(ErrRolledBack, "")
+	case l.ev.Archive == nil:
+		return l.nothingBecause(ErrUnreadable,
+			"without WAL only dead tuples can name it, and none carries this id; the rows of a subtransaction carry its own")
 	}
-	return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: ErrNothingDestroyed,
-		Hint: "no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do"}
+	return l.nothingBecause(ErrNothingDestroyed,
+		"no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do")
+}
+
+// nothingOf explains the empty ledger of a transaction that the WAL names.
+func (l *Loss) nothingOf(tx *xact.Transaction) error {
+	switch {
+	case tx.State == xact.Aborted:
+		return l.nothingBecause(ErrRolledBack, "")
+	case tx.State == xact.Prepared && tx.Destroyed() > 0:
+		return l.nothingBecause(ErrNothingDestroyed, fmt.Sprintf("it is prepared and not decided; its %d row versions are not lost yet: "+
+			"ROLLBACK PREPARED in the server keeps them, COMMIT PREPARED destroys them", tx.Destroyed()))
+	case tx.State == xact.Undecided || tx.State == xact.Prepared:
+		return l.nothingBecause(ErrNothingDestroyed,
+			fmt.Sprintf("the transaction is %s: neither the WAL at hand nor pg_xact says that it was committed", tx.State))
+	case len(tx.Dropped) > 0:
+		return l.nothingBecause(ErrFilesRemoved,
+			"TRUNCATE, DROP, VACUUM FULL or a rewrite did that, and left no record of each row; rows of TRUNCATE and DROP need a backup")
+	case len(l.req.Tables) > 0 && tx.Destroyed() > 0:
+		return l.nothingBecause(ErrNothingDestroyed,
+			fmt.Sprintf("the transaction is %s and destroyed no version of the tables asked for", tx.State))
+	}
+	return l.nothingBecause(ErrNothingDestroyed, fmt.Sprintf("the transaction is %s and destroyed no row version", tx.State))
+}
+
+func (l *Loss) nothingBecause(cause error, hint string) error {
+	return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: cause, Hint: hint}
 }
 
 func (l *Loss) place() string {

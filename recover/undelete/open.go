@@ -81,15 +81,17 @@ func (o *opener) openDataDir() error {
 	if dir == "" {
 		return nil
 	}
-	if _, err := os.ReadDir(dir); err != nil {
-		return &evidence.Error{Op: "undelete: open data directory", Place: dir, Err: err,
-			Hint: "--pgdata names the folder that holds PG_VERSION, base and global"}
+	_, err := os.ReadDir(dir)
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, "base"))
 	}
-	if _, err := os.Stat(filepath.Join(dir, "base")); err != nil {
-		return &evidence.Error{Op: "undelete: open data directory", Place: dir, Err: err,
-			Hint: "--pgdata names the folder that holds PG_VERSION, base and global"}
+	if err != nil {
+		hint := "--pgdata names the folder that holds PG_VERSION, base and global"
+		if errors.Is(err, fs.ErrPermission) {
+			hint = "run as a user who may read the data directory, such as the one that owns it, or copy it first"
+		}
+		return &evidence.Error{Op: "undelete: open data directory", Place: dir, Err: err, Hint: hint}
 	}
-	var err error
 	if o.control, err = catalog.ReadControl(dir); err != nil {
 		o.control = nil // said by catalog.Read, which needs it too
 	}

@@ -153,7 +153,7 @@ func (l *Loss) checksums() bool {
 
 var (
 	errChecksum  = errors.New("the page's checksum is wrong: it is torn or damaged")
-	errSpool     = errors.New("cannot keep the tuple")
+	errSpool     = errors.New("cannot keep tuples")
 	errNotVictim = errors.New("the tuple at this place is another one")
 )
 
@@ -168,7 +168,7 @@ func (l *Loss) take(e *entry, p heap.Page, h heap.PageHeader, by state) error {
 	}
 	body, err := l.spool.add(t.Raw)
 	if err != nil {
-		return errors.Join(errSpool, err)
+		return fmt.Errorf("%w: %w", errSpool, err)
 	}
 	e.body, e.state = body, by
 	return nil

@@ -3,6 +3,8 @@ package undelete
 import (
 	"fmt"
 	"os"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // spool keeps byte strings in the order in which they come; beyond its budget
@@ -59,11 +61,16 @@ func (s *spool) keep(b []byte) ref {
 	return r
 }
 
+// temporary is an error of the temporary file, with what a person can do.
+func temporary(op string, err error) error {
+	return &evidence.Error{Op: op, Err: err, Hint: "set TMPDIR to a folder on a disk with room for the lost rows"}
+}
+
 // open makes the temporary file; its name goes at once, its space with the process.
 func (s *spool) open() error {
 	file, err := os.CreateTemp("", "pgrescue-tuples-")
 	if err != nil {
-		return fmt.Errorf("undelete: make temporary file: %w", err)
+		return temporary("make temporary file", err)
 	}
 	if err := os.Remove(file.Name()); err != nil {
 		return fmt.Errorf("undelete: unlink temporary file: %w", err)
@@ -78,7 +85,7 @@ func (s *spool) flush() error {
 	}
 	at := s.size - int64(len(s.buffer)) - s.kept
 	if _, err := s.file.WriteAt(s.buffer, at); err != nil {
-		return fmt.Errorf("undelete: write temporary file: %w", err)
+		return temporary("write temporary file", err)
 	}
 	s.buffer = s.buffer[:0]
 	return nil

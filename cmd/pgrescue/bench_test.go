@@ -1,0 +1,269 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/recover/wal"
+)
+
+// benchSizeVariable says how much WAL BenchmarkCommands works on, in MiB. The
+// figures in the README were taken with 2700, which holds 100,000 lost rows.
+const benchSizeVariable = "PGRESCUE_BENCH_MB"
+
+const benchDefaultMB = 400
+
+// The limits of memory that the commands keep, whatever the size of the WAL.
+const (
+	transactionsMiB = 128
+	rowsMiB         = 256
+	rowsPerVersion  = 200 // bytes more for each destroyed version
+)
+
+// BenchmarkCommands measures the commands as processes, each beside its peer in
+// the same run: CPU seconds of user and kernel, wall time and peak memory.
+//
+//   - wal transactions beside pg_waldump --stats over the same segments
+//   - wal rows and undelete beside pg_dirtyread in the live server, if it is installed
+//   - heap rows of simple rows beside the server's own COPY of them
+func BenchmarkCommands(b *testing.B) {
+	bench := newCommandBench(b)
+	b.Run("wal_transactions", bench.transactions)
+	b.Run("wal_rows", func(b *testing.B) {
+		bench.rows(b, "wal", "rows", bench.walDir, "--catalog", bench.catalog, "--xid", bench.xid)
+	})
+	b.Run("undelete", func(b *testing.B) {
+		bench.rows(b, "undelete", "--pgdata", bench.dataDir, "--xid", bench.xid, "--force", "-o", bench.output)
+	})
+	b.Run("heap_rows", bench.heapRows)
+}
+
+type commandBench struct {
+	binary, dataDir, walDir, waldump string
+	catalog, output, xid             string
+	doomed                           []byte
+	lost                             int
+	start                            string // LSN of the WAL
+
+	dirtyRead float64 // CPU seconds that pg_dirtyread took for the lost rows; 0: not installed
+	copySpeed float64 // simple rows that the server copies in a CPU second
+	simple    int     // deleted simple rows
+}
+
+const simpleRows = 1_000_000
+
+func newCommandBench(b *testing.B) *commandBench {
+	b.Helper()
+	folder := b.TempDir()
+	bench := &commandBench{
+		binary: filepath.Join(folder, "pgrescue"), catalog: filepath.Join(folder, "catalog.json"),
+		output: filepath.Join(folder, "rescued"), simple: simpleRows,
+	}
+	build := exec.Command("go", "build", "-trimpath", "-o", bench.binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("build: %v\n%s", err, out)
+	}
+	bench.fill(b)
+	bench.run(b, io.Discard, "catalog", "dump", "--pgdata", bench.dataDir, "-o", bench.catalog)
+	return bench
+}
+
+// fill makes the corpus, and measures the peers that need the server.
+func (m *commandBench) fill(b *testing.B) {
+	b.Helper()
+	size := benchDefaultMB
+	if text := os.Getenv(benchSizeVariable); text != "" {
+		var err error
+		if size, err = strconv.Atoi(text); err != nil {
+			b.Fatalf("%s: %v", benchSizeVariable, err)
+		}
+	}
+	settings := cluster.TenantLossSettings()
+	settings["vacuum_defer_cleanup_age"] = "1000000" // or pg_dirtyread prunes what it reads
+	c := clustertest.Start(b, cluster.Options{Settings: settings})
+	ctx := context.Background()
+	clustertest.Exec(b, c, "postgres",
+		"CREATE TABLE simple (id uuid, n int, t text, at timestamptz, ok boolean)",
+		fmt.Sprintf("INSERT INTO simple SELECT gen_random_uuid(), i, 'row number ' || i, now(), i %% 2 = 0 FROM generate_series(1, %d) i", m.simple))
+	corpus, err := cluster.BuildBenchCorpus(ctx, c, int64(size)<<20)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.doomed, m.lost, m.xid = corpus.Table.Doomed, corpus.Table.Rows, fmt.Sprint(corpus.XID)
+	_, seconds := backendCopy(b, c, "postgres", "COPY simple TO STDOUT")
+	m.copySpeed = float64(m.simple) / seconds
+	m.measureDirtyRead(b, c, corpus)
+	clustertest.Exec(b, c, "postgres", "DELETE FROM simple", "CHECKPOINT")
+	if err := c.Stop(ctx, cluster.Fast); err != nil {
+		b.Fatal(err)
+	}
+	m.dataDir, m.walDir, m.waldump = c.DataDir(), c.WALDir(), c.WaldumpPath()
+	archive, err := wal.OpenArchive([]string{m.walDir}, wal.OpenOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer archive.Close()
+	m.start = archive.Start().String()
+}
+
+// measureDirtyRead lets the best peer that gets such rows right fetch the lost ones.
+func (m *commandBench) measureDirtyRead(b *testing.B, c *cluster.Cluster, corpus *cluster.BenchCorpus) {
+	b.Helper()
+	if clustertest.Value(b, c, corpus.Database, "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_dirtyread'") == "0" {
+		b.Log("pg_dirtyread is not installed (Debian: postgresql-15-dirtyread); no ratio to it")
+		return
+	}
+	clustertest.Exec(b, c, corpus.Database, "CREATE EXTENSION pg_dirtyread")
+	columns := clustertest.Value(b, c, corpus.Database, `SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+		FROM pg_attribute WHERE attrelid = 'wide'::regclass AND attnum > 0`)
+	names := clustertest.Value(b, c, corpus.Database, `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)
+		FROM pg_attribute WHERE attrelid = 'wide'::regclass AND attnum > 0`)
+	rows, seconds := backendCopy(b, c, corpus.Database, fmt.Sprintf(
+		"COPY (SELECT %s FROM pg_dirtyread('wide') AS t(%s, xmax xid) WHERE xmax = '%s') TO STDOUT", names, columns, m.xid))
+	if rows != m.lost {
+		b.Errorf("pg_dirtyread gave %d of %d rows", rows, m.lost)
+	}
+	m.dirtyRead = seconds
+}
+
+// backendCopy runs a COPY and measures the CPU seconds of its server process.
+func backendCopy(b *testing.B, c *cluster.Cluster, db, query string) (rows int, seconds float64) {
+	b.Helper()
+	ctx := context.Background()
+	conn, err := c.Connect(ctx, db)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	before := backendSeconds(b, conn)
+	tag, err := conn.PgConn().CopyTo(ctx, io.Discard, query)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return int(tag.RowsAffected()), backendSeconds(b, conn) - before
+}
+
+// backendSeconds reads utime and stime of the session's process from /proc.
+func backendSeconds(b *testing.B, conn *pgx.Conn) float64 {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", conn.PgConn().PID()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	const clockTicks = 100 // of USER_HZ, on every Linux
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / clockTicks
+}
+
+// usage is what one process took.
+type usage struct {
+	cpu, wall float64 // seconds
+	peakMiB   float64
+}
+
+// run runs pgrescue and expects it to succeed.
+func (m *commandBench) run(b *testing.B, stdout io.Writer, args ...string) usage {
+	b.Helper()
+	u, err := runProcess(stdout, m.binary, args...)
+	if err != nil {
+		b.Fatalf("pgrescue %s: %v", strings.Join(args, " "), err)
+	}
+	return u
+}
+
+func runProcess(stdout io.Writer, name string, args ...string) (usage, error) {
+	var errs bytes.Buffer
+	command := exec.Command(name, args...)
+	command.Stderr = &errs
+	if stdout != io.Discard { // nil is the null device, without a pipe in between
+		command.Stdout = stdout
+	}
+	begin := time.Now()
+	err := command.Run()
+	u := usage{wall: time.Since(begin).Seconds()}
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, errs.Bytes())
+	}
+	if used, ok := command.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		u.cpu = float64(used.Utime.Nano()+used.Stime.Nano()) / 1e9
+		u.peakMiB = float64(used.Maxrss) / 1024
+	}
+	return u, err
+}
+
+func (m *commandBench) transactions(b *testing.B) {
+	var own, peer usage
+	for b.Loop() {
+		u := m.run(b, io.Discard, "wal", "transactions", m.walDir)
+		own.cpu, own.wall, own.peakMiB = own.cpu+u.cpu, own.wall+u.wall, max(own.peakMiB, u.peakMiB)
+		// It ends with an error where the WAL ends, which is its way to say so.
+		p, _ := runProcess(io.Discard, m.waldump, "--stats", "-p", m.walDir, "-s", m.start)
+		peer.cpu, peer.wall = peer.cpu+p.cpu, peer.wall+p.wall
+	}
+	b.ReportMetric(own.cpu/peer.cpu, "cpu/pg_waldump")
+	b.ReportMetric(own.wall/peer.wall, "wall/pg_waldump")
+	b.ReportMetric(own.peakMiB, "peak-MiB")
+	if own.peakMiB > transactionsMiB {
+		b.Errorf("peak memory %.0f MiB, limit %d", own.peakMiB, transactionsMiB)
+	}
+}
+
+func (m *commandBench) rows(b *testing.B, args ...string) {
+	var own usage
+	for b.Loop() {
+		u := m.run(b, io.Discard, args...)
+		own.cpu, own.peakMiB = own.cpu+u.cpu, max(own.peakMiB, u.peakMiB)
+	}
+	perSecond := float64(m.lost*b.N) / own.cpu
+	b.ReportMetric(perSecond, "rows/cpu-s")
+	b.ReportMetric(own.peakMiB, "peak-MiB")
+	if m.dirtyRead > 0 {
+		b.ReportMetric(perSecond/(float64(m.lost)/m.dirtyRead), "x-pg_dirtyread")
+	}
+	if limit := rowsMiB + float64(m.lost*rowsPerVersion)/(1<<20); own.peakMiB > limit {
+		b.Errorf("peak memory %.0f MiB, limit %.0f", own.peakMiB, limit)
+	}
+}
+
+func (m *commandBench) heapRows(b *testing.B) {
+	var own usage
+	for b.Loop() {
+		var out countLines
+		u := m.run(b, &out, "heap", "rows", "--pgdata", m.dataDir, "--table", "public.simple", "--database", "postgres")
+		if int(out) != m.simple {
+			b.Fatalf("%d rows of %d", out, m.simple)
+		}
+		own.cpu, own.peakMiB = own.cpu+u.cpu, max(own.peakMiB, u.peakMiB)
+	}
+	perSecond := float64(m.simple*b.N) / own.cpu
+	b.ReportMetric(perSecond, "rows/cpu-s")
+	b.ReportMetric(perSecond/m.copySpeed, "x-server-COPY")
+	b.ReportMetric(own.peakMiB, "peak-MiB")
+}
+
+// countLines counts the lines written to it.
+type countLines int
+
+func (n *countLines) Write(p []byte) (int, error) {
+	*n += countLines(bytes.Count(p, []byte("\n")))
+	return len(p), nil
+}
