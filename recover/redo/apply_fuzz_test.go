@@ -39,7 +39,11 @@ func incidentChanges(f *testing.F) []seedChange {
 	var seeds []seedChange
 	err = wal.Scan(context.Background(), archive, wal.ScanOptions{Workers: 1},
 		func() *batch { return new(batch) },
-		func(b *batch, rec *wal.Record) error { b.collect(rec, func(PageKey) bool { return true }); return nil },
+		func(b *batch, rec *wal.Record) error {
+			first := len(b.changes)
+			b.collect(rec, func(PageKey) bool { return true })
+			return withImages(b.changes[first:], rec)
+		},
 		func(b *batch, _ *wal.Span) error {
 			for i := range b.changes {
 				c := &b.changes[i]
@@ -84,6 +88,25 @@ func incidentChanges(f *testing.F) []seedChange {
 		}
 	}
 	return seeds
+}
+
+// withImages restores every image of a record at once.
+func withImages(changes []change, rec *wal.Record) error {
+	var restorer wal.Restorer
+	for i := range changes {
+		for j := range changes[i].count {
+			blk := &changes[i].blocks[j]
+			ref := rec.Block(blk.id)
+			if blk.image != nil || !ref.HasImage || changes[i].op != wal.HeapNone && !ref.Apply {
+				continue
+			}
+			blk.image = make([]byte, pg.BlockSize)
+			if err := restorer.RestoreImage(blk.image, ref); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // FuzzApply applies arbitrary records to arbitrary pages. A page whose header
