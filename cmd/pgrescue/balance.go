@@ -123,7 +123,7 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 		for _, file := range folder.files {
 			report.Files = append(report.Files, file.name)
 		}
-		report.Files = append(report.Files, "ledger.jsonl")
+		report.Files = append(report.Files, ledgerFile)
 	}
 	return report
 }

@@ -34,7 +34,7 @@ func (o *catalogDumpOptions) addFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVarP(&o.dataDir, "pgdata", "D", "", "data directory, or a copy of one")
 	flags.StringVarP(&o.output, "output", "o", "", "file to write; - for stdout")
-	flags.StringSliceVar(&o.databases, "database", nil, "only this database; may be repeated (default all but templates)")
+	flags.StringArrayVar(&o.databases, "database", nil, "only this database; may be repeated (default all but templates)")
 	flags.BoolVar(&o.force, "force", false, "replace the output file if it exists")
 }
 
@@ -49,7 +49,7 @@ rows can be decoded elsewhere, from WAL alone: give it to other commands as
 		Example: `  pgrescue catalog dump --pgdata /copy/data -o catalog.json
   pgrescue catalog dump --pgdata /copy/data --database shop -o shop.json --force
   pgrescue catalog dump --pgdata /copy/data -o - | jq -r '.databases[].relations[].name'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return runCatalogDump(command.Context(), &options, terminal)
 		},

@@ -38,7 +38,7 @@ Every command that the demo shows can be typed by hand; -o keeps the evidence.`,
 		Example: `  pgrescue demo
   pgrescue demo -o /tmp/incident
   pgrescue demo --json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return runDemo(command.Context(), &options, terminal)
 		},

@@ -18,6 +18,9 @@ func libraryError(err error) error {
 		{catalog.ErrNotFound, exitcode.NotFound},
 		{catalog.ErrAmbiguous, exitcode.Usage},
 		{undelete.ErrNothingDestroyed, exitcode.NotFound},
+		{undelete.ErrFilesRemoved, exitcode.Insufficient},
+		{undelete.ErrUnreadable, exitcode.Insufficient},
+		{catalog.ErrBadName, exitcode.Usage},
 		{undelete.ErrRolledBack, exitcode.Findings},
 		{undelete.ErrOtherCluster, exitcode.Refused},
 	} {

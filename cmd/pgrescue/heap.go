@@ -52,7 +52,7 @@ joins it with the WAL and balances the count.`,
 		Example: `  pgrescue heap rows --pgdata /copy/data --table public.orders > orders.copy
   pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742 --format csv
   pgrescue heap rows --pgdata /copy/data --table 'sales."Order Lines"' --json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return runHeapRows(command.Context(), &options, terminal)
 		},

@@ -34,7 +34,12 @@ func createOutput(path string, force bool) (*outputFile, error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.partial")
 	if err != nil {
-		return nil, fmt.Errorf("create output file %s: %w", path, err)
+		// The name of the temporary file is no help to anybody; its folder is.
+		var place *fs.PathError
+		if errors.As(err, &place) {
+			err = place.Err
+		}
+		return nil, fmt.Errorf("create output file %s: folder %s: %w", path, filepath.Dir(path), err)
 	}
 	return &outputFile{Writer: bufio.NewWriterSize(temp, 1<<16), path: path, force: force, temp: temp}, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -31,9 +32,22 @@ func run(ctx context.Context, args []string, terminal *term.Terminal) int {
 		err = exitcode.With(exitcode.Usage, exitcode.Hinted(err, usageHint(err, command, args)))
 	}
 	if err != nil && ctx.Err() != nil && exitcode.Of(err) != exitcode.Usage {
-		err = exitcode.With(exitcode.Interrupted, err)
+		err = interrupted(err)
 	}
 	return terminal.Fatal(err)
+}
+
+// errInterrupted is what a person reads who has pressed Ctrl-C.
+var errInterrupted = errors.New("interrupted by a signal")
+
+// interrupted is the error of a command that a signal ended. Which of the
+// command's steps noticed it first tells nobody anything.
+func interrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	return exitcode.With(exitcode.Interrupted, exitcode.Hinted(err,
+		"what was printed so far is whole rows, but not all of them; files that were not complete are removed"))
 }
 
 // newRootCommand lists every command.
@@ -64,6 +78,7 @@ query on a hurt table can destroy what is left of it.`,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	options.addFlags(root)
+	root.SetFlagErrorFunc(badFlagValue)
 	root.SetOut(terminal.Out)
 	root.SetErr(terminal.Err)
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitcode.Line() + "\n")

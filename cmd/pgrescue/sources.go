@@ -27,7 +27,7 @@ type sourceOptions struct {
 
 func (o *sourceOptions) addDataDir(command *cobra.Command) {
 	command.Flags().StringVarP(&o.dataDir, "pgdata", "D", "", "data directory, or a copy of one")
-	command.Flags().StringSliceVar(&o.databases, "database", nil, "only this database; may be repeated (default all but templates)")
+	command.Flags().StringArrayVar(&o.databases, "database", nil, "only this database; may be repeated (default all but templates)")
 }
 
 func (o *sourceOptions) addCatalog(command *cobra.Command) {
@@ -131,13 +131,25 @@ func parseTime(flag, text string) (time.Time, error) {
 	if zoned {
 		normal += "+00:00"
 	}
-	for _, layout := range []string{"2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04Z07:00", "2006-01-02 15:04Z07"} {
+	for _, layout := range zonedLayouts() {
 		if t, err := time.Parse(layout, normal); err == nil {
 			return t.UTC(), nil
 		}
 	}
 	return time.Time{}, exitcode.Usagef(`write it with its zone, such as "2026-11-23 14:05:00Z" or "2026-11-23 15:05:00+01:00"`,
 		"--%s %q is not a time with a zone", flag, text)
+}
+
+// zonedLayouts are the ways to write a moment, from the shape of its clock and
+// that of its zone; the zone is never left out.
+func zonedLayouts() []string {
+	var layouts []string
+	for _, clock := range []string{"15:04:05.999999999", "15:04"} {
+		for _, zone := range []string{"Z07:00", "Z0700", "Z07", " Z07:00", " Z0700", " Z07"} {
+			layouts = append(layouts, "2006-01-02 "+clock+zone)
+		}
+	}
+	return layouts
 }
 
 // formatOf reads --format.

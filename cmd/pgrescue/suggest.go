@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,6 +35,38 @@ func commandHint(parent *cobra.Command, name string) string {
 		return "did you mean " + strings.Join(closest, " or ") + "?"
 	}
 	return "the commands are: " + strings.Join(all, ", ")
+}
+
+// noArguments is the cobra.PositionalArgs of commands that have flags only.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return exitcode.Usagef("see "+command.CommandPath()+" --help", "%s: %q is no flag, and the command takes nothing else", command.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// somePaths is the cobra.PositionalArgs of commands that read WAL.
+func somePaths(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return exitcode.Usagef("name a data directory, a directory with WAL segments, or segment files", "%s: no PATH is named", command.CommandPath())
+	}
+	return nil
+}
+
+// badFlagValue says in plain words that the value of a flag cannot be read.
+func badFlagValue(_ *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &value) {
+		return err
+	}
+	want := value.GetFlag().Value.Type()
+	switch want {
+	case "uint32":
+		want = "a whole number from 0 to 4294967295"
+	case "int", "int64":
+		want = "a whole number"
+	}
+	return fmt.Errorf("--%s %q is not %s", value.GetFlag().Name, value.GetValue(), want)
 }
 
 // usageHint says what a person can do about a command line that cobra refused.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -23,7 +25,7 @@ type lossOptions struct {
 func (o *lossOptions) addFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.Uint32Var(&o.xid, "xid", 0, "the transaction that destroyed the rows")
-	flags.StringSliceVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated")
+	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated")
 	flags.StringVar(&o.since, "since", "", "instead of --xid: all that was destroyed in --table since this time; with a zone")
 	flags.StringVar(&o.until, "until", "", "and before this time")
 }
@@ -65,7 +67,7 @@ func (o *undeleteOptions) addFlags(command *cobra.Command) {
 	o.rowsOptions.addFlags(command, "copy")
 	o.lossOptions.addFlags(command)
 	flags := command.Flags()
-	flags.StringSliceVar(&o.wal, "wal", nil, "WAL directory or segment file; may be repeated (default pg_wal of --pgdata)")
+	flags.StringArrayVar(&o.wal, "wal", nil, "WAL directory or segment file; may be repeated (default pg_wal of --pgdata)")
 	flags.StringVarP(&o.output, "output", "o", "", "folder for one file per table and ledger.jsonl")
 	flags.BoolVar(&o.force, "force", false, "replace files that are in the folder")
 }
@@ -91,7 +93,7 @@ values by primary key. Without -o only the balance is printed.`,
 		Example: `  pgrescue undelete --pgdata /copy/data --xid 742
   pgrescue undelete --pgdata /copy/data --wal /archive --xid 742 -o rescued --format csv
   pgrescue undelete --pgdata /copy/data --table public.orders --since "2026-11-23 14:00Z" -o rescued --format sql`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return runUndelete(command.Context(), &options, terminal)
 		},
@@ -106,6 +108,9 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	}
 	format, err := formatOf(options.format)
 	if err != nil {
+		return err
+	}
+	if err := mayRescueInto(options.output, options.force); err != nil {
 		return err
 	}
 	progress := &stages{terminal: terminal}
@@ -176,6 +181,28 @@ type rescueFile struct {
 	writer *evidence.Writer
 }
 
+// ledgerFile is the name of the ledger among the rescued rows.
+const ledgerFile = "ledger.jsonl"
+
+// mayRescueInto refuses a folder that cannot be used or holds another rescue,
+// before any work is done: two ledgers in one folder would not balance.
+func mayRescueInto(dir string, force bool) error {
+	switch dir {
+	case "":
+		return nil
+	case stdoutName:
+		return exitcode.Usagef("name a folder; `pgrescue wal rows` and `pgrescue heap rows` print rows on stdout", "undelete: -o - is no folder")
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return exitcode.With(exitcode.Refused, exitcode.Hinted(
+			fmt.Errorf("undelete: write into %s: it is there, and it is no folder", dir), "name another folder"))
+	}
+	if err := mayWrite(filepath.Join(dir, ledgerFile), force); err != nil {
+		return exitcode.Hinted(err, "the folder holds another rescue; name another folder, or replace what has the same names with --force")
+	}
+	return nil
+}
+
 func newRescueFolder(dir string, format evidence.Format, force bool) (*rescueFolder, error) {
 	if dir != "" {
 		if err := makeFolder(dir); err != nil {
@@ -222,7 +249,7 @@ func (f *rescueFolder) finish(terminal *term.Terminal, loss *undelete.Loss) erro
 }
 
 func (f *rescueFolder) writeLedger(loss *undelete.Loss) error {
-	output, err := createOutput(filepath.Join(f.dir, "ledger.jsonl"), f.force)
+	output, err := createOutput(filepath.Join(f.dir, ledgerFile), f.force)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func newVersionCommand(terminal *term.Terminal) *cobra.Command {
 		Example: `  pgrescue version
   pgrescue version --json
   pgrescue version --json | jq -r .revision`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return runVersion(terminal) },
 	}
 }

@@ -33,7 +33,7 @@ back whose pages are in the WAL, and the others are counted with their reasons.`
 		Example: `  pgrescue wal rows /archive --catalog catalog.json --xid 742 --table public.orders > orders.copy
   pgrescue wal rows /copy/data/pg_wal --pgdata /copy/data --xid 742 --format jsonl
   pgrescue wal rows /archive --catalog catalog.json --table public.orders --since "2026-11-23 14:00Z" --format csv`,
-		Args: cobra.MinimumNArgs(1),
+		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
 			return runWALRows(command.Context(), &options, terminal)

@@ -39,7 +39,7 @@ start from, and whether the given WAL reaches back to it.`,
 		Example: `  pgrescue wal target /copy/data/pg_wal --xid 742
   pgrescue wal target /archive --xid 742 --json
   pgrescue wal target /archive /copy/data/pg_wal --timeline 2 --xid 742`,
-		Args: cobra.MinimumNArgs(1),
+		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
 			return runWALTarget(command.Context(), &options, terminal)

@@ -33,7 +33,7 @@ func (o *walTransactionsOptions) addFlags(command *cobra.Command) {
 	o.addTimeline(command)
 	flags.StringVar(&o.since, "since", "", "only transactions that ended at this time or later; with a zone")
 	flags.StringVar(&o.until, "until", "", "only transactions that ended before this time; with a zone")
-	flags.StringSliceVarP(&o.tables, "table", "t", nil, "only what they did to this table; needs --pgdata or --catalog")
+	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only what they did to this table; needs --pgdata or --catalog")
 	flags.Int64Var(&o.minDeletes, "min-deletes", 0, "only transactions that deleted or updated at least so many tuples")
 	flags.IntVar(&o.limit, "limit", 50, "only the biggest so many; 0 lists all, which takes memory for each")
 	flags.BoolVar(&o.all, "all", false, "count system catalogs and TOAST tables too")
@@ -53,7 +53,7 @@ PATH is a data directory, a WAL directory or a segment file; any number of them.
 		Example: `  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal transactions /archive --catalog catalog.json --since "2026-11-23 14:00Z" --min-deletes 100
   pgrescue wal transactions /copy/data --pgdata /copy/data --table public.orders --json`,
-		Args: cobra.MinimumNArgs(1),
+		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
 			return runWALTransactions(command.Context(), &options, terminal)
@@ -64,6 +64,9 @@ PATH is a data directory, a WAL directory or a segment file; any number of them.
 }
 
 func runWALTransactions(ctx context.Context, options *walTransactionsOptions, terminal *term.Terminal) error {
+	if options.limit < 0 || options.minDeletes < 0 {
+		return exitcode.Usagef("--limit 0 lists all transactions", "--limit and --min-deletes are counts, and not negative")
+	}
 	progress := &stages{terminal: terminal}
 	ev, gaps, err := options.open(ctx, terminal, progress)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 var (
 	ErrNotFound  = errors.New("not found")
 	ErrAmbiguous = errors.New("name is ambiguous")
+	ErrBadName   = errors.New("not a table name")
 )
 
 // Database finds a database by its name. The error wraps ErrNotFound and
@@ -40,11 +41,12 @@ func (s *Snapshot) Database(name string) (*Database, error) {
 // needed. A bare name is looked for in schema public first, then in all others.
 // A part that is not quoted is folded to lower case, and taken as it is written
 // when that finds nothing. The error wraps ErrNotFound, with the closest names,
-// or ErrAmbiguous, with the candidates.
+// ErrAmbiguous, with the candidates, or ErrBadName.
 func (d *Database) Table(name string) (*Relation, error) {
 	folded, exact, err := parseName(name)
 	if err != nil {
-		return nil, &evidence.Error{Op: "catalog: find table", Place: name, Err: err}
+		return nil, &evidence.Error{Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %w", ErrBadName, err),
+			Hint: `write it as in SQL: orders, sales.orders, or sales."Order Lines" in quotes of the shell`}
 	}
 	for _, parts := range [][]string{folded, exact} {
 		matches := d.matches(parts)
