@@ -24,6 +24,7 @@ type changedBlock struct {
 	willInit bool
 	key      PageKey
 	image    []byte // pg.BlockSize bytes, or nil
+	later    bool   // the record has an image that is not needed yet: it stays in the WAL
 	imageErr error  // the record has an image, but it cannot be restored
 	data     []byte
 }
@@ -137,6 +138,11 @@ func (b *batch) addBlock(c *change, ref *wal.BlockRef, wanted bool) {
 		key: PageKey{ref.Relation, ref.Block}, data: b.arena.clone(ref.Data),
 	}
 	if ref.HasImage && (ref.Apply || c.op == wal.HeapNone) {
+		// Only what a record destroyed is asked for, so images of others can wait.
+		if c.op != wal.HeapDelete && c.op != wal.HeapUpdate && c.op != wal.HeapHotUpdate {
+			blk.later = true
+			return
+		}
 		image := b.arena.alloc(pg.BlockSize)
 		if err := b.restorer.RestoreImage(image, ref); err != nil {
 			blk.imageErr = err

@@ -62,24 +62,6 @@ type Result struct {
 // Close removes what the replay holds, its temporary file among it.
 func (r *Result) Close() error { return r.engine.store.close() }
 
-// Pages calls visit for each page that is known at the end of the replay, in
-// no order. The page is valid during the call.
-func (r *Result) Pages(visit func(key PageKey, p heap.Page) error) error {
-	for key, n := range r.engine.numbers {
-		if r.engine.states[n].kind != stateKnown {
-			continue
-		}
-		p, err := r.engine.store.get(n)
-		if err != nil {
-			return err
-		}
-		if err := visit(key, heap.Page(p)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Known returns one page as the replay left it; ok is false when it is not
 // known. The page is valid until the next call.
 func (r *Result) Known(key PageKey) (p heap.Page, ok bool) {
@@ -87,8 +69,8 @@ func (r *Result) Known(key PageKey) (p heap.Page, ok bool) {
 	if !seen || r.engine.states[n].kind != stateKnown {
 		return nil, false
 	}
-	kept, err := r.engine.store.get(n)
-	return heap.Page(kept), err == nil
+	kept, err := r.engine.known(n)
+	return heap.Page(kept), err == nil && kept != nil
 }
 
 type stateKind uint8
@@ -256,7 +238,7 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 	if state.kind == stateReleased {
 		return nil
 	}
-	fresh := b.image != nil || b.willInit
+	fresh := b.image != nil || b.willInit || b.later
 	// An image is restored whatever the file says: the file's page may be torn, or
 	// much later than the record.
 	if state.kind == stateNew && !fresh {
@@ -270,8 +252,13 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 		}
 		return nil
 	}
-	p, err := e.room(n)
-	if err != nil {
+	if b.later {
+		e.store.leave(n, c.lsn)
+		*state = pageState{kind: stateKnown}
+		return nil
+	}
+	p, err := e.room(n, fresh)
+	if err != nil || p == nil {
 		return err
 	}
 	if state.kind == stateKnown && !fresh && p.lsn() >= c.end && p.upper() != 0 {
@@ -286,21 +273,31 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 	if fresh {
 		state.fromFile = false
 	}
-	if b.image != nil {
-		e.store.clean(n, c.lsn)
-	} else {
-		e.store.clean(n, 0)
-	}
+	e.store.dirty(n)
 	state.kind = stateKnown
 	return nil
 }
 
-// room returns the page's memory, kept or new.
-func (e *engine) room(n int) (page, error) {
-	if e.states[n].kind == stateKnown {
-		return e.store.get(n)
+// room returns the page's memory: kept, or new when the record fills it afresh.
+// nil without an error: the page is not known any more.
+func (e *engine) room(n int, fresh bool) (page, error) {
+	if e.states[n].kind == stateKnown && !fresh {
+		return e.known(n)
 	}
 	return e.store.make(n)
+}
+
+// known returns a known page. When its image in the WAL cannot be restored, the
+// page is unknown from then on, and nil.
+func (e *engine) known(n int) (page, error) {
+	p, err := e.store.get(n)
+	if errors.Is(err, errImage) {
+		reason := err.Error()
+		e.store.drop(n)
+		e.states[n] = pageState{kind: stateUnknown, reason: &reason}
+		return nil, nil
+	}
+	return p, err
 }
 
 // readBase takes a page's base from the relation file when there is one.
@@ -339,12 +336,13 @@ func (e *engine) report(c *change) error {
 	case stateReleased:
 		return nil
 	case stateKnown:
-		p, err := e.store.get(n)
+		p, err := e.known(n)
 		if err != nil {
 			return err
 		}
 		d.Page = heap.Page(p)
-	default:
+	}
+	if d.Page == nil {
 		d.Unknown = *state.reason
 	}
 	verdict, err := e.opts.Destroyed(&d)

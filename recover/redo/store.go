@@ -1,6 +1,7 @@
 package redo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -9,9 +10,9 @@ import (
 
 // store keeps pages by a dense number. At most limit pages lie in memory; the
 // others lie in a temporary file, each at its own place, but for those that are
-// still as a full-page image in the WAL has them: they are read from there again. Pages leave memory in
-// the order in which they came, which suits replay: a page that was touched
-// once since a checkpoint is seldom touched soon again.
+// still as a full-page image in the WAL has them: they are read from there when
+// they are needed. Pages leave memory in the order in which they came, which suits
+// replay: a page that was touched once since a checkpoint is seldom touched soon again.
 type store struct {
 	limit    int
 	pages    []slot // by page number
@@ -56,7 +57,7 @@ func (s *store) get(n int) (page, error) {
 	if image != 0 {
 		s.pages[n].image = image
 		if err := s.reload(n, image, p); err != nil {
-			return nil, fmt.Errorf("redo: read page again: %w", err)
+			return nil, fmt.Errorf("%w: %w", errImage, err)
 		}
 		return p, nil
 	}
@@ -126,22 +127,31 @@ func (s *store) evict(at int) error {
 	return nil
 }
 
-// clean notes that a page is what the image in the record at an LSN gives; 0
-// says that it is not any more.
-func (s *store) clean(n int, image pg.LSN) {
-	if s.reload != nil {
-		s.pages[n].image = image
+// errImage tells that a page's image in the WAL cannot be restored.
+var errImage = errors.New("full-page image")
+
+// leave notes that a page is what the image in the record at an LSN gives. It
+// takes no memory until somebody gets it.
+func (s *store) leave(n int, image pg.LSN) {
+	s.drop(n)
+	for n >= len(s.pages) {
+		s.pages = append(s.pages, slot{})
 	}
+	s.pages[n] = slot{spilled: true, image: image}
 }
+
+// dirty notes that a page in memory is not what an image gives any more.
+func (s *store) dirty(n int) { s.pages[n].image = 0 }
 
 // drop forgets a page.
 func (s *store) drop(n int) {
 	if n >= len(s.pages) {
 		return
 	}
-	if sl := &s.pages[n]; sl.page != nil {
+	sl := &s.pages[n]
+	if sl.page != nil {
 		s.free = append(s.free, sl.page)
 		s.resident[sl.at] = -1
-		*sl = slot{}
 	}
+	*sl = slot{}
 }

@@ -130,6 +130,23 @@ func (c *chunkStore) add(toast toastTable, t *heap.Tuple, wanted func(valueKey) 
 	return c.keep(key, seq, data)
 }
 
+// refer keeps a chunk whose tuple lies in the spool already.
+func (c *chunkStore) refer(toast toastTable, t *heap.Tuple, body ref) {
+	key, seq, data, ok := decodeChunk(toast, t)
+	if !ok || len(data) == 0 {
+		return
+	}
+	// chunk_data is the last attribute, so it ends where the tuple does.
+	at := len(t.Raw) - len(data)
+	if &t.Raw[at] != &data[0] {
+		return
+	}
+	c.chunks = append(c.chunks, chunk{
+		key: key, seq: seq, sum: crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)),
+		data: ref{at: body.at + int64(at), length: uint32(len(data))},
+	})
+}
+
 func (c *chunkStore) keep(key valueKey, seq int32, data []byte) error {
 	kept, err := c.spool.add(data)
 	if err != nil {
@@ -178,9 +195,7 @@ func (l *Loss) gatherChunks(ctx context.Context) error {
 			if err != nil {
 				continue
 			}
-			if err := l.chunks.add(t.toastTable(), &tuple, nil); err != nil {
-				return err
-			}
+			l.chunks.refer(t.toastTable(), &tuple, e.body)
 		}
 	}
 	l.chunks.sort()

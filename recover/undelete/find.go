@@ -94,7 +94,7 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 }
 
 // spoolBudget is how many bytes of tuples stay in memory.
-const spoolBudget = 48 << 20
+const spoolBudget = 64 << 20
 
 // know numbers the tables that the request is about, each with its TOAST table.
 func (l *Loss) know() {
@@ -230,6 +230,7 @@ func (l *Loss) takeLines(tx *xact.Transaction, lines []xact.Line) error {
 	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
 		return nil
 	}
+	l.entries = slices.Grow(l.entries, len(lines))
 	for i := range lines {
 		line := &lines[i]
 		table, known := l.byFile[line.Relation]

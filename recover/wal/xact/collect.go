@@ -138,8 +138,14 @@ func (c *collector) merge(s *stretch, span *wal.Span) error {
 			c.board(s, &s.works[i])
 		}
 	}
+	var f *flight
 	for i := range s.lines {
-		f := c.flight(s.lines[i].XID)
+		if i == 0 || s.lines[i].XID != s.lines[i-1].XID {
+			f = c.flight(s.lines[i].XID)
+		}
+		if len(f.lines) == cap(f.lines) { // a big loss doubles, or it would be copied many times
+			f.lines = slices.Grow(f.lines, len(f.lines)+1)
+		}
 		f.lines = append(f.lines, s.lines[i])
 	}
 	for i := range s.ends {
