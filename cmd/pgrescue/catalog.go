@@ -9,6 +9,7 @@ import (
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
 func newCatalogCommand(terminal *term.Terminal) *cobra.Command {
@@ -79,11 +80,14 @@ func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *
 		return err
 	}
 	defer file.discard()
-	snapshot, gaps, err := catalog.Read(ctx, catalog.Options{DataDir: options.dataDir, Databases: options.databases})
+	// Not the files alone: in a copy of a crashed server they are behind the WAL.
+	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: options.dataDir, Databases: options.databases})
 	terminal.Gaps(gaps, shownGaps)
 	if err != nil {
 		return libraryError(err)
 	}
+	defer ev.Close()
+	snapshot := ev.Snapshot
 	if options.output == stdoutName {
 		if err := snapshot.Save(terminal.Out); err != nil {
 			return err

@@ -112,7 +112,9 @@ func (o *opener) openWAL() error {
 		}
 		own := filepath.Join(o.sources.DataDir, "pg_wal")
 		if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
-			o.gap(own, "WAL", "the data directory has no pg_wal", "the ledger comes from dead tuples alone")
+			if o.control == nil || !o.control.CleanShutdown { // the files hold everything then
+				o.gap(own, "WAL", "the data directory has no pg_wal", "what was not written to the files yet is not known")
+			}
 			return nil
 		}
 		paths = []string{own}
@@ -122,7 +124,7 @@ func (o *opener) openWAL() error {
 	case err != nil && len(o.sources.WAL) > 0:
 		return err
 	case err != nil:
-		o.gap(paths[0], "WAL", err.Error(), "the ledger comes from dead tuples alone")
+		o.gap(paths[0], "WAL", err.Error(), "what was not written to the files yet is not known")
 		return nil
 	}
 	o.ev.Archive = archive

@@ -1,0 +1,309 @@
+package undelete_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// incident is a server on which a test makes a loss by hand, with small segments
+// so that WAL can be taken away in the middle of it.
+type incident struct {
+	t *testing.T
+	c *cluster.Cluster
+}
+
+func newIncident(t *testing.T, sql ...string) *incident {
+	t.Helper()
+	c := clustertest.Start(t, cluster.Options{Initdb: []string{"--wal-segsize=1"}, Settings: map[string]string{
+		"wal_keep_size": "1GB", "checkpoint_timeout": "1h", "max_prepared_transactions": "5",
+	}})
+	i := &incident{t, c}
+	i.exec("CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t SELECT i, i FROM generate_series(1, 100) i", "VACUUM t", "CHECKPOINT")
+	i.exec(sql...)
+	return i
+}
+
+func (i *incident) exec(sql ...string) { clustertest.Exec(i.t, i.c, "postgres", sql...) }
+
+// session begins a transaction and gives its id.
+func (i *incident) session(sql ...string) (*cluster.Session, pg.XID) {
+	i.t.Helper()
+	s, err := i.c.Session(i.t.Context(), "postgres")
+	if err == nil {
+		err = s.Exec(i.t.Context(), append([]string{"BEGIN"}, sql...)...)
+	}
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.t.Cleanup(func() { _ = s.Close(context.Background()) })
+	return s, i.xid(s)
+}
+
+// xid is the id of the (sub)transaction that inserted the newest row of a scratch table.
+func (i *incident) xid(s *cluster.Session) pg.XID {
+	i.t.Helper()
+	text, err := s.Value(i.t.Context(), "SELECT pg_current_xact_id()::xid::text")
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return pg.XID(n)
+}
+
+func (i *incident) do(s *cluster.Session, sql ...string) {
+	i.t.Helper()
+	if err := s.Exec(i.t.Context(), sql...); err != nil {
+		i.t.Fatal(err)
+	}
+}
+
+// segment is the number of the segment that is written now; the next record goes
+// to another one.
+func (i *incident) segment() string {
+	i.t.Helper()
+	return clustertest.Value(i.t, i.c, "postgres", "CREATE TABLE IF NOT EXISTS scratch (); SELECT pg_walfile_name(pg_switch_wal())")
+}
+
+// copyOf stops the server and copies its data directory, with the segments for
+// which keep answers.
+func (i *incident) copyOf(mode cluster.StopMode, keep func(name string) bool) string {
+	i.t.Helper()
+	if err := i.c.Stop(i.t.Context(), mode); err != nil {
+		i.t.Fatal(err)
+	}
+	dir := filepath.Join(i.t.TempDir(), "data")
+	if err := i.c.CopyDataDir(dir); err != nil {
+		i.t.Fatal(err)
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, "pg_wal", strings.Repeat("?", 24)))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	for _, path := range segments {
+		if !keep(filepath.Base(path)) {
+			if err := os.Remove(path); err != nil {
+				i.t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+func all(string) bool { return true }
+
+// rescueOf runs the rescue of one transaction and gives the balance of t.
+func rescueOf(t *testing.T, dir string, req undelete.Request) (*rescue, undelete.Balance) {
+	t.Helper()
+	r := run(t, undelete.Sources{DataDir: dir}, func(ev *undelete.Evidence) undelete.Request {
+		if req.XID == 0 {
+			db, err := ev.Snapshot.Database("postgres")
+			if err != nil {
+				t.Fatal(err)
+			}
+			rel, err := db.Table("public.t")
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Tables = []undelete.Target{{Database: db, Relation: rel}}
+		}
+		return req
+	}, false)
+	for _, table := range r.loss.Tables() {
+		if table.Name() == "public.t" {
+			return r, table.Balance
+		}
+	}
+	return r, undelete.Balance{}
+}
+
+// TestHoleInWAL takes a segment away in which a row was vacuumed and its place
+// used again: the old row must not be given out for the new one.
+func TestHoleInWAL(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t, "UPDATE t SET n = 0 WHERE id = 1")
+	i.segment()
+	i.exec("DELETE FROM t WHERE id = 50", "VACUUM t", "INSERT INTO t VALUES (1050, 1050)")
+	hole := i.segment()
+	s, xid := i.session("DELETE FROM t WHERE id = 1050", "COMMIT")
+	_ = s
+	i.exec("VACUUM t")
+	dir := i.copyOf(cluster.Fast, func(name string) bool { return name != hole })
+	r, b := rescueOf(t, dir, undelete.Request{XID: lastDelete(t, dir, xid)})
+	if b.Lost != 1 || b.Missing != 1 || len(r.rows["public.t"]) > 0 {
+		t.Errorf("balance %+v, rows %q", b, r.rows["public.t"])
+	}
+	if r.loss.Covered {
+		t.Error("the ledger claims to be complete, with WAL missing in the middle")
+	}
+}
+
+// lastDelete names the transaction that deleted last; xid was asked for after its commit.
+func lastDelete(t *testing.T, dir string, after pg.XID) pg.XID {
+	t.Helper()
+	if xid := biggest(t, dir); xid.Precedes(after) {
+		return xid
+	}
+	t.Fatal("no transaction")
+	return 0
+}
+
+// TestWALEndsWithinTransaction has the first half of a transaction in WAL; that
+// it committed only pg_xact knows. The file holds the other half.
+func TestWALEndsWithinTransaction(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	s, xid := i.session("DELETE FROM t WHERE id <= 50")
+	last := i.segment()
+	i.do(s, "DELETE FROM t WHERE id > 50", "COMMIT")
+	dir := i.copyOf(cluster.Fast, func(name string) bool { return name <= last })
+	r, b := rescueOf(t, dir, undelete.Request{XID: xid})
+	if r.loss.Covered || b.Lost != 100 || b.Settled() != 100 {
+		t.Errorf("covered %t (%s), balance %+v", r.loss.Covered, r.loss.Uncovered, b)
+	}
+}
+
+// TestUndecidedIsNotLost asks for transactions that are prepared, or were in
+// flight when the server crashed, with WAL that begins within them.
+func TestUndecidedIsNotLost(t *testing.T) {
+	t.Parallel()
+	for _, prepared := range []bool{true, false} {
+		i := newIncident(t)
+		s, xid := i.session("DELETE FROM t WHERE id <= 50")
+		first := i.segment()
+		i.exec("CHECKPOINT")
+		i.do(s, "DELETE FROM t WHERE id > 50")
+		if prepared {
+			i.do(s, "PREPARE TRANSACTION 'p'")
+		}
+		i.exec("CHECKPOINT", "CREATE TABLE flush ()")
+		dir := i.copyOf(cluster.Immediate, func(name string) bool { return name > first })
+		ev, _, err := undelete.Open(t.Context(), undelete.Sources{DataDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ev.Close()
+		loss, err := undelete.Find(t.Context(), ev, undelete.Request{XID: xid})
+		if !errors.Is(err, undelete.ErrNothingDestroyed) {
+			t.Errorf("prepared %t: error %v", prepared, err)
+		}
+		if loss != nil {
+			_ = loss.Close()
+		}
+	}
+}
+
+// TestSubtransactionAskedFor names a transaction by one of its subtransactions:
+// the loss is the whole transaction's.
+func TestSubtransactionAskedFor(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	s, xid := i.session("DELETE FROM t WHERE id <= 10", "SAVEPOINT a", "DELETE FROM t WHERE id BETWEEN 11 AND 20",
+		"SAVEPOINT b", "DELETE FROM t WHERE id BETWEEN 21 AND 30", "COMMIT")
+	_ = s
+	// The id that session asked for after COMMIT is the next transaction's.
+	dir := i.copyOf(cluster.Fast, all)
+	top := biggest(t, dir)
+	for _, asked := range []pg.XID{top, top + 1, top + 2} {
+		if !asked.Precedes(xid) {
+			t.Fatalf("transaction %d has no subtransaction %d", top, asked)
+		}
+		r, b := rescueOf(t, dir, undelete.Request{XID: asked})
+		if b.Lost != 30 || b.Settled() != 30 || !r.loss.Covered {
+			t.Errorf("asked for %d of %d: balance %+v, covered %t", asked, top, b, r.loss.Covered)
+		}
+	}
+}
+
+// TestLockedLater locks updated rows before the update is committed, so that the
+// tuples carry a multixact that the update's record does not know.
+func TestLockedLater(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []bool{false, true} {
+		i := newIncident(t)
+		s, xid := i.session()
+		first := i.segment()
+		i.exec("CHECKPOINT")
+		i.do(s, "UPDATE t SET n = -n WHERE id <= 5")
+		locker, _ := i.session("SELECT * FROM t WHERE id <= 5 FOR KEY SHARE")
+		i.do(s, "COMMIT")
+		i.do(locker, "COMMIT")
+		dir := i.copyOf(cluster.Fast, func(name string) bool { return !cut || name > first })
+		r, b := rescueOf(t, dir, undelete.Request{XID: xid, NoWAL: true})
+		if b.Lost != 5 || b.Heap != 5 || r.loss.Covered == cut {
+			t.Errorf("begin cut %t: balance %+v, covered %t", cut, b, r.loss.Covered)
+		}
+	}
+}
+
+// TestOlderTransactionCommitsLate asks for a time: a transaction deleted rows
+// before the WAL begins, and committed within the time.
+func TestOlderTransactionCommitsLate(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	s, _ := i.session("DELETE FROM t WHERE id <= 50")
+	first := i.segment()
+	i.exec("CHECKPOINT", "CREATE TABLE early ()")
+	since := i.now()
+	i.do(s, "COMMIT")
+	i.exec("DELETE FROM t WHERE id BETWEEN 60 AND 69")
+	dir := i.copyOf(cluster.Fast, func(name string) bool { return name > first })
+	r, b := rescueOf(t, dir, undelete.Request{Since: since})
+	if r.loss.Covered || b.Lost < 10 {
+		t.Errorf("covered %t, balance %+v", r.loss.Covered, b)
+	}
+}
+
+func (i *incident) now() time.Time {
+	i.t.Helper()
+	at, err := i.c.Now(i.t.Context())
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return at.Time
+}
+
+// TestTruncateWithinTime asks for a time in which the table was truncated too:
+// those rows have no records, and that is said.
+func TestTruncateWithinTime(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	since := i.now()
+	i.exec("DELETE FROM t WHERE id <= 10", "TRUNCATE t", "INSERT INTO t VALUES (1, 1)")
+	dir := i.copyOf(cluster.Fast, all)
+	r, _ := rescueOf(t, dir, undelete.Request{Since: since})
+	if !slices.ContainsFunc(r.loss.Tables(), func(t *undelete.Table) bool { return t.Balance.Lost == 10 && t.Balance.Settled() == 10 }) {
+		t.Errorf("the deleted rows did not come back: %+v", r.loss.Tables())
+	}
+	if len(r.loss.Gaps) == 0 {
+		t.Error("nothing says that the table was truncated")
+	}
+}
+
+// TestPrunedAndBehind has a page whose file is younger than one deletion, whose
+// tuples were pruned, and older than another.
+func TestPrunedAndBehind(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	since := i.now()
+	i.exec("DELETE FROM t WHERE id <= 10", "VACUUM t", "CHECKPOINT", "DELETE FROM t WHERE id BETWEEN 11 AND 20")
+	dir := i.copyOf(cluster.Immediate, all)
+	_, b := rescueOf(t, dir, undelete.Request{Since: since})
+	if b.Lost != 20 || b.Settled() != 20 {
+		t.Errorf("balance %+v", b)
+	}
+}
