@@ -21,8 +21,8 @@ test: postgresql ## install what the tests need, and run them
 race: postgresql compiler ## the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race ./...
 
-bench: postgresql ## the benchmarks, with the peers' figures beside them
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: postgresql ## each benchmark once, with the peers' figures beside it; PGRESCUE_BENCH_MB=N sets the size of the WAL
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./...
 
 incident: postgresql ## make the demo's evidence anew from a real server
 	$(RUN) ./cmd/internal/incident
@@ -33,7 +33,7 @@ build: ## a static binary in bin/
 check: format-check vet staticcheck vulncheck race ## everything that .ci/run checks
 
 format-check:
-	@unformatted="$$($(RUN) $(GOFUMPT) -l cmd recover)"; \
+	@unformatted="$$($(RUN) $(GOFUMPT) -l cmd recover testdata)"; \
 	if [ -n "$$unformatted" ]; then echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; fi
 
 vet:
