@@ -81,19 +81,18 @@ func (o *opener) openDataDir() error {
 	if dir == "" {
 		return nil
 	}
-	_, err := os.ReadDir(dir)
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "base"))
-	}
-	if err != nil {
-		hint := "--pgdata names the folder that holds PG_VERSION, base and global"
-		if errors.Is(err, fs.ErrPermission) {
-			hint = "run as a user who may read the data directory, such as the one that owns it, or copy it first"
+	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrPermission) {
+		return &evidence.Error{
+			Op: "undelete: open data directory", Place: dir, Err: err,
+			Hint: "run as a user who may read the data directory, such as the one that owns it, or copy it first",
 		}
-		return &evidence.Error{Op: "undelete: open data directory", Place: dir, Err: err, Hint: hint}
 	}
+	var err error
 	if o.control, err = catalog.ReadControl(dir); err != nil {
 		o.control = nil // said by catalog.Read, which needs it too
+		if _, err := catalog.ReadVersion(dir); err != nil {
+			return err // it is no data directory at all
+		}
 	}
 	if o.ev.Clog, err = heap.OpenXactLog(dir); err != nil {
 		o.ev.Clog = nil
@@ -128,6 +127,10 @@ func (o *opener) openWAL() error {
 		return nil
 	}
 	o.ev.Archive = archive
+	if o.control != nil && len(o.sources.WAL) == 0 && o.control.Checkpoint >= archive.End() {
+		o.gap(paths[0], "WAL", fmt.Sprintf("it ends at %s, before the checkpoint at %s that pg_control names", archive.End(), o.control.Checkpoint),
+			"what happened behind its end is not known")
+	}
 	if o.control != nil && archive.SystemIdentifier() != o.control.SystemIdentifier {
 		return &evidence.Error{
 			Op: "undelete: open WAL", Place: paths[0],
