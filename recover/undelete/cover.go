@@ -67,6 +67,8 @@ func (l *Loss) uncovered() string {
 		return "the WAL at hand has no checkpoint that says which transaction came next"
 	case l.req.XID == 0:
 		return l.uncoveredTime()
+	case l.scan.Outcomes.Get(l.req.XID) == xact.Undecided && l.endsEarly():
+		return l.endsEarlySentence()
 	case l.req.XID.Precedes(l.scan.Horizon.NextXID):
 		return fmt.Sprintf("the transaction may have begun before the WAL at hand: at %s the next transaction id was %d already",
 			l.scan.Horizon.LSN, l.scan.Horizon.NextXID)
@@ -74,6 +76,10 @@ func (l *Loss) uncovered() string {
 		return "the WAL at hand ends before the transaction does"
 	}
 	return ""
+}
+
+func (l *Loss) endsEarlySentence() string {
+	return fmt.Sprintf("the WAL at hand ends at %s, before the data directory's checkpoint at %s", l.ev.Archive.End(), l.ev.Snapshot.Control.Checkpoint)
 }
 
 // uncoveredTime is uncovered for a loss that is named by a time.
@@ -94,8 +100,8 @@ func (l *Loss) uncoveredTime() string {
 			return fmt.Sprintf("the WAL at hand ends before transaction %d does", tx.XID)
 		}
 	}
-	if control := l.ev.Snapshot.Control; control != nil && l.ev.DataDir != "" && control.Checkpoint >= l.ev.Archive.End() {
-		return fmt.Sprintf("the WAL at hand ends at %s, before the data directory's checkpoint at %s", l.ev.Archive.End(), control.Checkpoint)
+	if l.endsEarly() {
+		return l.endsEarlySentence()
 	}
 	return ""
 }

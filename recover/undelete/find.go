@@ -63,8 +63,8 @@ var ErrRolledBack = errors.New("the transaction was rolled back, so what it touc
 // ErrFilesRemoved tells that the transaction destroyed no single row version, but removed whole files of relations.
 var ErrFilesRemoved = errors.New("it destroyed no single row version, but removed the files of whole relations")
 
-// ErrUnreadable tells that nothing names the loss because there is no WAL that could.
-var ErrUnreadable = errors.New("no destroyed row version found, and there is no WAL at hand that would name it")
+// ErrUnreadable tells that nothing names the loss because WAL that could is missing or damaged.
+var ErrUnreadable = errors.New("no destroyed row version found, and WAL that could name one is missing")
 
 // Find scans the WAL for the loss and lists its ledger. Where the WAL does not
 // reach back to the begin of the transaction, dead tuples in the relation files
@@ -278,8 +278,25 @@ func (l *Loss) nothing() error {
 		return l.nothingBecause(ErrUnreadable,
 			"without WAL only dead tuples can name it, and none carries this id; the rows of a subtransaction carry its own")
 	}
-	return l.nothingBecause(ErrNothingDestroyed,
-		"no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do")
+	if l.walIsHurt() {
+		return l.nothingBecause(ErrUnreadable, l.Uncovered)
+	}
+	hint := "no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do"
+	if l.Uncovered != "" {
+		hint += "; " + l.Uncovered
+	}
+	return l.nothingBecause(ErrNothingDestroyed, hint)
+}
+
+// walIsHurt reports whether WAL that could name the transaction is missing or damaged.
+func (l *Loss) walIsHurt() bool {
+	return len(l.scan.Gaps) > 0 || len(l.scan.Missing) > 0 || l.endsEarly()
+}
+
+// endsEarly reports whether the data directory has seen WAL behind the end of that at hand.
+func (l *Loss) endsEarly() bool {
+	control := l.ev.Snapshot.Control
+	return control != nil && l.ev.DataDir != "" && control.Checkpoint >= l.ev.Archive.End()
 }
 
 // nothingOf explains the empty ledger of a transaction that the WAL names.

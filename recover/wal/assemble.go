@@ -285,7 +285,8 @@ func (a *Archive) chooseTimeline(placed []*segmentFile, histories map[pg.Timelin
 			continue
 		}
 		f.leaveOut(SegmentOffTimeline, fmt.Sprintf("timeline %d does not hold it on the way to timeline %d", f.Timeline, a.timeline))
-		if !onPath && !haveHistory {
+		// A newer timeline branched off the one that was asked for; it is no gap in it.
+		if !onPath && !haveHistory && f.Timeline < a.timeline {
 			strangers[f.Timeline]++
 		}
 	}

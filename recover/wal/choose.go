@@ -172,6 +172,9 @@ func (a *Archive) findEnd() {
 		})
 	case end < last.end():
 		last.Bytes = int64(end - last.Start)
+	case last.size < int64(a.segmentSize) && !last.Partial:
+		// A server makes segments of full size; this one was cut while it held WAL.
+		a.miss(last.end(), last.Start+pg.LSN(a.segmentSize), last.Name, fmt.Sprintf("the file was cut after %d bytes", last.size))
 	}
 }
 

@@ -46,9 +46,11 @@ func TestSeedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := scan(t, []string{name}, wal.OpenOptions{}, wal.ScanOptions{})
-	if len(got.records) < 50 || len(got.gaps) > 0 {
-		t.Errorf("%d records, gaps %+v", len(got.records), got.gaps)
+	if len(got.records) < 50 {
+		t.Errorf("%d records", len(got.records))
 	}
+	// The seed is the beginning of a segment, and a file that is cut where it holds WAL is told of.
+	checkGaps(t, got.gaps, []string{"was cut after 98304 bytes"})
 }
 
 // segmentNameOf is the name of the 1 MiB segment of timeline 1 that begins at a place below 4 GiB.

@@ -96,6 +96,7 @@ func TestTimelines(t *testing.T) {
 
 	got = scan(t, []string{f.dir}, wal.OpenOptions{Timeline: 1}, wal.ScanOptions{})
 	sameRecords(t, got.records, first)
+	checkGaps(t, got.gaps, nil)
 
 	// Without the history nothing ties the timelines together.
 	if err := os.Remove(filepath.Join(f.dir, "00000002.history")); err != nil {
