@@ -114,6 +114,8 @@ type Row struct {
 	// for each of Relation.Columns; nil if not known. Giving the old values back
 	// finds the row by the key in it, which the update may have changed.
 	Successor []Value
+	// Moved tells that the update moved the row to another partition: its successor is in another table.
+	Moved bool
 	Provenance
 }
 

@@ -115,6 +115,9 @@ func separator(n int, first, other string) string {
 // others wrote into the row's other columns since stays.
 func (e *sqlEncoder) appendUpdate(dst []byte, row *Row) []byte {
 	key, why := findKey(row)
+	if row.Moved {
+		key, why = nil, "the update moved the row to another partition, where it has to be deleted first"
+	}
 	if key == nil {
 		dst = e.comment(dst, row, why+", so the row cannot be given back by its key; this was it:")
 		e.scratch = e.appendInsert(e.scratch[:0], row, appendLineLiteral)

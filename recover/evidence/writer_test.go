@@ -135,6 +135,13 @@ func TestSQLOfGeneratedColumns(t *testing.T) {
 			"-- \"public\".\"fruit\": the update changed no value that is known and can be set\n" +
 				"-- \"public\".\"fruit\": column \"id\" is GENERATED ALWAYS AS IDENTITY and cannot be set; it was '1'\n",
 		},
+		{
+			"moved to another partition",
+			evidence.Row{Values: values, Moved: true, Provenance: update},
+			"-- \"public\".\"fruit\": the update moved the row to another partition, where it has to be deleted first, " +
+				"so the row cannot be given back by its key; this was it:\n" +
+				"-- INSERT INTO \"public\".\"fruit\" (\"id\") OVERRIDING SYSTEM VALUE VALUES ('1');\n",
+		},
 	}
 	for _, test := range tests {
 		test.row.Relation = rel

@@ -108,6 +108,10 @@ func (t *Tuple) UpdatedTo(self pg.TID) (pg.TID, bool) {
 	return t.Ctid, t.Ctid != self && t.Ctid.Offset != MovedPartitionsOffset && t.Ctid.Offset != SpecTokenOffset
 }
 
+// Moved reports whether an update moved the row to another partition, so that
+// its next version is in another table.
+func (t *Tuple) Moved() bool { return t.Ctid.Offset == MovedPartitionsOffset }
+
 // Null reports whether the null bitmap marks the attribute, counted from 0, as NULL.
 func (t *Tuple) Null(attribute int) bool {
 	if t.Infomask&HasNull == 0 {

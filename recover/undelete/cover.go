@@ -166,6 +166,8 @@ func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) err
 	}
 	if next, updated := tuple.UpdatedTo(tid); updated {
 		e.deleted, e.newBlock, e.newOffset = false, next.Block, next.Offset
+	} else if tuple.Moved() {
+		e.deleted = false
 	}
 	l.entries = append(l.entries, e)
 	return nil

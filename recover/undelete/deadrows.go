@@ -138,7 +138,8 @@ func (s *deadScan) tuple(tid pg.TID, t *heap.Tuple) error {
 		s.result.InPart++
 	}
 	op := evidence.OpDelete
-	if _, updated := t.UpdatedTo(tid); updated {
+	s.row.Moved = t.Moved()
+	if _, updated := t.UpdatedTo(tid); updated || s.row.Moved {
 		op = evidence.OpUpdate
 	}
 	s.row.Provenance = evidence.Provenance{

@@ -13,7 +13,7 @@ import (
 )
 
 // TestSQLGivesBack runs the SQL of a loss against the hurt server: deleted rows,
-// updated ones, ones whose key changed, ones updated twice or updated and then
+// updated ones, ones whose key changed (also to one that was just given up), ones updated twice or updated and then
 // deleted, and rows that only the transaction itself ever saw.
 func TestSQLGivesBack(t *testing.T) {
 	t.Parallel()
@@ -30,6 +30,8 @@ func TestSQLGivesBack(t *testing.T) {
 			UPDATE "Odd ""Name""" SET "key" = "key" + 10000 WHERE "key" BETWEEN 101 AND 200;
 			UPDATE "Odd ""Name""" SET n = 0 WHERE "key" BETWEEN 10101 AND 10150;
 			UPDATE "Odd ""Name""" SET "key" = "key" + 10000 WHERE "key" BETWEEN 10140 AND 10160;
+			DELETE FROM "Odd ""Name""" WHERE "key" = 600;
+			UPDATE "Odd ""Name""" SET "key" = "key" - 1 WHERE "key" BETWEEN 601 AND 700;
 			SAVEPOINT a;
 			UPDATE "Odd ""Name""" SET note = 'doomed' WHERE "key" BETWEEN 301 AND 400;
 			DELETE FROM "Odd ""Name""" WHERE "key" BETWEEN 301 AND 450;

@@ -23,7 +23,8 @@ func attrsOf(rel *catalog.Relation) []heap.Attr {
 }
 
 // Recover finds the values out of line, decodes every settled version and puts
-// it into the sink of its table, in the order of the table's blocks; sinkOf may
+// it into the sink of its table, in the order of the table's blocks, or with
+// Request.Successors from the last change to the first; sinkOf may
 // return nil for a table whose rows nobody wants. Afterwards the tables'
 // balances are final.
 func (l *Loss) Recover(ctx context.Context, sinkOf func(*Table) (evidence.Sink, error)) error {
@@ -81,19 +82,39 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 	if l.ev.Archive != nil {
 		d.walPlace = walPlace(l)
 	}
+	order := l.giveBackOrder(t)
 	for i := t.first; i < t.last; i++ {
 		if i%1024 == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 		}
-		if e := &l.entries[i]; e.state == byHeap || e.state == byWAL {
+		e := &l.entries[i]
+		if order != nil {
+			e = &l.entries[order[i-t.first]]
+		}
+		if e.state == byHeap || e.state == byWAL {
 			if err := d.decode(e, sink); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// giveBackOrder is the order in which changes to a table can be taken back one
+// by one: the last first, so that no key is taken when its row comes back. It is
+// nil when nobody is going to take them back.
+func (l *Loss) giveBackOrder(t *Table) []int32 {
+	if !l.req.Successors {
+		return nil
+	}
+	order := make([]int32, t.last-t.first)
+	for i := range order {
+		order[i] = int32(t.first + i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(l.entries[b].lsn, l.entries[a].lsn) })
+	return order
 }
 
 // walPlace names the WAL that rows were replayed from, for their provenance.
@@ -134,6 +155,7 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 		d.row.Route, d.row.Source = evidence.RouteHeap, d.heapFile
 	}
 	d.row.Successor = nil
+	d.row.Moved = !e.deleted && e.newOffset == 0
 	if d.req.Successors {
 		d.giveBack(e)
 	}
