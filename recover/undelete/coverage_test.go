@@ -11,10 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/undelete"
+	"github.com/pgrescue/pgrescue/recover/wal"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
 // incident is a server on which a test makes a loss by hand, with small segments
@@ -51,7 +55,7 @@ func (i *incident) session(sql ...string) (*cluster.Session, pg.XID) {
 	return s, i.xid(s)
 }
 
-// xid is the id of the (sub)transaction that inserted the newest row of a scratch table.
+// xid is the id of the transaction that the session is in, or else of the next one.
 func (i *incident) xid(s *cluster.Session) pg.XID {
 	i.t.Helper()
 	text, err := s.Value(i.t.Context(), "SELECT pg_current_xact_id()::xid::text")
@@ -72,8 +76,7 @@ func (i *incident) do(s *cluster.Session, sql ...string) {
 	}
 }
 
-// segment is the number of the segment that is written now; the next record goes
-// to another one.
+// segment names the segment that is written now, and ends it.
 func (i *incident) segment() string {
 	i.t.Helper()
 	return clustertest.Value(i.t, i.c, "postgres", "CREATE TABLE IF NOT EXISTS scratch (); SELECT pg_walfile_name(pg_switch_wal())")
@@ -305,5 +308,107 @@ func TestPrunedAndBehind(t *testing.T) {
 	_, b := rescueOf(t, dir, undelete.Request{Since: since})
 	if b.Lost != 20 || b.Settled() != 20 {
 		t.Errorf("balance %+v", b)
+	}
+}
+
+// TestUnknownRelations has a transaction that hurt tables which the catalog at
+// hand does not know: every version counts, and none can be decoded.
+func TestUnknownRelations(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	file := filepath.Join(t.TempDir(), "catalog.json")
+	snapshot, _, err := catalog.Read(t.Context(), catalog.Options{DataDir: i.c.DataDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(file)
+	if err == nil {
+		err = snapshot.Save(out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	i.exec("CREATE TABLE u1 AS SELECT generate_series(1, 300) AS id", "CREATE TABLE u2 AS SELECT generate_series(1, 300) AS id",
+		"BEGIN; DELETE FROM u1; DELETE FROM u2; DELETE FROM t WHERE id <= 7; COMMIT")
+	for range 6 { // spans that are read while the lines are taken
+		i.segment()
+		i.exec("INSERT INTO u1 SELECT generate_series(1, 500)", "UPDATE u1 SET id = id + 1")
+	}
+	i.exec("DELETE FROM u1 WHERE id < 0")
+	dir := i.copyOf(cluster.Fast, all)
+	xid := firstOf(t, dir, 607)
+	r := run(t, undelete.Sources{WAL: []string{filepath.Join(dir, "pg_wal")}, CatalogFile: file},
+		func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, false)
+	var known, unknown int64
+	for _, table := range r.loss.Tables() {
+		if table.Relation == nil {
+			unknown += table.Balance.Missing
+		} else {
+			known += table.Balance.WAL
+		}
+	}
+	if known != 7 || unknown != 600 {
+		t.Errorf("%d rows of the known table, %d of unknown ones", known, unknown)
+	}
+}
+
+// firstOf names the transaction that destroyed so many versions.
+func firstOf(t *testing.T, dir string, destroyed int64) pg.XID {
+	t.Helper()
+	archive, err := wal.OpenArchive([]string{dir}, wal.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	result, err := xact.Collect(t.Context(), archive, xact.Options{
+		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range result.Transactions {
+		if result.Transactions[i].Destroyed() == destroyed {
+			return result.Transactions[i].XID
+		}
+	}
+	t.Fatalf("no transaction destroyed %d versions", destroyed)
+	return 0
+}
+
+// TestMovedPartition gives a row back that an update moved to another partition:
+// an UPDATE by its key would find nothing.
+func TestMovedPartition(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t, "CREATE TABLE p (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part)",
+		"CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)", "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)",
+		"INSERT INTO p SELECT i, 1 FROM generate_series(1, 40) i", "UPDATE p SET part = 2")
+	dir := i.copyOf(cluster.Fast, all)
+	ev, _, err := undelete.Open(t.Context(), undelete.Sources{DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ev.Close()
+	loss, err := undelete.Find(t.Context(), ev, undelete.Request{XID: firstOf(t, dir, 40), Successors: true})
+	if err == nil {
+		defer loss.Close()
+		err = loss.Settle(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := 0
+	err = loss.Recover(t.Context(), func(*undelete.Table) (evidence.Sink, error) {
+		return evidence.SinkFunc(func(row *evidence.Row) error {
+			if given++; row.Operation != evidence.OpDelete || row.Note == "" {
+				t.Errorf("row %v is given back as %s, note %q", row.TID, row.Operation, row.Note)
+			}
+			return nil
+		}), nil
+	})
+	if err != nil || given != 40 {
+		t.Errorf("%d rows, %v", given, err)
 	}
 }

@@ -196,6 +196,10 @@ func (d *tableDecoder) giveBack(e *entry) {
 			d.row.Operation = evidence.OpDelete
 			return
 		}
+		if last.newOffset == 0 { // to another partition, where its key finds it no more
+			d.row.Operation, d.row.Note = evidence.OpDelete, "the update moved the row to another partition, where the new version may still be"
+			return
+		}
 		next := d.lineAt(pg.TID{Block: last.newBlock, Offset: last.newOffset}, e.tx)
 		if next == nil {
 			break

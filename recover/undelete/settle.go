@@ -343,7 +343,7 @@ func (w *walRoute) settleReplayed(e *entry, d *redo.Destroyed) error {
 	case errors.Is(err, errSpool):
 		return err
 	case err != nil:
-		w.fail(e, "the replayed page does not hold the tuple: "+err.Error())
+		w.fail(e, "the replayed page does not hold the tuple")
 		return nil
 	}
 	if w.req.Successors && !e.deleted && e.successor.length == 0 {
