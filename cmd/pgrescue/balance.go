@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -140,8 +141,9 @@ func add(total, b *undelete.Balance) {
 	total.Intermediate += b.Intermediate
 }
 
-// printBalance prints the equation, per table and in all.
-func printBalance(terminal *term.Terminal, loss *undelete.Loss, folder *rescueFolder) error {
+// printBalance prints the equation, per table and in all. asked is the
+// transaction that the person named, or 0.
+func printBalance(terminal *term.Terminal, loss *undelete.Loss, asked pg.XID, folder *rescueFolder) error {
 	report := reportOf(loss, folder)
 	if terminal.JSON() {
 		return terminal.WriteJSON(report)
@@ -149,6 +151,11 @@ func printBalance(terminal *term.Terminal, loss *undelete.Loss, folder *rescueFo
 	for _, tx := range report.Transactions[:min(len(report.Transactions), 10)] {
 		if err := terminal.Printf("transaction %d, %s %s, at %s\n", tx.XID, tx.State, tx.CommitTime, tx.CommitLSN); err != nil {
 			return err
+		}
+		if slices.Contains(tx.Subtransactions, asked) {
+			if err := terminal.Printf("(%d is a subtransaction of it; this is the loss of the whole transaction)\n", asked); err != nil {
+				return err
+			}
 		}
 	}
 	if more := len(report.Transactions) - 10; more > 0 {

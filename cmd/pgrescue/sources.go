@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -97,9 +98,12 @@ func target(snapshot *catalog.Snapshot, name string) (undelete.Target, error) {
 		switch {
 		case err == nil:
 			found = append(found, undelete.Target{Database: db, Relation: rel})
-		case failure == nil || len(db.Relations) > 0:
+		case failure == nil || !errors.Is(err, catalog.ErrNotFound):
 			failure = err
 		}
+	}
+	if len(found) == 0 && errors.Is(failure, catalog.ErrNotFound) {
+		failure = notFoundAnywhere(snapshot, name)
 	}
 	switch {
 	case len(found) == 0 && failure == nil:
@@ -118,6 +122,17 @@ func target(snapshot *catalog.Snapshot, name string) (undelete.Target, error) {
 			"find table %s: it is partitioned", name)
 	}
 	return found[0], nil
+}
+
+// notFoundAnywhere is the error of a name that no database has. The names close
+// to it come from all of them.
+func notFoundAnywhere(snapshot *catalog.Snapshot, name string) error {
+	var all catalog.Database
+	for i := range snapshot.Databases {
+		all.Relations = append(all.Relations, snapshot.Databases[i].Relations...)
+	}
+	_, err := all.Table(name)
+	return err
 }
 
 // parseTime reads a moment with its zone. A time without a zone is refused: in

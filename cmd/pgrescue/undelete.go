@@ -145,7 +145,7 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err := folder.finish(terminal, loss); err != nil {
 		return err
 	}
-	if err := printBalance(terminal, loss, folder); err != nil {
+	if err := printBalance(terminal, loss, request.XID, folder); err != nil {
 		return err
 	}
 	return tellBalance(terminal, loss, gaps)

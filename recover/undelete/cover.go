@@ -18,7 +18,7 @@ func (l *Loss) cover(ctx context.Context) error {
 	l.Covered = l.Uncovered == ""
 	if dropped := l.droppedFiles(); dropped > 0 {
 		l.Gaps = append(l.Gaps, evidence.Gap{
-			Where: l.place(), What: fmt.Sprintf("files of %d relations that were removed", dropped),
+			Where: l.place(), What: fmt.Sprintf("%d files of tables, indexes and TOAST tables that were removed", dropped),
 			Why:         "DROP, TRUNCATE or a rewrite took whole relations, whose rows have no delete records",
 			Consequence: "those rows are not in this ledger",
 		})
@@ -63,6 +63,8 @@ func (l *Loss) uncovered() string {
 		return fmt.Sprintf("the WAL has %d gaps, the first at %s", len(l.scan.Gaps), l.scan.Gaps[0].From)
 	case len(l.scan.Missing) > 0:
 		return fmt.Sprintf("WAL is missing at %d places, first at %s", len(l.scan.Missing), l.scan.Missing[0].From)
+	case slices.ContainsFunc(l.req.Tables, func(t Target) bool { return t.Relation.Persistence == "u" }):
+		return "a table asked for is unlogged: the WAL names none of its rows"
 	case l.scan.Horizon.LSN == 0:
 		return "the WAL at hand has no checkpoint that says which transaction came next"
 	case l.req.XID == 0:
