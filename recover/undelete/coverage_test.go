@@ -114,15 +114,7 @@ func rescueOf(t *testing.T, dir string, req undelete.Request) (*rescue, undelete
 	t.Helper()
 	r := run(t, undelete.Sources{DataDir: dir}, func(ev *undelete.Evidence) undelete.Request {
 		if req.XID == 0 {
-			db, err := ev.Snapshot.Database("postgres")
-			if err != nil {
-				t.Fatal(err)
-			}
-			rel, err := db.Table("public.t")
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Tables = []undelete.Target{{Database: db, Relation: rel}}
+			req.Tables = tableOf(t, ev)
 		}
 		return req
 	}, false)
@@ -309,6 +301,36 @@ func TestPrunedAndBehind(t *testing.T) {
 	if b.Lost != 20 || b.Settled() != 20 {
 		t.Errorf("balance %+v", b)
 	}
+}
+
+// TestUnloggedTable asks for a table whose deletions are in no WAL: its dead tuples
+// name the loss, and nothing claims that they are all of it.
+func TestUnloggedTable(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t, "ALTER TABLE t SET UNLOGGED")
+	s, xid := i.session("DELETE FROM t WHERE id <= 5")
+	i.do(s, "COMMIT")
+	dir := i.copyOf(cluster.Fast, all)
+	r := run(t, undelete.Sources{DataDir: dir}, func(ev *undelete.Evidence) undelete.Request {
+		return undelete.Request{XID: xid, Tables: tableOf(t, ev)}
+	}, false)
+	if b := r.loss.Tables()[0].Balance; r.loss.Covered || b.Lost != 5 || b.Heap != 5 {
+		t.Errorf("covered %t, balance %+v", r.loss.Covered, b)
+	}
+}
+
+// tableOf is table t of the evidence.
+func tableOf(t *testing.T, ev *undelete.Evidence) []undelete.Target {
+	t.Helper()
+	db, err := ev.Snapshot.Database("postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, err := db.Table("public.t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []undelete.Target{{Database: db, Relation: rel}}
 }
 
 // TestUnknownRelations has a transaction that hurt tables which the catalog at
