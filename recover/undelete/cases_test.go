@@ -76,6 +76,7 @@ func cases() []lossCase {
 			prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM t"}},
 		{name: "wal_level logical, replica identity full", settings: map[string]string{"wal_level": "logical"},
 			prepare: []string{standard, "ALTER TABLE t REPLICA IDENTITY FULL"}, loss: []string{"UPDATE t SET n = 0", "DELETE FROM t"}, doomed: "SELECT id, 0 AS n, note, wide, j FROM t", after: []string{"VACUUM t"}},
+		{name: "rewritten since, the former file is gone", prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM FULL t", "CHECKPOINT"}},
 		{name: "no full-page images", settings: map[string]string{"full_page_writes": "off"}, prepare: []string{standard, "CHECKPOINT"},
 			loss: []string{"DELETE FROM t"}, crash: true, noWAL: "without full-page images the pages' bases lie in the relation files"},
 	}
@@ -98,6 +99,9 @@ func TestLossCases(t *testing.T) {
 				r := run(t, undelete.Sources{DataDir: dir}, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, route.withoutFiles)
 				if !r.loss.Covered {
 					t.Errorf("%s: ledger not covered: %s", route.name, r.loss.Uncovered)
+				}
+				if len(r.loss.Gaps) > 0 {
+					t.Errorf("%s: gaps %+v", route.name, r.loss.Gaps)
 				}
 				for _, table := range r.loss.Tables() {
 					if table.Balance.Missing+table.Balance.InPart > 0 {

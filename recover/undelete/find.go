@@ -146,15 +146,12 @@ func (l *Loss) addTable(db *catalog.Database, rel *catalog.Relation, file pg.Rel
 func (l *Loss) scanWAL(ctx context.Context) error {
 	archive := l.ev.Archive
 	opts := xact.Options{
-		Scan:   wal.ScanOptions{Progress: l.ev.stage("reading WAL", archive.Bytes())},
+		Scan:   wal.ScanOptions{Progress: l.ev.stage("reading WAL", archive.Bytes()), TrustOthers: true},
+		Oldest: l.req.XID, // a subtransaction's id is younger than its parent's
 		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
 		Keep:   l.wanted,
 		Lines:  l.takeLines,
-		WantsLine: func(rel pg.RelFileLocator, xid pg.XID) bool {
-			// A subtransaction's id is younger than its parent's.
-			if l.req.XID != 0 && xid.Precedes(l.req.XID) {
-				return false
-			}
+		WantsLine: func(rel pg.RelFileLocator, _ pg.XID) bool {
 			// Without tables that are asked for, takeLines adds to byFile meanwhile.
 			if len(l.req.Tables) == 0 {
 				return true

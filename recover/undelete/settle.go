@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -44,9 +45,12 @@ func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
 	}
 	rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
 	if err != nil {
-		l.Gaps = append(l.Gaps, evidence.Gap{
-			Where: t.Name(), What: "the relation file", Why: err.Error(), Consequence: "the heap route finds nothing for this table",
-		})
+		// A former file, and that of a dropped relation, is removed for good: its absence is no damage.
+		if current := t.Relation != nil && t.File == t.Relation.File; current || !errors.Is(err, fs.ErrNotExist) {
+			l.Gaps = append(l.Gaps, evidence.Gap{
+				Where: t.Name(), What: "the relation file", Why: err.Error(), Consequence: "the heap route finds nothing for this table",
+			})
+		}
 		l.failPending(t, "the relation file cannot be opened")
 		return nil
 	}

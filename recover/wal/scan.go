@@ -19,6 +19,9 @@ type ScanOptions struct {
 	Rmgrs RmgrSet
 	// SkipCRC leaves out the check of the records' CRC: an earlier scan made it.
 	SkipCRC bool
+	// TrustOthers leaves it out for records of resource managers that are not
+	// delivered; their place in the chain of records is checked all the same.
+	TrustOthers bool
 	// Progress is told now and then, from any goroutine, how many bytes were done since
 	// the last call.
 	Progress func(bytes int64)

@@ -16,6 +16,7 @@ type scanner struct {
 	opts    *ScanOptions
 	known   [256]bool // resource managers that this version can have
 	wanted  [256]bool // those whose records are delivered
+	checked [256]bool // those whose records' CRC is checked
 	crc     *crc32.Table
 	rec     Record
 	long    []byte // a record that crosses pages
@@ -34,6 +35,7 @@ func newScanner(ctx context.Context, a *Archive, opts *ScanOptions) *scanner {
 	s.rec.Layout = a.layout
 	for id := range s.known {
 		s.known[id], s.wanted[id] = a.layout.validRmgr(RmgrID(id)), opts.Rmgrs.Has(RmgrID(id))
+		s.checked[id] = !opts.SkipCRC && (s.wanted[id] || !opts.TrustOthers)
 	}
 	return s
 }
@@ -161,7 +163,7 @@ func (s *scanner) inPage(at pg.LSN) (pg.LSN, error) {
 		if rec.Prev != prev || !s.known[rec.Rmgr] || rec.isSwitch() {
 			break
 		}
-		if !s.opts.SkipCRC && s.sum(body, f.Bytes(off, crcOffset)) != rec.crc {
+		if s.checked[rec.Rmgr] && s.sum(body, f.Bytes(off, crcOffset)) != rec.crc {
 			break
 		}
 		if s.wanted[rec.Rmgr] {
@@ -259,7 +261,7 @@ func (s *scanner) validate(raw []byte, at pg.LSN) error {
 	if rec.Prev >= at || (s.prev != 0 && rec.Prev != s.prev) {
 		return errPrev
 	}
-	if s.opts.SkipCRC {
+	if !s.checked[rec.Rmgr] {
 		return nil
 	}
 	f := binreader.Fields(raw)

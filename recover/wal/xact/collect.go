@@ -14,6 +14,8 @@ type Options struct {
 	Scan wal.ScanOptions // Rmgrs is set by Collect
 	// Counts says which relations make a transaction big; nil: all. Others are not tallied.
 	Counts func(pg.RelFileLocator) bool
+	// Oldest leaves the changes of older transactions out, whose ends are noted all the same; 0: none.
+	Oldest pg.XID
 	// Keep says which transactions to list; nil: all that changed a counted relation.
 	Keep func(*Transaction) bool
 	// Limit bounds the list to the biggest destroyers; 0: all.

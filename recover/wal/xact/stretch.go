@@ -63,7 +63,7 @@ func (s *stretch) reset() {
 func (s *stretch) visit(rec *wal.Record) {
 	switch rec.Rmgr {
 	case wal.RmgrHeap, wal.RmgrHeap2:
-		if rec.XID != pg.InvalidXID {
+		if rec.XID != pg.InvalidXID && (s.opts.Oldest == pg.InvalidXID || !rec.XID.Precedes(s.opts.Oldest)) {
 			s.heap(rec)
 		}
 	case wal.RmgrXact:
