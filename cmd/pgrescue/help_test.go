@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/catalog"
 )
 
 // testRoot makes the root command with its output in memory.
@@ -136,8 +137,8 @@ func TestEditDistance(t *testing.T) {
 		{"", "abc", 3},
 	}
 	for _, test := range tests {
-		if got := editDistance(test.a, test.b); got != test.want {
-			t.Errorf("editDistance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		if got := catalog.EditDistance(test.a, test.b); got != test.want {
+			t.Errorf("EditDistance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/catalog"
 )
 
 // closeEnough is the number of typing errors up to which a name is suggested.
@@ -27,7 +28,7 @@ func commandHint(parent *cobra.Command, name string) string {
 			continue
 		}
 		all = append(all, command.Name())
-		if name != "" && (editDistance(command.Name(), name) <= closeEnough || strings.HasPrefix(command.Name(), name)) {
+		if name != "" && (catalog.EditDistance(command.Name(), name) <= closeEnough || strings.HasPrefix(command.Name(), name)) {
 			closest = append(closest, command.Name())
 		}
 	}
@@ -92,34 +93,11 @@ func usageHint(err error, command *cobra.Command, args []string) string {
 func closestFlag(command *cobra.Command, name string) string {
 	best, distance := "", closeEnough+1
 	consider := func(flag *pflag.Flag) {
-		if d := editDistance(flag.Name, name); d < distance {
+		if d := catalog.EditDistance(flag.Name, name); d < distance {
 			best, distance = flag.Name, d
 		}
 	}
 	command.Flags().VisitAll(consider)
 	command.InheritedFlags().VisitAll(consider)
 	return best
-}
-
-// editDistance counts the characters to insert, delete or replace to make b of a
-// (Levenshtein's distance, one row at a time).
-func editDistance(a, b string) int {
-	from, to := []rune(a), []rune(b)
-	row := make([]int, len(to)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, x := range from {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, y := range to {
-			change := diagonal
-			if x != y {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(to)]
 }

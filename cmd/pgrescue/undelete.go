@@ -51,6 +51,17 @@ func (o *lossOptions) request(ev *undelete.Evidence) (undelete.Request, error) {
 	return request, err
 }
 
+// find lists the ledger of the loss.
+func (o *lossOptions) find(ctx context.Context, ev *undelete.Evidence, format evidence.Format) (*undelete.Loss, error) {
+	request, err := o.request(ev)
+	if err != nil {
+		return nil, err
+	}
+	request.Successors = format == evidence.FormatSQL
+	loss, err := undelete.Find(ctx, ev, request)
+	return loss, libraryError(err)
+}
+
 // undeleteOptions are the flags of `undelete`.
 type undeleteOptions struct {
 	sourceOptions
@@ -119,14 +130,9 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 		return err
 	}
 	defer ev.Close()
-	request, err := options.request(ev)
+	loss, err := options.find(ctx, ev, format)
 	if err != nil {
 		return err
-	}
-	request.Successors = format == evidence.FormatSQL
-	loss, err := undelete.Find(ctx, ev, request)
-	if err != nil {
-		return libraryError(err)
 	}
 	defer loss.Close()
 	if err := loss.Settle(ctx); err != nil {
@@ -145,7 +151,7 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err := folder.finish(terminal, loss); err != nil {
 		return err
 	}
-	if err := printBalance(terminal, loss, request.XID, folder); err != nil {
+	if err := printBalance(terminal, loss, pg.XID(options.xid), folder); err != nil {
 		return err
 	}
 	return tellBalance(terminal, loss, gaps)

@@ -63,14 +63,9 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 	}
 	defer ev.Close()
 	ev.DataDir = "" // the files are not this route's evidence
-	request, err := options.request(ev)
+	loss, err := options.find(ctx, ev, format)
 	if err != nil {
 		return err
-	}
-	request.Successors = format == evidence.FormatSQL
-	loss, err := undelete.Find(ctx, ev, request)
-	if err != nil {
-		return libraryError(err)
 	}
 	defer loss.Close()
 	if err := oneTable(loss.Tables(), format); err != nil {

@@ -188,7 +188,7 @@ func closest(name string, names []string) []string {
 	want := bare(name)
 	for _, other := range names {
 		have := bare(other)
-		distance := min(editDistance(want, have), editDistance(afterDot(want), afterDot(have)))
+		distance := min(EditDistance(want, have), EditDistance(afterDot(want), afterDot(have)))
 		if strings.Contains(have, want) {
 			distance = min(distance, 1)
 		}
@@ -210,9 +210,9 @@ func bare(name string) string { return strings.ToLower(strings.ReplaceAll(name, 
 
 func afterDot(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// editDistance counts the insertions, deletions and substitutions between two
-// names (Levenshtein).
-func editDistance(a, b string) int {
+// EditDistance counts the insertions, deletions and substitutions between two
+// names (Levenshtein), for suggestions of what may have been meant.
+func EditDistance(a, b string) int {
 	from, to := []rune(a), []rune(b)
 	row := make([]int, len(to)+1)
 	for j := range row {

@@ -121,23 +121,9 @@ func (l *Loss) nameByHeap(ctx context.Context, t *Table, known int) error {
 		if done != nil {
 			done(pg.BlockSize)
 		}
-		h, err := p.Header()
-		if err != nil {
-			return nil
-		}
-		for offset := pg.OffsetNumber(1); offset <= h.NumLinePointers(); offset++ {
-			if p.LinePointer(offset).State != heap.Normal {
-				continue
-			}
-			tuple, err := p.Tuple(h, offset)
-			if err != nil {
-				continue
-			}
-			if err := l.nameTuple(t, pg.TID{Block: block, Offset: offset}, &tuple, known); err != nil {
-				return err
-			}
-		}
-		return nil
+		return eachTuple(p, func(offset pg.OffsetNumber, tuple *heap.Tuple) error {
+			return l.nameTuple(t, pg.TID{Block: block, Offset: offset}, tuple, known)
+		})
 	})
 }
 
@@ -209,7 +195,9 @@ func (l *Loss) wantedDead(xid pg.XID, tuple *heap.Tuple) (tx int32, wanted bool)
 	switch l.clogStatus(xid) {
 	case heap.XactCommitted:
 		return tx, true
-	case heap.XactUnknown: // pg_xact is gone: the hint bit is the last witness
+	case heap.XactUnknown, heap.XactInProgress:
+		// pg_xact is gone, or older than the page. The hint bit is the last witness; it
+		// reaches the disk only after the commit record did (SetHintBits in heapam_visibility.c).
 		return tx, tuple.Infomask&heap.XmaxCommitted != 0
 	}
 	return -1, false
