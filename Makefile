@@ -21,8 +21,9 @@ test: postgresql ## install what the tests need, and run them
 race: postgresql compiler ## the tests with the race detector
 	CGO_ENABLED=1 $(GO) test -race ./...
 
-bench: postgresql ## each benchmark once, with the peers' figures beside it; PGRESCUE_BENCH_MB=N sets the size of the WAL
-	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./...
+bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/undelete
+	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap
 
 incident: postgresql ## make the demo's evidence anew from a real server
 	$(RUN) ./cmd/internal/incident
