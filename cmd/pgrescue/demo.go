@@ -78,6 +78,7 @@ func runDemo(ctx context.Context, options *demoOptions, terminal *term.Terminal)
 	if err != nil {
 		return err
 	}
+	terminal.UseLines()
 	d := &demo{terminal: terminal, truth: truth, folder: options.output}
 	if d.folder == "" {
 		if d.folder, err = os.MkdirTemp("", "pgrescue-demo-"); err != nil {

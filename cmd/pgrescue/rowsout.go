@@ -55,7 +55,15 @@ func (p *rowPrinter) close(terminal *term.Terminal) error {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	warnUnknown(terminal, p.UnknownValues(), p.format)
+	warnUnstated(terminal, p.Unstated())
 	return nil
+}
+
+// warnUnstated tells of rows that a script of SQL only tells of.
+func warnUnstated(terminal *term.Terminal, n int64) {
+	if n > 0 {
+		terminal.Warnf("%s given back by no statement; a comment in the script holds each of them, and says why", term.Plural(n, "row is", "rows are"))
+	}
 }
 
 func warnUnknown(terminal *term.Terminal, n int64, format evidence.Format) {

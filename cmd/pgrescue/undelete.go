@@ -173,11 +173,11 @@ func giveBack(loss *undelete.Loss, sink evidence.Sink, format evidence.Format) e
 
 // rescueFolder takes the rows of a loss: one file per table, and the ledger.
 type rescueFolder struct {
-	dir     string // "": nothing is written
-	format  evidence.Format
-	force   bool
-	files   []*rescueFile
-	unknown int64
+	dir               string // "": nothing is written
+	format            evidence.Format
+	force             bool
+	files             []*rescueFile
+	unknown, unstated int64
 }
 
 // rescueFile is the file of one table.
@@ -249,8 +249,10 @@ func (f *rescueFolder) finish(terminal *term.Terminal, loss *undelete.Loss) erro
 			return err
 		}
 		f.unknown += file.writer.UnknownValues()
+		f.unstated += file.writer.Unstated()
 	}
 	warnUnknown(terminal, f.unknown, f.format)
+	warnUnstated(terminal, f.unstated)
 	return f.writeLedger(loss)
 }
 

@@ -161,6 +161,15 @@ func (w *Writer) Rows() int64 { return w.rows }
 // count in jsonl only, where they are printed.
 func (w *Writer) UnknownValues() int64 { return w.unknown }
 
+// Unstated is the number of rows that sql could write no statement for, such as
+// an updated row of a table without a primary key; a comment tells of each.
+func (w *Writer) Unstated() int64 {
+	if sql, ok := w.encoder.(*sqlEncoder); ok {
+		return sql.unstated
+	}
+	return 0
+}
+
 // reasonZeroByte is why a text is taken for unknown: a client program would end it at the byte.
 const reasonZeroByte = "the text holds a zero byte, which no text of PostgreSQL can"
 

@@ -10,11 +10,12 @@ import (
 // sqlEncoder prints one statement a row. Names are always quoted, so that no
 // keyword of any version is in the way. A comment is one line.
 type sqlEncoder struct {
-	begun   bool
-	rel     *Relation // whose names are below
-	table   string
-	columns []string
-	scratch []byte // a statement that becomes a comment
+	begun    bool
+	rel      *Relation // whose names are below
+	table    string
+	columns  []string
+	scratch  []byte // a statement that becomes a comment
+	unstated int64  // rows that only a comment tells of
 }
 
 func (e *sqlEncoder) appendRow(dst []byte, row *Row) []byte {
@@ -119,6 +120,7 @@ func (e *sqlEncoder) appendUpdate(dst []byte, row *Row) []byte {
 		key, why = nil, "the update moved the row to another partition, where it has to be deleted first"
 	}
 	if key == nil {
+		e.unstated++
 		dst = e.comment(dst, row, why+", so the row cannot be given back by its key; this was it:")
 		e.scratch = e.appendInsert(e.scratch[:0], row, appendLineLiteral)
 		return appendComment(dst, e.scratch[:len(e.scratch)-1])
@@ -142,6 +144,7 @@ func (e *sqlEncoder) appendUpdate(dst []byte, row *Row) []byte {
 		set++
 	}
 	if set == 0 {
+		e.unstated++
 		dst = e.comment(dst[:start], row, "the update changed no value that is known and can be set")
 	} else {
 		dst = e.appendWhere(dst, row, key)

@@ -424,8 +424,8 @@ func TestMovedPartition(t *testing.T) {
 	given := 0
 	err = loss.Recover(t.Context(), func(*undelete.Table) (evidence.Sink, error) {
 		return evidence.SinkFunc(func(row *evidence.Row) error {
-			if given++; row.Operation != evidence.OpDelete || row.Note == "" {
-				t.Errorf("row %v is given back as %s, note %q", row.TID, row.Operation, row.Note)
+			if given++; row.Operation != evidence.OpUpdate || !row.Moved || row.Successor != nil {
+				t.Errorf("row %v is given back as %s, moved %t", row.TID, row.Operation, row.Moved)
 			}
 			return nil
 		}), nil

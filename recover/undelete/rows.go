@@ -197,7 +197,7 @@ func (d *tableDecoder) giveBack(e *entry) {
 			return
 		}
 		if last.newOffset == 0 { // to another partition, where its key finds it no more
-			d.row.Operation, d.row.Note = evidence.OpDelete, "the update moved the row to another partition, where the new version may still be"
+			d.row.Moved = true
 			return
 		}
 		next := d.lineAt(pg.TID{Block: last.newBlock, Offset: last.newOffset}, e.tx)

@@ -23,6 +23,7 @@ type Terminal struct {
 	Err io.Writer // everything else
 
 	json   bool
+	lines  bool // JSON values one to a line
 	color  bool
 	errTTY bool
 
@@ -121,8 +122,15 @@ func (t *Terminal) Fatal(err error) int {
 	return int(code)
 }
 
+// UseLines makes WriteJSON print on one line, for a command whose output is
+// several values.
+func (t *Terminal) UseLines() { t.lines = true }
+
 // WriteJSON prints one value on stdout, indented.
 func (t *Terminal) WriteJSON(value any) error {
+	if t.lines {
+		return t.WriteLine(value)
+	}
 	encoder := json.NewEncoder(t.Out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
