@@ -45,8 +45,10 @@ func (s *Snapshot) Database(name string) (*Database, error) {
 func (d *Database) Table(name string) (*Relation, error) {
 	folded, exact, err := parseName(name)
 	if err != nil {
-		return nil, &evidence.Error{Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %w", ErrBadName, err),
-			Hint: `write it as in SQL: orders, sales.orders, or sales."Order Lines" in quotes of the shell`}
+		return nil, &evidence.Error{
+			Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %w", ErrBadName, err),
+			Hint: `write it as in SQL: orders, sales.orders, or sales."Order Lines" in quotes of the shell`,
+		}
 	}
 	for _, parts := range [][]string{folded, exact} {
 		matches := d.matches(parts)

@@ -45,15 +45,21 @@ func cases() []lossCase {
 		{name: "delete", prepare: []string{standard}, loss: []string{"DELETE FROM t"}},
 		{name: "delete, crashed before any checkpoint", prepare: []string{standard}, loss: []string{"DELETE FROM t"}, crash: true},
 		{name: "delete, checkpoint in between, crashed", prepare: []string{standard, "CHECKPOINT", "UPDATE t SET n = n + 1 WHERE id % 2 = 0"}, loss: []string{"DELETE FROM t"}, crash: true},
-		{name: "delete, vacuumed, space used again", prepare: []string{standard}, loss: []string{"DELETE FROM t"},
-			after: []string{"VACUUM t", "INSERT INTO t SELECT i, 0, 'new', '', '{}' FROM generate_series(1, 3000) i"}},
+		{
+			name: "delete, vacuumed, space used again", prepare: []string{standard}, loss: []string{"DELETE FROM t"},
+			after: []string{"VACUUM t", "INSERT INTO t SELECT i, 0, 'new', '', '{}' FROM generate_series(1, 3000) i"},
+		},
 		{name: "delete of rows older than the WAL's first checkpoint", prepare: []string{standard, "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT"}, loss: []string{"DELETE FROM t"}},
 		{name: "update", prepare: []string{standard}, loss: []string{"UPDATE t SET n = -1, note = 'overwritten'"}},
 		{name: "update, crashed", prepare: []string{standard, "CHECKPOINT"}, loss: []string{"UPDATE t SET n = -1, j = '{}'"}, crash: true},
-		{name: "update of values out of line", prepare: []string{standard}, doomed: "SELECT * FROM t WHERE wide IS NOT NULL",
-			loss: []string{"UPDATE t SET wide = 'gone' WHERE wide IS NOT NULL"}, after: []string{"VACUUM t"}},
-		{name: "update that leaves values out of line alone", prepare: []string{standard, "CHECKPOINT"}, doomed: "SELECT * FROM t WHERE wide IS NOT NULL",
-			loss: []string{"UPDATE t SET note = 'other' WHERE wide IS NOT NULL"}},
+		{
+			name: "update of values out of line", prepare: []string{standard}, doomed: "SELECT * FROM t WHERE wide IS NOT NULL",
+			loss: []string{"UPDATE t SET wide = 'gone' WHERE wide IS NOT NULL"}, after: []string{"VACUUM t"},
+		},
+		{
+			name: "update that leaves values out of line alone", prepare: []string{standard, "CHECKPOINT"}, doomed: "SELECT * FROM t WHERE wide IS NOT NULL",
+			loss: []string{"UPDATE t SET note = 'other' WHERE wide IS NOT NULL"},
+		},
 		{name: "HOT chains", prepare: []string{
 			`CREATE TABLE t (id int PRIMARY KEY, n int, pad text) WITH (fillfactor = 50)`,
 			`INSERT INTO t SELECT i, 0, repeat('x', 40) FROM generate_series(1, 500) i`,
@@ -70,15 +76,23 @@ func cases() []lossCase {
 			`ALTER TABLE t DROP COLUMN gone`, `ALTER TABLE t ADD COLUMN late int DEFAULT 42`, `ALTER TABLE t ADD COLUMN stamp text DEFAULT 'mïssing'`,
 			`INSERT INTO t SELECT i, 'kept ' || i, i, NULL FROM generate_series(301, 600) i`, `ALTER TABLE t ADD COLUMN last date`,
 		}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM t"}},
-		{name: "locked by two before", prepare: []string{standard,
-			`BEGIN; SELECT * FROM t WHERE id < 500 FOR KEY SHARE; SAVEPOINT s; SELECT * FROM t WHERE id < 500 FOR UPDATE; COMMIT`}, loss: []string{"DELETE FROM t"}},
-		{name: "checksums and compressed images", initdb: []string{"--data-checksums"}, settings: map[string]string{"wal_compression": "lz4"},
-			prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM t"}},
-		{name: "wal_level logical, replica identity full", settings: map[string]string{"wal_level": "logical"},
-			prepare: []string{standard, "ALTER TABLE t REPLICA IDENTITY FULL"}, loss: []string{"UPDATE t SET n = 0", "DELETE FROM t"}, doomed: "SELECT id, 0 AS n, note, wide, j FROM t", after: []string{"VACUUM t"}},
+		{name: "locked by two before", prepare: []string{
+			standard,
+			`BEGIN; SELECT * FROM t WHERE id < 500 FOR KEY SHARE; SAVEPOINT s; SELECT * FROM t WHERE id < 500 FOR UPDATE; COMMIT`,
+		}, loss: []string{"DELETE FROM t"}},
+		{
+			name: "checksums and compressed images", initdb: []string{"--data-checksums"}, settings: map[string]string{"wal_compression": "lz4"},
+			prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM t"},
+		},
+		{
+			name: "wal_level logical, replica identity full", settings: map[string]string{"wal_level": "logical"},
+			prepare: []string{standard, "ALTER TABLE t REPLICA IDENTITY FULL"}, loss: []string{"UPDATE t SET n = 0", "DELETE FROM t"}, doomed: "SELECT id, 0 AS n, note, wide, j FROM t", after: []string{"VACUUM t"},
+		},
 		{name: "rewritten since, the former file is gone", prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM FULL t", "CHECKPOINT"}},
-		{name: "no full-page images", settings: map[string]string{"full_page_writes": "off"}, prepare: []string{standard, "CHECKPOINT"},
-			loss: []string{"DELETE FROM t"}, crash: true, noWAL: "without full-page images the pages' bases lie in the relation files"},
+		{
+			name: "no full-page images", settings: map[string]string{"full_page_writes": "off"}, prepare: []string{standard, "CHECKPOINT"},
+			loss: []string{"DELETE FROM t"}, crash: true, noWAL: "without full-page images the pages' bases lie in the relation files",
+		},
 	}
 }
 
@@ -184,8 +198,10 @@ func biggest(t *testing.T, dir string) pg.XID {
 // TestRolledBackIsNotLost asks for a transaction that was rolled back.
 func TestRolledBackIsNotLost(t *testing.T) {
 	t.Parallel()
-	test := lossCase{prepare: []string{standard, "CHECKPOINT"}, loss: []string{"BEGIN; DELETE FROM t; ROLLBACK"}, crash: true,
-		after: []string{"CREATE TABLE flush ()"}} // a commit writes the log out, a rollback does not
+	test := lossCase{
+		prepare: []string{standard, "CHECKPOINT"}, loss: []string{"BEGIN; DELETE FROM t; ROLLBACK"}, crash: true,
+		after: []string{"CREATE TABLE flush ()"},
+	} // a commit writes the log out, a rollback does not
 	dir, _ := test.play(t)
 	ev, _, err := undelete.Open(context.Background(), undelete.Sources{DataDir: dir})
 	if err != nil {
