@@ -350,7 +350,8 @@ func (l *Loss) chunksFromWAL(ctx context.Context, lacking map[valueKey]bool) err
 		return nil
 	}
 	return wal.Scan(ctx, l.ev.Archive, wal.ScanOptions{
-		SkipCRC: len(l.scan.Gaps) == 0, Rmgrs: wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG),
+		// The scan for one transaction did not check what lies behind its end.
+		SkipCRC: len(l.scan.Gaps) == 0 && l.req.XID == pg.InvalidXID, Rmgrs: wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG),
 		Progress: l.ev.stage("looking for TOAST values in WAL", l.ev.Archive.Bytes()),
 	}, func() *foundChunks { return new(foundChunks) },
 		func(f *foundChunks, rec *wal.Record) error { f.visit(rec, toasts, lacking); return nil },

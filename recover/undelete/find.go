@@ -147,6 +147,7 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	archive := l.ev.Archive
 	opts := xact.Options{
 		Scan:   wal.ScanOptions{Progress: l.ev.stage("reading WAL", archive.Bytes()), TrustOthers: true},
+		One:    l.req.XID != pg.InvalidXID,
 		Oldest: l.req.XID, // a subtransaction's id is younger than its parent's
 		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
 		Keep:   l.wanted,

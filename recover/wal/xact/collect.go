@@ -2,6 +2,7 @@ package xact
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ type Options struct {
 	Oldest pg.XID
 	// Keep says which transactions to list; nil: all that changed a counted relation.
 	Keep func(*Transaction) bool
+	// One ends the scan when a transaction that Keep accepts has ended: nothing behind
+	// its end is read, so nothing there can be a gap.
+	One bool
 	// Limit bounds the list to the biggest destroyers; 0: all.
 	Limit int
 	// Lines, if not nil, receives the destroyed versions of each kept transaction,
@@ -68,10 +72,13 @@ func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, 
 		func() *stretch { return newStretch(&opts) },
 		func(s *stretch, rec *wal.Record) error { s.visit(rec); return nil },
 		c.merge)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = c.endOfLog()
 	}
-	if err := c.endOfLog(); err != nil {
+	switch {
+	case errors.Is(err, errEnough):
+		c.result.Missing = slices.DeleteFunc(c.result.Missing, func(g wal.Gap) bool { return g.From >= c.read })
+	case err != nil:
 		return nil, err
 	}
 	slices.SortFunc(c.result.Transactions, func(a, b Transaction) int { return bigger(&a, &b) })
@@ -126,11 +133,13 @@ type collector struct {
 	solo    flight // of the transaction in hand, when it never was in flight
 	// floor is the last transaction that the list has room for, once it was full.
 	floor *Transaction
+	read  pg.LSN // how far
 }
 
 func (c *collector) merge(s *stretch, span *wal.Span) error {
 	c.result.Gaps = append(c.result.Gaps, span.Gaps...)
 	c.result.Records += span.Records
+	c.read = span.To
 	c.result.Checkpoints = append(c.result.Checkpoints, s.checkpoints...)
 	if c.result.Horizon.LSN == 0 {
 		c.result.Horizon = s.horizon
@@ -309,8 +318,14 @@ func (c *collector) finish(tx *Transaction, f *flight) error {
 		}
 	}
 	c.list(tx)
+	if c.opts.One {
+		return errEnough
+	}
 	return nil
 }
+
+// errEnough ends a scan for one transaction.
+var errEnough = errors.New("the transaction that was looked for has ended")
 
 // list keeps a copy of the transaction, and drops the smallest ones once the
 // list is twice as long as asked for.
