@@ -58,7 +58,6 @@ func BenchmarkCommands(b *testing.B) {
 type commandBench struct {
 	binary, dataDir, walDir, waldump string
 	catalog, output, xid             string
-	doomed                           []byte
 	lost                             int
 	start                            string // LSN of the WAL
 
@@ -107,7 +106,7 @@ func (m *commandBench) fill(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m.doomed, m.lost, m.xid = corpus.Table.Doomed, corpus.Table.Rows, fmt.Sprint(corpus.XID)
+	m.lost, m.xid = corpus.Table.Rows, fmt.Sprint(corpus.XID)
 	_, seconds := backendCopy(b, c, "postgres", "COPY simple TO STDOUT")
 	m.copySpeed = float64(m.simple) / seconds
 	m.measureDirtyRead(b, c, corpus)

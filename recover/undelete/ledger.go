@@ -167,22 +167,36 @@ func (l *Loss) reason(text string) int32 {
 	return n
 }
 
-// sortEntries orders the ledger by table, block and LSN, and notes where each table's lines are.
+// sortEntries orders the ledger by table, block and LSN, and notes where each
+// table's lines are. A big delete walks its table in order, so once the tables are
+// apart there is mostly nothing left to sort.
 func (l *Loss) sortEntries() {
-	slices.SortFunc(l.entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.block, b.block),
-			cmp.Compare(a.lsn, b.lsn), cmp.Compare(a.offset, b.offset))
-	})
-	for _, t := range l.tables {
-		t.first, t.last = 0, 0
-	}
+	counts := make([]int, len(l.tables)+1)
 	for i := range l.entries {
-		t := l.tables[l.entries[i].table]
-		if t.last == 0 {
-			t.first = i
-		}
-		t.last = i + 1
+		counts[l.entries[i].table+1]++
 	}
+	for i := 1; i < len(counts); i++ {
+		counts[i] += counts[i-1]
+	}
+	apart := make([]entry, len(l.entries))
+	starts := slices.Clone(counts)
+	for i := range l.entries {
+		at := &starts[l.entries[i].table]
+		apart[*at] = l.entries[i]
+		*at++
+	}
+	l.entries = apart
+	for i, t := range l.tables {
+		t.first, t.last = counts[i], counts[i+1]
+		if lines := apart[t.first:t.last]; !slices.IsSortedFunc(lines, byPlace) {
+			slices.SortFunc(lines, byPlace)
+		}
+	}
+}
+
+// byPlace orders the lines of one table.
+func byPlace(a, b entry) int {
+	return cmp.Or(cmp.Compare(a.block, b.block), cmp.Compare(a.lsn, b.lsn), cmp.Compare(a.offset, b.offset))
 }
 
 // tally fills the balances of all tables from the lines.
