@@ -130,7 +130,8 @@ type collector struct {
 	flights map[pg.XID]*flight
 	result  *Result
 	spare   []*flight
-	solo    flight // of the transaction in hand, when it never was in flight
+	tx      Transaction // in hand; one for all, so that none is allocated for each
+	solo    flight      // of the transaction in hand, when it never was in flight
 	// floor is the last transaction that the list has room for, once it was full.
 	floor *Transaction
 	read  pg.LSN // how far
@@ -253,13 +254,16 @@ func (c *collector) decide(s *stretch, e *end) error {
 	for _, sub := range subxacts {
 		f = c.fold(f, sub)
 	}
-	tx := Transaction{
+	if f == nil && len(e.dropped) == 0 {
+		return nil // it changed nothing that counts
+	}
+	c.tx = Transaction{
 		XID: e.xid, State: state, End: e.time.Time(), EndLSN: e.lsn, EndLSNAfter: e.after, Dropped: e.dropped,
 	}
 	if len(subxacts) > 0 {
-		tx.Subxacts = subxacts
+		c.tx.Subxacts = subxacts
 	}
-	return c.finish(&tx, f)
+	return c.finish(&c.tx, f)
 }
 
 // inside reports whether a transaction surely began within the WAL.
