@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -211,6 +213,9 @@ func transactionOf(tx *xact.Transaction, names *tableNames) transactionLine {
 		line.Updated += t.Updated
 		line.Deleted += t.Deleted
 	}
+	slices.SortStableFunc(line.Tables, func(a, b tableLine) int {
+		return cmp.Or(cmp.Compare(b.Deleted+b.Updated, a.Deleted+a.Updated), cmp.Compare(b.Inserted, a.Inserted), cmp.Compare(a.Table, b.Table))
+	})
 	for _, file := range tx.Dropped {
 		line.RemovedFiles = append(line.RemovedFiles, names.of(file))
 	}
