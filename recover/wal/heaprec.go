@@ -39,9 +39,11 @@ var heapOps = [8]HeapOp{
 	HeapInsert, HeapDelete, HeapUpdate, HeapTruncate, HeapHotUpdate, HeapConfirm, HeapLock, HeapInplace,
 }
 
-// heap2OpsFrom14 is the same for XLOG_HEAP2_* of versions 14 to 16.
-var heap2OpsFrom14 = [8]HeapOp{
-	HeapRewrite, HeapPrune, HeapVacuum, HeapFreezePage, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+// heap2From14 is XLOG_HEAP2_* of access/heapam_xlog.h in versions 14 to 16.
+func heap2From14() [8]HeapOp {
+	return [8]HeapOp{
+		HeapRewrite, HeapPrune, HeapVacuum, HeapFreezePage, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+	}
 }
 
 // HeapOp tells what a record does to a heap page; HeapNone for other resource managers.
@@ -50,7 +52,9 @@ func (r *Record) HeapOp() HeapOp {
 	case RmgrHeap:
 		return heapOps[r.Info>>4&7]
 	case RmgrHeap2:
-		return heap2OpsFrom14[r.Info>>4&7]
+		if r.Layout != nil {
+			return r.Layout.heap2[r.Info>>4&7]
+		}
 	}
 	return HeapNone
 }

@@ -21,6 +21,9 @@ type Layout struct {
 	maxRmgr RmgrID
 	// customRmgrs: resource managers from 128 on belong to extensions (RM_MIN_CUSTOM_ID in access/rmgr.h).
 	customRmgrs bool
+	// heap2 is what the operations of the heap2 resource manager mean, by bits 4 to 6 of
+	// the info byte (XLOG_HEAP2_* in access/heapam_xlog.h).
+	heap2 [8]HeapOp
 	// supported: pgrescue decodes the records of this version.
 	supported bool
 }
@@ -51,7 +54,7 @@ func layouts() []Layout {
 		{Magic: 0xD10D, Version: 14, image: imageBitsBefore15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true},
 		{
 			Magic: 0xD110, Version: 15, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr,
-			toplevelXID: true, customRmgrs: true, supported: true,
+			toplevelXID: true, customRmgrs: true, heap2: heap2From14(), supported: true,
 		},
 		{Magic: 0xD113, Version: 16, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true},
 		{Magic: 0xD116, Version: 17, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true},
