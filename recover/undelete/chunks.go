@@ -42,7 +42,7 @@ type chunkStore struct {
 	spool    *spool
 	database pg.OID // of the values asked for
 	value    []byte // of the last Fetch
-	buffer   []byte
+	reader   spoolReader
 }
 
 func (c *chunkStore) sort() {
@@ -55,7 +55,7 @@ func (c *chunkStore) sort() {
 	for i := range c.chunks {
 		next := &c.chunks[i]
 		if last := len(kept) - 1; last >= 0 && kept[last].key == next.key && kept[last].seq == next.seq {
-			if kept[last].sum != next.sum || kept[last].data.length != next.data.length || next.differs {
+			if kept[last].sum != next.sum || kept[last].data.length() != next.data.length() || next.differs {
 				kept[last].differs = true
 			}
 			continue
@@ -97,7 +97,7 @@ func (c *chunkStore) complete(p *heap.ToastPointer) error {
 		if chunks[i].differs {
 			return errDiffer
 		}
-		bytes += int64(chunks[i].data.length)
+		bytes += int64(chunks[i].data.length())
 	}
 	if bytes != int64(p.ExtSize) {
 		return errChunks
@@ -110,9 +110,9 @@ func (c *chunkStore) Fetch(p heap.ToastPointer) ([]byte, error) {
 	if err := c.complete(&p); err != nil {
 		return nil, err
 	}
-	c.value = c.value[:0]
+	c.value, c.reader.spool = c.value[:0], c.spool
 	for _, ch := range c.find(c.key(&p)) {
-		data, err := c.spool.get(ch.data, c.buffer)
+		data, err := c.reader.get(ch.data)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (c *chunkStore) refer(toast toastTable, t *heap.Tuple, body ref) {
 	}
 	c.chunks = append(c.chunks, chunk{
 		key: key, seq: seq, sum: crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)),
-		data: ref{at: body.at + int64(at), length: uint32(len(data))},
+		data: body.part(at, len(data)),
 	})
 }
 
@@ -177,7 +177,7 @@ func decodeChunk(toast toastTable, t *heap.Tuple) (key valueKey, seq int32, data
 // rows need beyond them: in the TOAST relation's file, then in the whole WAL.
 func (l *Loss) gatherChunks(ctx context.Context) error {
 	l.chunks.spool = &l.spool
-	var scratch []byte
+	reader := spoolReader{spool: &l.spool}
 	for _, t := range l.tables {
 		if t.toastOf < 0 {
 			continue
@@ -187,7 +187,7 @@ func (l *Loss) gatherChunks(ctx context.Context) error {
 			if e.state != byHeap && e.state != byWAL {
 				continue
 			}
-			raw, err := l.spool.get(e.body, scratch)
+			raw, err := reader.get(e.body)
 			if err != nil {
 				return err
 			}
@@ -216,7 +216,7 @@ func (l *Loss) gatherChunks(ctx context.Context) error {
 // are not complete yet.
 func (l *Loss) lacking() (map[valueKey]bool, error) {
 	lacking := make(map[valueKey]bool)
-	var scratch []byte
+	reader := spoolReader{spool: &l.spool}
 	for _, t := range l.tables {
 		if t.toastOf >= 0 || t.Relation == nil || t.Relation.Toast == 0 {
 			continue
@@ -226,10 +226,10 @@ func (l *Loss) lacking() (map[valueKey]bool, error) {
 		out := make([]heap.Datum, len(shape))
 		for i := t.first; i < t.last; i++ {
 			for _, body := range []ref{l.entries[i].body, l.entries[i].successor} {
-				if body.length == 0 {
+				if body.length() == 0 {
 					continue
 				}
-				raw, err := l.spool.get(body, scratch)
+				raw, err := reader.get(body)
 				if err != nil {
 					return nil, err
 				}

@@ -221,27 +221,38 @@ func (l *Loss) clogStatus(xid pg.XID) heap.XactStatus {
 
 // takeLines copies a transaction's destroyed versions into the ledger, unless
 // it was rolled back.
-func (l *Loss) takeLines(tx *xact.Transaction, lines []xact.Line) error {
+func (l *Loss) takeLines(tx *xact.Transaction, pieces [][]xact.Line) error {
 	if tx.State == xact.Aborted {
 		return nil
 	}
 	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
 		return nil
 	}
-	l.entries = slices.Grow(l.entries, len(lines))
-	for i := range lines {
-		line := &lines[i]
-		table, known := l.byFile[line.Relation]
-		if !known {
-			table = l.addTable(nil, nil, line.Relation, -1)
+	count := 0
+	for _, lines := range pieces {
+		count += len(lines)
+	}
+	l.entries = slices.Grow(l.entries, count)
+	for i, lines := range pieces {
+		for j := range lines {
+			l.takeLine(&lines[j])
 		}
-		l.entries = append(l.entries, entry{
-			lsn: line.LSN, end: line.End, xid: line.XID, xmax: line.Xmax, tx: -1, table: int32(table),
-			block: line.TID.Block, offset: line.TID.Offset, newBlock: line.NewTID.Block, newOffset: line.NewTID.Offset,
-			deleted: line.Deleted, multi: line.Multi,
-		})
+		pieces[i] = nil
 	}
 	return nil
+}
+
+// takeLine copies one line into the ledger.
+func (l *Loss) takeLine(line *xact.Line) {
+	table, known := l.byFile[line.Relation]
+	if !known {
+		table = l.addTable(nil, nil, line.Relation, -1)
+	}
+	l.entries = append(l.entries, entry{
+		lsn: line.LSN, end: line.End, xid: line.XID, xmax: line.Xmax, tx: -1, table: int32(table),
+		block: line.TID.Block, offset: line.TID.Offset, newBlock: line.NewTID.Block, newOffset: line.NewTID.Offset,
+		deleted: line.Deleted, multi: line.Multi,
+	})
 }
 
 // numberTransactions points each line to its transaction.

@@ -168,35 +168,24 @@ func (l *Loss) reason(text string) int32 {
 }
 
 // sortEntries orders the ledger by table, block and LSN, and notes where each
-// table's lines are. A big delete walks its table in order, so once the tables are
-// apart there is mostly nothing left to sort.
+// table's lines are. A big delete walks its table in order, so mostly there is
+// nothing to sort but what TOAST tables bring in between.
 func (l *Loss) sortEntries() {
-	counts := make([]int, len(l.tables)+1)
-	for i := range l.entries {
-		counts[l.entries[i].table+1]++
+	if !slices.IsSortedFunc(l.entries, byPlace) {
+		slices.SortFunc(l.entries, byPlace)
 	}
-	for i := 1; i < len(counts); i++ {
-		counts[i] += counts[i-1]
-	}
-	apart := make([]entry, len(l.entries))
-	starts := slices.Clone(counts)
-	for i := range l.entries {
-		at := &starts[l.entries[i].table]
-		apart[*at] = l.entries[i]
-		*at++
-	}
-	l.entries = apart
+	at := 0
 	for i, t := range l.tables {
-		t.first, t.last = counts[i], counts[i+1]
-		if lines := apart[t.first:t.last]; !slices.IsSortedFunc(lines, byPlace) {
-			slices.SortFunc(lines, byPlace)
+		t.first = at
+		for at < len(l.entries) && l.entries[at].table == int32(i) {
+			at++
 		}
+		t.last = at
 	}
 }
 
-// byPlace orders the lines of one table.
 func byPlace(a, b entry) int {
-	return cmp.Or(cmp.Compare(a.block, b.block), cmp.Compare(a.lsn, b.lsn), cmp.Compare(a.offset, b.offset))
+	return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.block, b.block), cmp.Compare(a.lsn, b.lsn), cmp.Compare(a.offset, b.offset))
 }
 
 // tally fills the balances of all tables from the lines.

@@ -50,14 +50,14 @@ func (l *Loss) Recover(ctx context.Context, sinkOf func(*Table) (evidence.Sink, 
 // tableDecoder turns a table's settled tuples into rows.
 type tableDecoder struct {
 	*Loss
-	table     *Table
-	rows      *datum.RowDecoder
-	next      *datum.RowDecoder // of the versions that replaced them
-	row       evidence.Row
-	successor evidence.Row
-	scratch   []byte
-	heapFile  string
-	walPlace  string
+	table              *Table
+	rows               *datum.RowDecoder
+	next               *datum.RowDecoder // of the versions that replaced them
+	row                evidence.Row
+	successor          evidence.Row
+	bodies, successors spoolReader
+	heapFile           string
+	walPlace           string
 }
 
 func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) error {
@@ -71,7 +71,7 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 	}
 	l.chunks.database = t.Database.OID
 	d := &tableDecoder{
-		Loss: l, table: t,
+		Loss: l, table: t, bodies: spoolReader{spool: &l.spool}, successors: spoolReader{spool: &l.spool},
 		rows: datum.NewRowDecoder(t.Database, t.Relation), next: datum.NewRowDecoder(t.Database, t.Relation),
 	}
 	if l.ev.DataDir != "" {
@@ -128,7 +128,7 @@ func walPlace(l *Loss) string {
 
 // decode turns one line's tuple into a row and puts it into the sink.
 func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
-	raw, err := d.spool.get(e.body, d.scratch)
+	raw, err := d.bodies.get(e.body)
 	if err != nil {
 		return err
 	}
@@ -206,10 +206,10 @@ func (d *tableDecoder) giveBack(e *entry) {
 		}
 		last = next
 	}
-	if last.successor.length == 0 {
+	if last.successor.length() == 0 {
 		return
 	}
-	raw, err := d.spool.get(last.successor, nil)
+	raw, err := d.successors.get(last.successor)
 	if err != nil {
 		return
 	}

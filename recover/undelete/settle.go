@@ -350,7 +350,7 @@ func (w *walRoute) settleReplayed(e *entry, d *redo.Destroyed) error {
 		w.fail(e, "the replayed page does not hold the tuple")
 		return nil
 	}
-	if w.req.Successors && !e.deleted && e.successor.length == 0 {
+	if w.req.Successors && !e.deleted && e.successor.length() == 0 {
 		if next, ok := d.Successor(); ok {
 			e.successor, err = w.spool.add(next.Raw)
 		}

@@ -3,6 +3,7 @@ package undelete
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
@@ -18,11 +19,20 @@ type spool struct {
 	buffer []byte // not yet written to file
 }
 
-// ref is where a string lies in a spool; the zero ref is no string.
-type ref struct {
-	at     int64
-	length uint32
-}
+// ref is where a string lies in a spool: its place in the upper 40 bits, its
+// length in the lower 24. The zero ref is no string. There is one for each
+// destroyed version, so it is as small as can be.
+type ref uint64
+
+const refLengthBits = 24
+
+func newRef(at int64, length int) ref { return ref(at)<<refLengthBits | ref(length) }
+
+func (r ref) at() int64   { return int64(r >> refLengthBits) }
+func (r ref) length() int { return int(r & (1<<refLengthBits - 1)) }
+
+// part is a piece of the string.
+func (r ref) part(from, length int) ref { return newRef(r.at()+int64(from), length) }
 
 const (
 	spoolBuffer = 1 << 20
@@ -36,10 +46,10 @@ func (s *spool) add(b []byte) (ref, error) {
 	if s.file == nil {
 		s.size = max(s.size, s.kept)
 		if err := s.open(); err != nil {
-			return ref{}, err
+			return 0, err
 		}
 	}
-	r := ref{at: s.size, length: uint32(len(b))}
+	r := newRef(s.size, len(b))
 	s.size += int64(len(b))
 	s.buffer = append(s.buffer, b...)
 	if len(s.buffer) >= spoolBuffer {
@@ -56,7 +66,7 @@ func (s *spool) keep(b []byte) ref {
 		last++
 		s.kept += spoolSlab
 	}
-	r := ref{at: int64(last)*spoolSlab + int64(len(s.slabs[last])), length: uint32(len(b))}
+	r := newRef(int64(last)*spoolSlab+int64(len(s.slabs[last])), len(b))
 	s.slabs[last] = append(s.slabs[last], b...)
 	return r
 }
@@ -91,20 +101,49 @@ func (s *spool) flush() error {
 	return nil
 }
 
-// get returns a string, in scratch if it has to be read from the file.
-func (s *spool) get(r ref, scratch []byte) ([]byte, error) {
-	if r.at < s.kept {
-		slab, at := s.slabs[r.at/spoolSlab], r.at%spoolSlab
-		return slab[at : at+int64(r.length) : at+int64(r.length)], nil
+// spoolReader reads strings back. What it returns is valid until its next call;
+// readers of one spool do not disturb each other.
+type spoolReader struct {
+	spool  *spool
+	window []byte // of the file, from at on
+	at     int64
+}
+
+const spoolWindow = 256 << 10
+
+// get returns a string.
+func (r *spoolReader) get(place ref) ([]byte, error) {
+	s, at, length := r.spool, place.at(), place.length()
+	if at < s.kept {
+		slab, from := s.slabs[at/spoolSlab], int(at%spoolSlab)
+		return slab[from : from+length : from+length], nil
 	}
+	if at < r.at || at+int64(length) > r.at+int64(len(r.window)) {
+		if err := r.read(at, length); err != nil {
+			return nil, err
+		}
+	}
+	from := int(at - r.at)
+	return r.window[from : from+length : from+length], nil
+}
+
+// read fills the window. Strings are mostly read in the order in which they were
+// written, so one that lies a little behind the window brings those behind it along.
+func (r *spoolReader) read(at int64, length int) error {
+	s := r.spool
 	if err := s.flush(); err != nil {
-		return nil, err
+		return err
 	}
-	scratch = append(scratch[:0], make([]byte, r.length)...)
-	if _, err := s.file.ReadAt(scratch, r.at-s.kept); err != nil {
-		return nil, fmt.Errorf("undelete: read temporary file: %w", err)
+	size := length
+	if end := r.at + int64(len(r.window)); at >= end && at < end+spoolWindow {
+		size = max(length, int(min(spoolWindow, s.size-at)))
 	}
-	return scratch, nil
+	r.at, r.window = at, slices.Grow(r.window[:0], size)[:size]
+	if _, err := s.file.ReadAt(r.window, at-s.kept); err != nil {
+		r.window = r.window[:0]
+		return fmt.Errorf("undelete: read temporary file: %w", err)
+	}
+	return nil
 }
 
 func (s *spool) close() error {

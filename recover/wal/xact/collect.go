@@ -25,8 +25,10 @@ type Options struct {
 	// Limit bounds the list to the biggest destroyers; 0: all.
 	Limit int
 	// Lines, if not nil, receives the destroyed versions of each kept transaction,
-	// when it is decided and at the end of the WAL for those that are not.
-	Lines func(tx *Transaction, lines []Line) error
+	// when it is decided and at the end of the WAL for those that are not. The lines
+	// come in pieces, in no promised order; the receiver may give each piece up, by
+	// setting it to nil, as soon as it has copied it.
+	Lines func(tx *Transaction, pieces [][]Line) error
 	// WantsLine bounds which versions are remembered until then; nil: those of all
 	// counted relations. It is called from several goroutines.
 	WantsLine func(relation pg.RelFileLocator, xid pg.XID) bool
@@ -99,8 +101,8 @@ func missing(archive *wal.Archive, scan wal.ScanOptions) []wal.Gap {
 type flight struct {
 	first, last pg.LSN
 	tallies     []Tally
-	lines       []Line
-	parent      pg.XID // from an assignment record; 0 if not known
+	lines       [][]Line // in pieces, so that a big loss is never copied as a whole
+	parent      pg.XID   // from an assignment record; 0 if not known
 	prepared    bool
 }
 
@@ -109,6 +111,20 @@ func (f *flight) see(first, last pg.LSN) {
 		f.first = first
 	}
 	f.last = max(f.last, last)
+}
+
+// line keeps one line; more says how many may follow.
+func (f *flight) line(l Line, more int) {
+	last := len(f.lines) - 1
+	if last < 0 || len(f.lines[last]) == cap(f.lines[last]) {
+		room := 4
+		if last >= 0 {
+			room = min(max(2*cap(f.lines[last]), 4), max(more, 64))
+		}
+		f.lines = append(f.lines, make([]Line, 0, room))
+		last++
+	}
+	f.lines[last] = append(f.lines[last], l)
 }
 
 // add folds one count in.
@@ -155,10 +171,7 @@ func (c *collector) merge(s *stretch, span *wal.Span) error {
 		if i == 0 || s.lines[i].XID != s.lines[i-1].XID {
 			f = c.flight(s.lines[i].XID)
 		}
-		if len(f.lines) == cap(f.lines) { // a big loss doubles, or it would be copied many times
-			f.lines = slices.Grow(f.lines, len(f.lines)+1)
-		}
-		f.lines = append(f.lines, s.lines[i])
+		f.line(s.lines[i], len(s.lines)-i)
 	}
 	for i := range s.ends {
 		if err := c.decide(s, &s.ends[i]); err != nil {
@@ -212,8 +225,8 @@ func (c *collector) land(xid pg.XID) *flight {
 
 // recycle keeps a flight's memory for another one.
 func (c *collector) recycle(f *flight) {
-	if f != nil && f != &c.solo && len(c.spare) < 64 && cap(f.lines) < 1<<16 {
-		*f = flight{tallies: f.tallies[:0], lines: f.lines[:0]}
+	if f != nil && f != &c.solo && len(c.spare) < 64 {
+		*f = flight{tallies: f.tallies[:0]}
 		c.spare = append(c.spare, f)
 	}
 }
@@ -316,7 +329,6 @@ func (c *collector) finish(tx *Transaction, f *flight) error {
 		return nil
 	}
 	if c.opts.Lines != nil && len(f.lines) > 0 {
-		slices.SortFunc(f.lines, func(a, b Line) int { return int(int64(a.LSN) - int64(b.LSN)) })
 		if err := c.opts.Lines(tx, f.lines); err != nil {
 			return err
 		}

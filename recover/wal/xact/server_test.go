@@ -1,6 +1,7 @@
 package xact_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -170,7 +171,11 @@ func TestCollectAgainstServer(t *testing.T) {
 	result, err := xact.Collect(context.Background(), archive, xact.Options{
 		Counts: user,
 		Keep:   func(*xact.Transaction) bool { return true },
-		Lines:  func(tx *xact.Transaction, l []xact.Line) error { lines[tx.XID] = slices.Clone(l); return nil },
+		Lines: func(tx *xact.Transaction, pieces [][]xact.Line) error {
+			lines[tx.XID] = slices.Concat(pieces...)
+			slices.SortFunc(lines[tx.XID], func(a, b xact.Line) int { return cmp.Compare(a.LSN, b.LSN) })
+			return nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
