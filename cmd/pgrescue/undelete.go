@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -59,8 +60,18 @@ func (o *lossOptions) find(ctx context.Context, ev *undelete.Evidence, format ev
 	}
 	request.Successors = format == evidence.FormatSQL
 	loss, err := undelete.Find(ctx, ev, request)
+	if err == nil && loss.Lines() > bigLedger {
+		// Such a ledger is most of the memory, and stays: collecting what lies around it
+		// more often costs little, and the other half of the memory would be a lot.
+		debug.SetGCPercent(bigLedgerGC)
+	}
 	return loss, libraryError(err)
 }
+
+const (
+	bigLedger   = 500_000 // lines
+	bigLedgerGC = 40      // percent of garbage beside what is in use
+)
 
 // undeleteOptions are the flags of `undelete`.
 type undeleteOptions struct {

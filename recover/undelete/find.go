@@ -167,9 +167,10 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	}
 	if len(result.Transactions) > 0 && l.req.XID != 0 && result.Transactions[0].XID != l.req.XID {
 		// A subtransaction was asked for: the lines of its parent are older than it.
-		l.req.XID, l.entries = result.Transactions[0].XID, l.entries[:0]
+		l.req.XID, l.entries, l.toastEntries = result.Transactions[0].XID, l.entries[:0], nil
 		return l.scanWAL(ctx)
 	}
+	l.entries, l.toastEntries = append(l.entries, l.toastEntries...), nil
 	l.scan = result
 	for _, g := range result.Gaps {
 		l.Gaps = append(l.Gaps, g.Evidence())
@@ -248,11 +249,16 @@ func (l *Loss) takeLine(line *xact.Line) {
 	if !known {
 		table = l.addTable(nil, nil, line.Relation, -1)
 	}
-	l.entries = append(l.entries, entry{
+	e := entry{
 		lsn: line.LSN, end: line.End, xid: line.XID, xmax: line.Xmax, tx: -1, table: int32(table),
 		block: line.TID.Block, offset: line.TID.Offset, newBlock: line.NewTID.Block, newOffset: line.NewTID.Offset,
 		deleted: line.Deleted, multi: line.Multi,
-	})
+	}
+	if l.tables[table].toastOf >= 0 { // apart, so that each table's lines stay in the order that they came in
+		l.toastEntries = append(l.toastEntries, e)
+		return
+	}
+	l.entries = append(l.entries, e)
 }
 
 // numberTransactions points each line to its transaction.

@@ -120,18 +120,19 @@ type Loss struct {
 	Covered   bool
 	Uncovered string
 
-	ev          *Evidence
-	req         Request
-	scan        *xact.Result
-	tables      []*Table
-	byFile      map[pg.RelFileLocator]int
-	entries     []entry
-	reasons     []string
-	reasonIndex map[string]int32
-	txIndex     map[pg.XID]int32
-	spool       spool
-	chunks      chunkStore
-	behind      map[redo.PageKey]bool // pages whose file is older than a ledger line
+	ev           *Evidence
+	req          Request
+	scan         *xact.Result
+	tables       []*Table
+	byFile       map[pg.RelFileLocator]int
+	entries      []entry
+	toastEntries []entry // while the ledger is listed
+	reasons      []string
+	reasonIndex  map[string]int32
+	txIndex      map[pg.XID]int32
+	spool        spool
+	chunks       chunkStore
+	behind       map[redo.PageKey]bool // pages whose file is older than a ledger line
 }
 
 // Tables lists the tables of the loss by name; TOAST tables are left out.
@@ -147,6 +148,9 @@ func (l *Loss) Tables() []*Table {
 	})
 	return tables
 }
+
+// Lines is the number of lines in the ledger, those of TOAST tables included.
+func (l *Loss) Lines() int { return len(l.entries) }
 
 // Close gives back memory and temporary files.
 func (l *Loss) Close() error { return l.spool.close() }

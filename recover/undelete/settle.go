@@ -1,6 +1,7 @@
 package undelete
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -315,8 +316,8 @@ func (w *walRoute) base(key redo.PageKey, dst heap.Page) bool {
 func (w *walRoute) destroyed(d *redo.Destroyed) (redo.Verdict, error) {
 	page := &w.pages[w.numbers[d.Key]]
 	lines := w.entries[page.from:page.to]
-	at := slices.IndexFunc(lines, func(e entry) bool { return e.lsn == d.LSN && e.offset == d.Offset })
-	if at < 0 || lines[at].state != pending {
+	at, found := slices.BinarySearchFunc(lines, d.LSN, func(e entry, lsn pg.LSN) int { return cmp.Compare(e.lsn, lsn) })
+	if !found || lines[at].offset != d.Offset || lines[at].state != pending {
 		return redo.Keep, nil
 	}
 	e := &lines[at]
