@@ -66,14 +66,15 @@ type commandBench struct {
 	simple    int     // deleted simple rows
 }
 
-const simpleRows = 1_000_000
+// simpleRowsPerMB scales the table of simple rows with the corpus, whose WAL it shares.
+const simpleRowsPerMB = 400
 
 func newCommandBench(b *testing.B) *commandBench {
 	b.Helper()
 	folder := b.TempDir()
 	bench := &commandBench{
 		binary: filepath.Join(folder, "pgrescue"), catalog: filepath.Join(folder, "catalog.json"),
-		output: filepath.Join(folder, "rescued"), simple: simpleRows,
+		output: filepath.Join(folder, "rescued"),
 	}
 	build := exec.Command("go", "build", "-trimpath", "-o", bench.binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -95,6 +96,7 @@ func (m *commandBench) fill(b *testing.B) {
 			b.Fatalf("%s: %v", benchSizeVariable, err)
 		}
 	}
+	m.simple = size * simpleRowsPerMB
 	settings := cluster.TenantLossSettings()
 	settings["vacuum_defer_cleanup_age"] = "1000000" // or pg_dirtyread prunes what it reads
 	c := clustertest.Start(b, cluster.Options{Settings: settings})
