@@ -161,6 +161,14 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 			return known
 		},
 	}
+	var begin xact.Horizon
+	if l.req.XID != pg.InvalidXID {
+		var err error
+		if begin, err = xact.Begin(ctx, archive, l.req.XID); err != nil {
+			return fmt.Errorf("undelete: read WAL: %w", err)
+		}
+		opts.Scan.From = begin.LSN
+	}
 	result, err := xact.Collect(ctx, archive, opts)
 	if err != nil {
 		return fmt.Errorf("undelete: read WAL: %w", err)
@@ -171,7 +179,10 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		return l.scanWAL(ctx)
 	}
 	l.entries, l.toastEntries = append(l.entries, l.toastEntries...), nil
-	l.scan = result
+	if begin.LSN != 0 {
+		result.Horizon = begin // what the scan met first may be a little later
+	}
+	l.scan, l.scanned = result, begin.LSN
 	for _, g := range result.Gaps {
 		l.Gaps = append(l.Gaps, g.Evidence())
 	}

@@ -123,6 +123,7 @@ type Loss struct {
 	ev           *Evidence
 	req          Request
 	scan         *xact.Result
+	scanned      pg.LSN // from where; 0: from the start of the WAL
 	tables       []*Table
 	byFile       map[pg.RelFileLocator]int
 	entries      []entry

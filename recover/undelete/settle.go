@@ -228,7 +228,7 @@ func (l *Loss) settleByWAL(ctx context.Context) error {
 	archive := l.ev.Archive
 	result, err := redo.Replay(ctx, archive, redo.Options{
 		Scan: wal.ScanOptions{
-			From: w.start, To: last + 1, SkipCRC: len(l.scan.Gaps) == 0,
+			From: w.start, To: last + 1, SkipCRC: len(l.scan.Gaps) == 0 && w.start >= l.scanned,
 			Progress: l.ev.stage("replaying pages", int64(last-max(w.start, archive.Start()))),
 		},
 		Wants:     func(key redo.PageKey) bool { _, wanted := w.numbers[key]; return wanted },
