@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"strings"
 
@@ -33,25 +32,20 @@ func (o *rowsOptions) resolve(terminal *term.Terminal) (evidence.Format, error) 
 // rowPrinter prints the rows of one or more tables on stdout.
 type rowPrinter struct {
 	*evidence.Writer
-	buffer *bufio.Writer
 	format evidence.Format
 }
 
 func newRowPrinter(terminal *term.Terminal, format evidence.Format) (*rowPrinter, error) {
-	buffer := bufio.NewWriterSize(terminal.Out, 1<<16)
-	w, err := evidence.NewWriter(format, buffer)
+	w, err := evidence.NewWriter(format, terminal.Out)
 	if err != nil {
 		return nil, err
 	}
-	return &rowPrinter{Writer: w, buffer: buffer, format: format}, nil
+	return &rowPrinter{Writer: w, format: format}, nil
 }
 
 // close writes out what is buffered, and warns of values that the format cannot show.
 func (p *rowPrinter) close(terminal *term.Terminal) error {
 	if err := p.Flush(); err != nil {
-		return fmt.Errorf("write rows: %w", err)
-	}
-	if err := p.buffer.Flush(); err != nil {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	warnUnknown(terminal, p.UnknownValues(), p.format)

@@ -111,7 +111,7 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 	noBase := fmt.Sprintf("the page's image was written before %s, where the WAL at hand begins", start)
 	e := &engine{
 		opts: opts, numbers: make(map[PageKey]int), noBase: &noBase,
-		store: newStore(opts.MemoryPages, opts.TempDir), missing: missing(archive, opts.Scan),
+		store: newStore(opts.MemoryPages, opts.TempDir), missing: archive.GapsWithin(opts.Scan), // the scan passes over them
 	}
 	e.result = &Result{engine: e}
 	e.rereadImages(archive.NewReader(context.WithoutCancel(ctx)))
@@ -123,16 +123,6 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 		return nil, errors.Join(err, e.store.close())
 	}
 	return e.result, nil
-}
-
-// missing lists the stretches of a scan that the archive has no WAL for: the
-// scan itself passes over them.
-func missing(archive *wal.Archive, scan wal.ScanOptions) []wal.Gap {
-	gaps := slices.DeleteFunc(archive.Gaps(), func(g wal.Gap) bool {
-		return g.To <= max(scan.From, archive.Start()) || scan.To != 0 && g.From >= scan.To
-	})
-	slices.SortFunc(gaps, func(a, b wal.Gap) int { return cmp.Compare(a.From, b.From) })
-	return gaps
 }
 
 // gapsOf gives a span's gaps, and those of the archive before its end.

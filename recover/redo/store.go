@@ -26,10 +26,9 @@ type store struct {
 }
 
 type slot struct {
-	page    page
-	at      int // index in resident
-	spilled bool
-	image   pg.LSN // of the record whose image the page is, unchanged; 0: it is not clean
+	page  page
+	at    int    // index in resident
+	image pg.LSN // of the record whose image the page is, unchanged; 0: it is not clean
 }
 
 // newStore makes a store whose overflow goes to a file in dir ("" for the
@@ -104,7 +103,7 @@ func (s *store) evict(at int) error {
 	}
 	if sl := &s.pages[n]; sl.image != 0 {
 		s.free = append(s.free, sl.page)
-		*sl = slot{spilled: true, image: sl.image}
+		*sl = slot{image: sl.image}
 		return nil
 	}
 	if s.file == nil {
@@ -123,7 +122,7 @@ func (s *store) evict(at int) error {
 		return fmt.Errorf("redo: write page to temporary file: %w", err)
 	}
 	s.free = append(s.free, sl.page)
-	*sl = slot{spilled: true}
+	*sl = slot{}
 	return nil
 }
 
@@ -137,7 +136,7 @@ func (s *store) leave(n int, image pg.LSN) {
 	for n >= len(s.pages) {
 		s.pages = append(s.pages, slot{})
 	}
-	s.pages[n] = slot{spilled: true, image: image}
+	s.pages[n] = slot{image: image}
 }
 
 // dirty notes that a page in memory is not what an image gives any more.

@@ -152,7 +152,7 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
 		Keep:   l.wanted,
 		Lines:  l.takeLines,
-		WantsLine: func(rel pg.RelFileLocator, _ pg.XID) bool {
+		WantsLine: func(rel pg.RelFileLocator) bool {
 			// Without tables that are asked for, takeLines adds to byFile meanwhile.
 			if len(l.req.Tables) == 0 {
 				return true

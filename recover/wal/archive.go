@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -48,6 +49,15 @@ func (a *Archive) Segments() []Segment {
 // Gaps returns what opening found: missing, cut and conflicting segments. Scan
 // reports what lies inside the segments, and does not repeat these.
 func (a *Archive) Gaps() []Gap { return slices.Clone(a.gaps) }
+
+// GapsWithin is Gaps as far as they touch what a scan with these options reads, in LSN order.
+func (a *Archive) GapsWithin(scan ScanOptions) []Gap {
+	gaps := slices.DeleteFunc(a.Gaps(), func(g Gap) bool {
+		return g.To <= max(scan.From, a.Start()) || scan.To != 0 && g.From >= scan.To
+	})
+	slices.SortFunc(gaps, func(a, b Gap) int { return cmp.Compare(a.From, b.From) })
+	return gaps
+}
 
 // Start is the place of the first byte of the log. The first record may begin
 // behind it.

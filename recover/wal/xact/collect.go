@@ -31,7 +31,7 @@ type Options struct {
 	Lines func(tx *Transaction, pieces [][]Line) error
 	// WantsLine bounds which versions are remembered until then; nil: those of all
 	// counted relations. It is called from several goroutines.
-	WantsLine func(relation pg.RelFileLocator, xid pg.XID) bool
+	WantsLine func(relation pg.RelFileLocator) bool
 
 	start pg.LSN // of the WAL
 }
@@ -69,7 +69,7 @@ type Horizon struct {
 func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
 	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXact, wal.RmgrXLOG, wal.RmgrStandby)
 	opts.start = archive.Start()
-	c := &collector{opts: opts, flights: make(map[pg.XID]*flight), result: &Result{Missing: missing(archive, opts.Scan)}}
+	c := &collector{opts: opts, flights: make(map[pg.XID]*flight), result: &Result{Missing: archive.GapsWithin(opts.Scan)}}
 	err := wal.Scan(ctx, archive, opts.Scan,
 		func() *stretch { return newStretch(&opts) },
 		func(s *stretch, rec *wal.Record) error { s.visit(rec); return nil },
@@ -88,13 +88,6 @@ func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, 
 		c.result.Transactions = c.result.Transactions[:opts.Limit]
 	}
 	return c.result, nil
-}
-
-// missing lists the stretches of a scan that the archive has no WAL for.
-func missing(archive *wal.Archive, scan wal.ScanOptions) []wal.Gap {
-	return slices.DeleteFunc(archive.Gaps(), func(g wal.Gap) bool {
-		return g.To <= max(scan.From, archive.Start()) || scan.To != 0 && g.From >= scan.To
-	})
 }
 
 // flight is what is known of a transaction that is not decided yet.

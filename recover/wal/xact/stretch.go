@@ -193,15 +193,15 @@ func (s *stretch) tally(w *work, rel pg.RelFileLocator) *Tally {
 	return &s.tallies[w.tally].Tally
 }
 
-func (s *stretch) wantsLine(rel pg.RelFileLocator, xid pg.XID) bool {
-	return s.opts.Lines != nil && (s.opts.WantsLine == nil || s.opts.WantsLine(rel, xid))
+func (s *stretch) wantsLine(rel pg.RelFileLocator) bool {
+	return s.opts.Lines != nil && (s.opts.WantsLine == nil || s.opts.WantsLine(rel))
 }
 
 // xmaxIsMulti is XLHL_XMAX_IS_MULTI of the infobits in access/heapam_xlog.h.
 const xmaxIsMulti = 0x01
 
 func (s *stretch) deleteLine(rec *wal.Record, rel pg.RelFileLocator, del *wal.HeapDeleteRecord) {
-	if s.wantsLine(rel, rec.XID) {
+	if s.wantsLine(rel) {
 		s.lines = append(s.lines, Line{
 			Relation: rel, TID: pg.TID{Block: rec.Blocks[0].Block, Offset: del.Offset},
 			XID: rec.XID, Xmax: del.Xmax, LSN: rec.LSN, End: rec.End,
@@ -211,7 +211,7 @@ func (s *stretch) deleteLine(rec *wal.Record, rel pg.RelFileLocator, del *wal.He
 }
 
 func (s *stretch) updateLine(rec *wal.Record, rel pg.RelFileLocator) {
-	if !s.wantsLine(rel, rec.XID) {
+	if !s.wantsLine(rel) {
 		return
 	}
 	upd, err := wal.DecodeHeapUpdate(rec.Main)
