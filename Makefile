@@ -47,7 +47,7 @@ vulncheck:
 	@bash .ci/vulncheck '$(RUN) $(GOVULNCHECK)'
 
 postgresql:
-	@bash .ci/install postgresql
+	@bash .ci/install postgresql servers
 
 compiler:
 	@bash .ci/install compiler

@@ -228,3 +228,13 @@ func TestLocateReadsTheVariable(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryVersionRuns(t *testing.T) {
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		c := clustertest.Start(t, cluster.Options{Version: version})
+		clustertest.Exec(t, c, "postgres", "CREATE EXTENSION pageinspect")
+		if got := clustertest.Value(t, c, "postgres", "SHOW server_version"); !strings.HasPrefix(got, version+".") {
+			t.Errorf("server_version is %s, want %s", got, version)
+		}
+	})
+}

@@ -18,13 +18,17 @@ import (
 // it, or one with such a folder named bin or VERSION/bin.
 const BinDirsVariable = "PGRESCUE_PG_BINDIRS"
 
+// sharedServers is where `make test` puts the versions that the system does not
+// have when root runs it; anybody else has them in a folder of the user's cache.
+const sharedServers = "/var/cache/pgrescue/servers"
+
 // ErrNoServer says that no server programs of the wanted version were found.
 var ErrNoServer = errors.New("no PostgreSQL server programs")
 
 // Locate finds the folder with initdb and postgres of a major version such as
 // "15"; an empty version means the newest there is. It looks at
-// PGRESCUE_PG_BINDIRS first, then where Debian, Red Hat and Homebrew put them,
-// then at PATH. The error wraps ErrNoServer and has a hint.
+// PGRESCUE_PG_BINDIRS first, then where Debian, `make test`, Red Hat and Homebrew
+// put them, then at PATH. The error wraps ErrNoServer and has a hint.
 func Locate(ctx context.Context, version string) (string, error) {
 	best, bestMajor := "", 0
 	var seen []string
@@ -71,10 +75,14 @@ func candidates(version string) []string {
 	}
 	patterns = append(patterns,
 		"/usr/lib/postgresql/"+named+"/bin",
+		filepath.Join(sharedServers, named, "bin"),
 		"/usr/pgsql-"+named+"/bin",
 		"/opt/homebrew/opt/postgresql@"+named+"/bin",
 		"/usr/local/opt/postgresql@"+named+"/bin",
 	)
+	if cache, err := os.UserCacheDir(); err == nil {
+		patterns = append(patterns, filepath.Join(cache, "pgrescue", "servers", named, "bin"))
+	}
 	var dirs []string
 	for _, pattern := range patterns {
 		found, err := filepath.Glob(pattern)

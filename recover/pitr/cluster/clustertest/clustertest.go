@@ -17,6 +17,18 @@ import (
 // DefaultVersion is the major version that tests run on unless they name one.
 const DefaultVersion = "15"
 
+// Versions are the major versions that pgrescue decodes, oldest first. `make test`
+// installs a server of each.
+func Versions() []string { return []string{"12", "13", "14", "15", "16", "17", "18"} }
+
+// EachVersion runs a test once for each of Versions.
+func EachVersion(t *testing.T, run func(t *testing.T, version string)) {
+	t.Helper()
+	for _, version := range Versions() {
+		t.Run("pg"+version, func(t *testing.T) { run(t, version) })
+	}
+}
+
 // MustRunVariable is set to any value where a missing server is the fault of the
 // machine and not of the person who runs the tests. CI counts as set.
 const MustRunVariable = "PGRESCUE_TEST_MUST_RUN"
