@@ -201,7 +201,7 @@ func (c *Cluster) initdb(ctx context.Context, opts Options) error {
 	}
 	args := []string{
 		"-D", c.DataDir(), "-U", Superuser, "--pwfile", pwfile, "--auth=scram-sha-256",
-		"--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions",
+		"--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(c.binDir, "initdb"), append(args, opts.Initdb...)...)
 	c.prepare(cmd)
