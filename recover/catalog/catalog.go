@@ -66,6 +66,9 @@ type Relation struct {
 	// FormerFiles are other files that some version of the relation's row in
 	// pg_class names, committed or not: older WAL speaks of the relation by them.
 	FormerFiles []pg.RelFileLocator `json:"former_files,omitempty"`
+	// Parents are the tables that it inherits from, in order; a partition has one.
+	Parents   []pg.OID `json:"parents,omitempty"`
+	Partition bool     `json:"partition,omitempty"` // relispartition
 }
 
 // Attribute is a row of pg_attribute with attnum > 0, dropped ones included.

@@ -46,7 +46,12 @@ func (r *reader) readDatabase(ctx context.Context, row databaseRow) (*Database, 
 	if err != nil {
 		return nil, err
 	}
-	db.Relations = d.relations(attributes, keys)
+	inherits := inheritsTable()
+	parents, err := optional(ctx, d, &inherits, inheritsDecoder(&inherits), "parents of partitions are not known")
+	if err != nil {
+		return nil, err
+	}
+	db.Relations = d.relations(attributes, keys, parentsOf(parents))
 	if d.types, err = optional(ctx, d, &r.layout.types, typeDecoder(&r.layout.types), "user types are not known"); err != nil {
 		return nil, err
 	}
@@ -139,7 +144,7 @@ func (d *databaseReader) file(row *classRow) pg.RelFileLocator {
 
 // relations puts the user's relations and their TOAST relations together,
 // sorted by schema and name.
-func (d *databaseReader) relations(attributes newest[attributeKey, Attribute], keys newest[pg.OID, keyRow]) []Relation {
+func (d *databaseReader) relations(attributes newest[attributeKey, Attribute], keys newest[pg.OID, keyRow], parents map[pg.OID][]pg.OID) []Relation {
 	wanted := d.userRelations()
 	columns := map[pg.OID][]Attribute{}
 	for key, v := range attributes {
@@ -158,6 +163,7 @@ func (d *databaseReader) relations(attributes newest[attributeKey, Attribute], k
 			OID: oid, Schema: d.schema(row.namespace), Name: d.readable(row.name, "pg_class of "+d.row.name),
 			Kind: row.kind, Persistence: row.persistence, ReplicaIdentity: row.repl,
 			File: d.file(&row), Toast: row.toast, PrimaryKey: primary[oid],
+			Parents: parents[oid], Partition: row.partition,
 		}
 		rel.FormerFiles = d.formerFiles(oid, rel.File)
 		rel.Attributes = d.attributes(&rel, columns[oid], int(row.natts))

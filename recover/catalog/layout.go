@@ -76,7 +76,7 @@ func layouts() []*layout { return []*layout{layout15()} }
 
 // tables lists the catalogs of a database; the shared pg_database is not one of them.
 func (l *layout) tables() []table {
-	return []table{l.class, l.attribute, l.types, l.namespace, l.enum, l.index}
+	return []table{l.class, l.attribute, l.types, l.namespace, l.enum, l.index, inheritsTable()}
 }
 
 // The shapes that catalog columns have. A name is 64 bytes (NAMEDATALEN).

@@ -34,7 +34,10 @@ var schemaSQL = []string{
 		ALTER TABLE history REPLICA IDENTITY FULL`,
 	`CREATE TABLE long_pglz (a int); INSERT INTO long_pglz VALUES (1); SET default_toast_compression = pglz; ALTER TABLE long_pglz ADD t text DEFAULT repeat('long default ', 1000)`,
 	`CREATE TABLE long_lz4 (a int); INSERT INTO long_lz4 VALUES (1); SET default_toast_compression = lz4; ALTER TABLE long_lz4 ADD t text DEFAULT repeat('long default ', 1000)`,
-	`CREATE TABLE parted (k int, v text) PARTITION BY RANGE (k); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10)`,
+	`CREATE TABLE parted (k int, v text) PARTITION BY RANGE (k); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
+		CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20) PARTITION BY HASH (k); CREATE TABLE parted_2_0 PARTITION OF parted_2 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+		CREATE TABLE parted_3 (v text, k int); ALTER TABLE parted ATTACH PARTITION parted_3 FOR VALUES FROM (20) TO (30)`,
+	`CREATE TABLE mother (a int); CREATE TABLE father (b int); CREATE TABLE child (c int) INHERITS (mother, father); CREATE TABLE orphan () INHERITS (mother); ALTER TABLE orphan NO INHERIT mother`,
 	`CREATE MATERIALIZED VIEW mv AS SELECT 1 AS one, 'x'::text AS x`, `CREATE VIEW v AS SELECT 1 AS one`, `CREATE SEQUENCE seq`,
 	`CREATE UNLOGGED TABLE fast (a int); CREATE TEMP TABLE passing (a int); CREATE TABLE nothing (a int); ALTER TABLE nothing REPLICA IDENTITY NOTHING`,
 	`CREATE TABLE dropped (a int); DROP TABLE dropped`,
@@ -50,7 +53,7 @@ var schemaSQL = []string{
 
 // rewriteSQL gives relations, catalogs among them, new files.
 var rewriteSQL = []string{
-	`VACUUM FULL pg_class`, `VACUUM FULL pg_attribute`, `VACUUM FULL pg_namespace`, `VACUUM FULL pg_enum`, `VACUUM FULL pg_index`,
+	`VACUUM FULL pg_class`, `VACUUM FULL pg_attribute`, `VACUUM FULL pg_namespace`, `VACUUM FULL pg_enum`, `VACUUM FULL pg_index`, `VACUUM FULL pg_inherits`,
 	`VACUUM FULL pg_type`, `VACUUM FULL pg_database`, `TRUNCATE empty_now`, `CLUSTER rewritten USING rewritten_pkey`, `VACUUM FULL plain`,
 }
 
@@ -161,8 +164,16 @@ func expected(t *testing.T, c *cluster.Cluster, db string) map[pg.OID]catalog.Re
 		rel.Attributes = append(rel.Attributes, a)
 		relations[rel.OID] = rel
 	}
+	for _, row := range queryRows(t, c, db, inheritsSQL) {
+		if rel, wanted := relations[pg.OID(number(t, row[0]))]; wanted {
+			rel.Parents, rel.Partition = append(rel.Parents, pg.OID(number(t, row[1]))), row[2] == "t"
+			relations[rel.OID] = rel
+		}
+	}
 	return relations
 }
+
+const inheritsSQL = `SELECT inhrelid, inhparent, relispartition FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid ORDER BY inhrelid, inhseqno`
 
 func compareRelations(t *testing.T, db *catalog.Database, want map[pg.OID]catalog.Relation) {
 	t.Helper()

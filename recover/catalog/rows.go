@@ -33,7 +33,7 @@ type classRow struct {
 	oid, namespace, toast   pg.OID
 	file                    pg.RelFileNumber // 0: mapped, or no storage
 	tablespace              pg.OID           // 0: the database's own
-	shared                  bool
+	shared, partition       bool
 	name                    string
 	kind, persistence, repl string
 	natts                   int16
@@ -43,7 +43,7 @@ func classDecoder(t *table) func(*record) (pg.OID, classRow, bool) {
 	oid, name, namespace := t.field("oid"), t.field("relname"), t.field("relnamespace")
 	file, space, shared := t.field("relfilenode"), t.field("reltablespace"), t.field("relisshared")
 	toast, kind, persistence := t.field("reltoastrelid"), t.field("relkind"), t.field("relpersistence")
-	natts, repl := t.field("relnatts"), t.field("relreplident")
+	natts, repl, partition := t.field("relnatts"), t.field("relreplident"), t.field("relispartition")
 	return func(r *record) (pg.OID, classRow, bool) {
 		row := classRow{oid: r.oid(oid), kind: r.char(kind)}
 		switch row.kind {
@@ -54,6 +54,7 @@ func classDecoder(t *table) func(*record) (pg.OID, classRow, bool) {
 		row.name, row.namespace, row.toast = r.name(name), r.oid(namespace), r.oid(toast)
 		row.file, row.tablespace, row.shared = pg.RelFileNumber(r.uint32(file)), r.oid(space), r.bool(shared)
 		row.persistence, row.repl, row.natts = r.char(persistence), r.char(repl), r.int16(natts)
+		row.partition = r.bool(partition)
 		return row.oid, row, row.oid != 0
 	}
 }
