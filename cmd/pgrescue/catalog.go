@@ -46,7 +46,9 @@ func newCatalogDumpCommand(terminal *term.Terminal) *cobra.Command {
 		Short: "Write the shapes of all tables to a snapshot file",
 		Long: `Write the shapes of all tables in a data directory to a snapshot file. With it
 rows can be decoded elsewhere, from WAL alone: give it to other commands as
---catalog FILE. The file is JSON and holds no rows of tables.`,
+--catalog FILE. The file is JSON and holds no rows of tables. Tables that were
+dropped are in it too, as far as dead rows of the catalogs or the WAL in pg_wal still
+describe them, each with the transaction that dropped it.`,
 		Example: `  pgrescue catalog dump --pgdata /copy/data -o catalog.json
   pgrescue catalog dump --pgdata /copy/data --database shop -o shop.json --force
   pgrescue catalog dump --pgdata /copy/data -o - | jq -r '.databases[].relations[].name'`,
@@ -87,6 +89,9 @@ func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *
 		return libraryError(err)
 	}
 	defer ev.Close()
+	if err := ev.ReadHistory(ctx, 0); err != nil {
+		return libraryError(err)
+	}
 	snapshot := ev.Snapshot
 	if options.output == stdoutName {
 		if err := snapshot.Save(terminal.Out); err != nil {

@@ -7,6 +7,8 @@
 //   - mapped relation: a catalog whose file number is in pg_filenode.map and not
 //     in pg_class (utils/relmapper.h).
 //   - overlay: catalog pages as the WAL leaves them, where the files are behind.
+//   - gone: a row that a committed transaction deleted. Its last version tells what a
+//     dropped relation looked like; it may still lie on a page, or come out of the WAL.
 package catalog
 
 import (
@@ -48,6 +50,7 @@ type Database struct {
 	Encoding   string     `json:"encoding"`   // such as UTF8
 	Relations  []Relation `json:"relations"`
 	Types      []Type     `json:"types"`
+	Sequences  []Sequence `json:"sequences,omitempty"`
 }
 
 // Relation is a row of pg_class that has rows of its own, or is a parent of such.
@@ -69,6 +72,38 @@ type Relation struct {
 	// Parents are the tables that it inherits from, in order; a partition has one.
 	Parents   []pg.OID `json:"parents,omitempty"`
 	Partition bool     `json:"partition,omitempty"` // relispartition
+	// FileChanges tell of the FormerFiles that committed transactions gave up.
+	FileChanges []FileChange `json:"file_changes,omitempty"`
+	// DroppedBy is the (sub)transaction that dropped the relation; 0: it is there.
+	DroppedBy pg.XID `json:"dropped_by,omitempty"`
+	// ColumnsLost is how many columns of a dropped relation nobody describes any more.
+	ColumnsLost int `json:"columns_lost,omitempty"`
+	// Pages and Rows are what the last VACUUM or ANALYZE counted (relpages and
+	// reltuples); Rows is -1 when none did.
+	Pages uint32  `json:"estimated_pages,omitempty"`
+	Rows  float32 `json:"estimated_rows,omitempty"`
+}
+
+// FileChange is one time that a relation got another file.
+type FileChange struct {
+	File pg.RelFileLocator `json:"file"` // the one that was given up
+	By   pg.XID            `json:"by"`   // the (sub)transaction
+	// Rewritten: a new file was filled with the rows (VACUUM FULL, CLUSTER, ALTER
+	// TABLE, REFRESH MATERIALIZED VIEW). Otherwise the new file began empty, as TRUNCATE leaves it.
+	Rewritten bool `json:"rewritten,omitempty"`
+	// Moved: the file was copied to another tablespace, page by page.
+	Moved bool `json:"moved,omitempty"`
+}
+
+// Sequence is a row of pg_class of a sequence.
+type Sequence struct {
+	OID         pg.OID              `json:"oid"`
+	Schema      string              `json:"schema"`
+	Name        string              `json:"name"`
+	File        pg.RelFileLocator   `json:"file"`
+	FormerFiles []pg.RelFileLocator `json:"former_files,omitempty"`
+	FileChanges []FileChange        `json:"file_changes,omitempty"`
+	DroppedBy   pg.XID              `json:"dropped_by,omitempty"`
 }
 
 // Attribute is a row of pg_attribute with attnum > 0, dropped ones included.

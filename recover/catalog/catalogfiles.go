@@ -11,8 +11,7 @@ import (
 // databases: for an overlay, which replays WAL over just these. It goes by what
 // is on disk: the maps of file numbers, and every version of the catalogs' rows
 // in pg_class, so that one which only the WAL knows to be committed is among
-// them. Where pg_class cannot be read, a catalog's number is taken to be its
-// OID. The value is the catalog's name.
+// them; and the number that initdb gave, its OID. The value is the catalog's name.
 func CatalogFiles(ctx context.Context, dataDir string) (map[pg.RelFileLocator]string, error) {
 	r, _, err := begin(Options{DataDir: dataDir})
 	if err != nil {
@@ -37,8 +36,9 @@ func CatalogFiles(ctx context.Context, dataDir string) (map[pg.RelFileLocator]st
 		for _, t := range r.layout.tables() {
 			files[d.catalogFile(t.oid)] = t.name
 			files[d.mapped(d.base, t.oid, d.maps)] = t.name
-			for _, file := range d.files[t.oid] {
-				files[file] = t.name
+			files[d.mapped(d.base, t.oid, nil)] = t.name // before VACUUM FULL gave it another one
+			for _, v := range d.versions[t.oid] {
+				files[v.file] = t.name
 			}
 		}
 	}

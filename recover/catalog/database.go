@@ -21,10 +21,12 @@ type databaseReader struct {
 	base pg.RelFileLocator // of the database's own tablespace; Relation is zero
 	maps RelMap
 
-	classes newest[pg.OID, classRow]
-	files   map[pg.OID][]pg.RelFileLocator // of every version of a pg_class row
-	schemas newest[pg.OID, string]
-	types   newest[pg.OID, typeRow]
+	classes  rows[pg.OID, classRow]
+	located  rows[pg.OID, classRow]    // as they are now, whatever Options.NotYet says: by these the files are found
+	versions map[pg.OID][]classVersion // of every pg_class row
+	rewrites map[rewrite]bool
+	schemas  rows[pg.OID, string]
+	types    rows[pg.OID, typeRow]
 }
 
 // readDatabase reads one database. Without pg_class or pg_attribute it fails;
@@ -51,7 +53,7 @@ func (r *reader) readDatabase(ctx context.Context, row databaseRow) (*Database, 
 	if err != nil {
 		return nil, err
 	}
-	db.Relations = d.relations(attributes, keys, parentsOf(parents))
+	db.Relations, db.Sequences = d.relations(attributes, keys, d.parentsOf(parents)), d.sequences()
 	if d.types, err = optional(ctx, d, &r.layout.types, typeDecoder(&r.layout.types), "user types are not known"); err != nil {
 		return nil, err
 	}
@@ -64,15 +66,15 @@ func (r *reader) readDatabase(ctx context.Context, row databaseRow) (*Database, 
 }
 
 // optional reads a catalog that can be done without.
-func optional[K comparable, T any](ctx context.Context, d *databaseReader, t *table, decode func(*record) (K, T, bool), without string) (newest[K, T], error) {
-	rows, err := collect(ctx, &d.scanner, t, d.catalogFile(t.oid), decode)
+func optional[K comparable, T any](ctx context.Context, d *databaseReader, t *table, decode func(*record) (K, T, bool), without string) (rows[K, T], error) {
+	found, err := collect(ctx, &d.scanner, t, d.catalogFile(t.oid), decode)
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return found, ctx.Err()
 	}
 	if err != nil {
 		d.gap("database "+d.row.name, t.name, err.Error(), without)
 	}
-	return rows, nil
+	return found, nil
 }
 
 // fail explains why a database cannot be read.
@@ -92,21 +94,24 @@ func (d *databaseReader) readClasses(ctx context.Context) error {
 		return err
 	}
 	d.maps = d.relMap(dir)
-	d.files = map[pg.OID][]pg.RelFileLocator{}
-	d.classes = newest[pg.OID, classRow]{}
+	d.classes, d.located = newRows[pg.OID, classRow](), newRows[pg.OID, classRow]()
+	now := d.judge
+	now.notYet = nil
+	d.versions, d.rewrites = map[pg.OID][]classVersion{}, map[rewrite]bool{}
 	decode := classDecoder(&d.layout.class)
 	err = d.scan(ctx, &d.layout.class, d.mapped(d.base, classOID, d.maps), func(rec *record) {
-		key, row, ok := decode(rec)
-		if !ok {
-			return
-		}
-		d.classes.offer(key, row, d.judge.visibility(&rec.tuple), rec.tuple.Xmin())
-		if file := d.file(&row); file.Relation != 0 && !slices.Contains(d.files[key], file) {
-			d.files[key] = append(d.files[key], file)
+		if key, row, ok := decode(rec); ok {
+			f := d.judge.fate(rec)
+			d.classes.offer(key, row, rec, f)
+			d.remember(key, &row, rec, f)
+			if row.namespace == catalogNamespace {
+				d.located.offer(key, row, rec, now.fate(rec))
+			}
 		}
 	})
 	d.classes.prune()
-	if err == nil && len(d.classes) == 0 {
+	d.located.prune()
+	if err == nil && len(d.classes.live) == 0 {
 		err = errors.New("pg_class holds no row that counts")
 	}
 	return err
@@ -114,7 +119,7 @@ func (d *databaseReader) readClasses(ctx context.Context) error {
 
 // catalogFile finds the file of a catalog: in the map, in pg_class, or else by its OID.
 func (d *databaseReader) catalogFile(catalog pg.OID) pg.RelFileLocator {
-	if v, found := d.classes[catalog]; found {
+	if v, found := d.located.live[catalog]; found {
 		if file := d.file(&v.row); file.Relation != 0 {
 			return file
 		}
@@ -143,70 +148,81 @@ func (d *databaseReader) file(row *classRow) pg.RelFileLocator {
 }
 
 // relations puts the user's relations and their TOAST relations together,
-// sorted by schema and name.
-func (d *databaseReader) relations(attributes newest[attributeKey, Attribute], keys newest[pg.OID, keyRow], parents map[pg.OID][]pg.OID) []Relation {
+// sorted by schema and name; of one name, those that are gone come last.
+func (d *databaseReader) relations(attributes rows[attributeKey, Attribute], keys rows[pg.OID, keyRow], parents map[pg.OID][]pg.OID) []Relation {
 	wanted := d.userRelations()
-	columns := map[pg.OID][]Attribute{}
-	for key, v := range attributes {
-		if wanted[key.relation] {
-			columns[key.relation] = append(columns[key.relation], v.row)
-		}
-	}
+	columns := columnsOf(attributes.live, attributes.gone, wanted)
 	primary := map[pg.OID][]int16{}
-	for _, v := range keys {
-		primary[v.row.relation] = v.row.columns
+	for _, found := range []newest[pg.OID, keyRow]{keys.gone, keys.live} {
+		for _, v := range found {
+			primary[v.row.relation] = v.row.columns
+		}
 	}
 	var relations []Relation
 	for oid := range wanted {
-		row := d.classes[oid].row
+		class, _ := d.classes.find(oid)
+		row := &class.row
 		rel := Relation{
 			OID: oid, Schema: d.schema(row.namespace), Name: d.readable(row.name, "pg_class of "+d.row.name),
 			Kind: row.kind, Persistence: row.persistence, ReplicaIdentity: row.repl,
-			File: d.file(&row), Toast: row.toast, PrimaryKey: primary[oid],
+			File: d.file(row), Toast: row.toast, PrimaryKey: primary[oid],
+			DroppedBy: class.by, Pages: row.pages, Rows: row.tuples,
 			Parents: parents[oid], Partition: row.partition,
 		}
-		rel.FormerFiles = d.formerFiles(oid, rel.File)
+		rel.FormerFiles, rel.FileChanges = d.formerFiles(oid, rel.File)
 		rel.Attributes = d.attributes(&rel, columns[oid], int(row.natts))
 		if rel.check() != nil {
 			rel.PrimaryKey = nil // it names columns whose rows are lost: see the Gap
 		}
 		relations = append(relations, rel)
 	}
+	d.toastRewrites(relations)
 	slices.SortFunc(relations, func(a, b Relation) int {
-		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name), cmp.Compare(a.OID, b.OID))
+		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name), cmp.Compare(a.DroppedBy, b.DroppedBy), cmp.Compare(a.OID, b.OID))
 	})
 	return relations
 }
 
+// columnsOf sorts columns by their relations. Those that are gone are the
+// columns of relations that are gone: a column that is merely dropped keeps its row.
+func columnsOf(live, gone newest[attributeKey, Attribute], wanted map[pg.OID]bool) map[pg.OID][]Attribute {
+	columns := map[pg.OID][]Attribute{}
+	for _, found := range []newest[attributeKey, Attribute]{live, gone} {
+		for key, v := range found {
+			if wanted[key.relation] {
+				columns[key.relation] = append(columns[key.relation], v.row)
+			}
+		}
+	}
+	return columns
+}
+
 // userRelations chooses by schema: all but the system's own and those of
 // sessions (temporary ones, which neither WAL nor a restart know). A TOAST
-// relation comes with its owner.
+// relation comes with its owner. Relations that are gone are among them.
 func (d *databaseReader) userRelations() map[pg.OID]bool {
 	wanted := map[pg.OID]bool{}
-	for oid, v := range d.classes {
-		row := &v.row
-		if row.namespace == catalogNamespace || row.namespace == toastNamespace || row.kind == "t" ||
-			row.persistence == "t" || d.schemas[row.namespace].row == "information_schema" {
-			continue
-		}
-		wanted[oid] = true
-		if toast, found := d.classes[row.toast]; found && toast.row.kind == "t" {
-			wanted[row.toast] = true
+	for _, found := range []newest[pg.OID, classRow]{d.classes.live, d.classes.gone} {
+		for oid, v := range found {
+			row := &v.row
+			if !d.usersOwn(row) || row.kind == "t" || row.kind == "S" {
+				continue
+			}
+			wanted[oid] = true
+			if toast, found := d.classes.find(row.toast); found && toast.row.kind == "t" {
+				wanted[row.toast] = true
+			}
 		}
 	}
 	return wanted
 }
 
-// formerFiles are the files that other versions of the relation's row name.
-func (d *databaseReader) formerFiles(oid pg.OID, current pg.RelFileLocator) []pg.RelFileLocator {
-	var former []pg.RelFileLocator
-	for _, file := range d.files[oid] {
-		if file != current {
-			former = append(former, file)
-		}
-	}
-	slices.SortFunc(former, pg.RelFileLocator.Compare)
-	return former
+// usersOwn tells the user's relations from those of the system and of sessions,
+// and from transient ones that a rewrite fills.
+func (d *databaseReader) usersOwn(row *classRow) bool {
+	schema, _ := d.schemas.find(row.namespace)
+	return row.namespace != catalogNamespace && row.namespace != toastNamespace && row.persistence != "t" &&
+		row.rewrites == 0 && schema.row != "information_schema"
 }
 
 // attributes sorts and checks the columns of a relation. Behind a column
@@ -224,6 +240,10 @@ func (d *databaseReader) attributes(rel *Relation, columns []Attribute, natts in
 			break
 		}
 	}
+	if rel.DroppedBy != 0 {
+		rel.ColumnsLost = max(0, natts-len(columns)) // VACUUM takes dead rows: that is no damage
+		return columns
+	}
 	if len(columns) < natts {
 		d.gap("database "+d.row.name, fmt.Sprintf("columns of %s.%s", rel.Schema, rel.Name),
 			fmt.Sprintf("pg_attribute describes %d of %d", len(columns), natts), fmt.Sprintf("columns from number %d on cannot be decoded", len(columns)+1))
@@ -238,7 +258,7 @@ func validShape(length int16, align string) bool {
 
 // schema names a namespace; one whose row is lost is named by its OID.
 func (d *databaseReader) schema(oid pg.OID) string {
-	if v, found := d.schemas[oid]; found {
+	if v, found := d.schemas.find(oid); found {
 		text, _ := readableName(v.row)
 		return text
 	}
@@ -253,11 +273,11 @@ func (d *databaseReader) schema(oid pg.OID) string {
 
 // usedTypes keeps the user's types and every type that a column needs, with
 // the types that those are made of, sorted by OID.
-func (d *databaseReader) usedTypes(relations []Relation, labels newest[pg.OID, enumRow]) []Type {
+func (d *databaseReader) usedTypes(relations []Relation, labels rows[pg.OID, enumRow]) []Type {
 	used := map[pg.OID]bool{}
 	var need func(oid pg.OID)
 	need = func(oid pg.OID) {
-		v, found := d.types[oid]
+		v, found := d.types.find(oid)
 		if !found || used[oid] {
 			return
 		}
@@ -265,7 +285,7 @@ func (d *databaseReader) usedTypes(relations []Relation, labels newest[pg.OID, e
 		need(v.row.Element)
 		need(v.row.Base)
 	}
-	for oid := range d.types {
+	for oid := range d.types.live {
 		if oid >= pg.FirstNormalOID {
 			need(oid)
 		}
@@ -276,12 +296,15 @@ func (d *databaseReader) usedTypes(relations []Relation, labels newest[pg.OID, e
 		}
 	}
 	byType := map[pg.OID][]enumRow{}
-	for _, v := range labels {
-		byType[v.row.of] = append(byType[v.row.of], v.row)
+	for _, found := range []newest[pg.OID, enumRow]{labels.live, labels.gone} {
+		for _, v := range found {
+			byType[v.row.of] = append(byType[v.row.of], v.row)
+		}
 	}
 	var types []Type
 	for _, oid := range slices.Sorted(maps.Keys(used)) {
-		row := d.types[oid].row
+		found, _ := d.types.find(oid)
+		row := &found.row
 		t := row.Type
 		t.Schema, t.Name = d.schema(row.namespace), d.readable(t.Name, "pg_type of "+d.row.name)
 		t.Labels = d.labels(byType[oid])

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -30,18 +31,21 @@ func inheritsDecoder(t *table) func(*record) (inheritsKey, pg.OID, bool) {
 	}
 }
 
-// parentsOf lists the parents of each child in their order.
-func parentsOf(rows newest[inheritsKey, pg.OID]) map[pg.OID][]pg.OID {
-	keys := make([]inheritsKey, 0, len(rows))
-	for key := range rows {
-		keys = append(keys, key)
+// parentsOf lists the parents of each child in their order. What a child that is
+// there once inherited from does not count; of one that was dropped it does.
+func (d *databaseReader) parentsOf(found rows[inheritsKey, pg.OID]) map[pg.OID][]pg.OID {
+	all := maps.Clone(found.live)
+	for key, v := range found.gone {
+		if _, gone := d.classes.gone[key.child]; gone {
+			all[key] = v
+		}
 	}
-	slices.SortFunc(keys, func(a, b inheritsKey) int {
+	keys := slices.SortedFunc(maps.Keys(all), func(a, b inheritsKey) int {
 		return cmp.Or(cmp.Compare(a.child, b.child), cmp.Compare(a.order, b.order))
 	})
 	parents := map[pg.OID][]pg.OID{}
 	for _, key := range keys {
-		parents[key.child] = append(parents[key.child], rows[key].row)
+		parents[key.child] = append(parents[key.child], all[key].row)
 	}
 	return parents
 }

@@ -42,6 +42,8 @@ func (s *Snapshot) Database(name string) (*Database, error) {
 // A part that is not quoted is folded to lower case, and taken as it is written
 // when that finds nothing. The error wraps ErrNotFound, with the closest names,
 // ErrAmbiguous, with the candidates, or ErrBadName.
+//
+// A table that was dropped is found when none that is there has the name.
 func (d *Database) Table(name string) (*Relation, error) {
 	folded, exact, err := parseName(name)
 	if err != nil {
@@ -50,13 +52,15 @@ func (d *Database) Table(name string) (*Relation, error) {
 			Hint: `write it as in SQL: orders, sales.orders, or sales."Order Lines" in quotes of the shell`,
 		}
 	}
-	for _, parts := range [][]string{folded, exact} {
-		matches := d.matches(parts)
-		switch {
-		case len(matches) == 1:
-			return matches[0], nil
-		case len(matches) > 1:
-			return nil, ambiguous(name, matches)
+	for _, gone := range []bool{false, true} {
+		for _, parts := range [][]string{folded, exact} {
+			matches := d.matches(parts, gone)
+			switch {
+			case len(matches) == 1:
+				return matches[0], nil
+			case len(matches) > 1:
+				return nil, ambiguous(name, matches)
+			}
 		}
 	}
 	var names []string
@@ -73,18 +77,39 @@ func (r *Relation) QualifiedName() string {
 	return evidence.RelationName{Schema: r.Schema, Name: r.Name}.String()
 }
 
-// matches lists the relations with a name of one or two parts. A match in
-// public hides the others. TOAST relations are found with their schema only.
-func (d *Database) matches(parts []string) []*Relation {
+// Label is the name for people: it tells a dropped relation from one of the same
+// name that is there.
+func (r *Relation) Label() string {
+	if r.DroppedBy == pg.InvalidXID {
+		return r.QualifiedName()
+	}
+	return fmt.Sprintf("%s (dropped by transaction %d)", r.QualifiedName(), r.DroppedBy)
+}
+
+// Namesakes are the dropped relations that had the name of a table.
+func (d *Database) Namesakes(rel *Relation) []*Relation {
+	var found []*Relation
+	for i := range d.Relations {
+		if other := &d.Relations[i]; other != rel && other.DroppedBy != pg.InvalidXID && other.Schema == rel.Schema && other.Name == rel.Name {
+			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// matches lists the relations with a name of one or two parts: those that are
+// there, or those that are gone. A match in public hides the others. TOAST relations
+// are found with their schema only.
+func (d *Database) matches(parts []string, gone bool) []*Relation {
 	var found []*Relation
 	name := parts[len(parts)-1]
 	for i := range d.Relations {
 		rel := &d.Relations[i]
 		switch {
-		case rel.Name != name:
+		case rel.Name != name, gone != (rel.DroppedBy != pg.InvalidXID):
 		case len(parts) == 2 && rel.Schema != parts[0]:
 		case len(parts) == 1 && rel.Kind == "t":
-		case len(parts) == 1 && rel.Schema == "public":
+		case len(parts) == 1 && rel.Schema == "public" && !gone:
 			return []*Relation{rel}
 		default:
 			found = append(found, rel)
@@ -152,11 +177,14 @@ func quotedPart(text string) (part, rest string, err error) {
 func ambiguous(name string, matches []*Relation) error {
 	var names []string
 	for _, rel := range matches {
-		names = append(names, rel.QualifiedName())
+		names = append(names, rel.Label())
+	}
+	hint := "write the schema too, such as " + names[0]
+	if matches[0].DroppedBy != pg.InvalidXID {
+		hint = fmt.Sprintf("leave the table out and name the transaction that dropped it, such as --xid %d", matches[0].DroppedBy)
 	}
 	return &evidence.Error{
-		Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %s", ErrAmbiguous, strings.Join(names, ", ")),
-		Hint: "write the schema too, such as " + names[0],
+		Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %s", ErrAmbiguous, strings.Join(names, ", ")), Hint: hint,
 	}
 }
 
@@ -271,8 +299,9 @@ func (x *Index) add(db *Database) {
 	}
 	for i := range db.Relations {
 		rel := &db.Relations[i]
-		if rel.File.Relation != 0 {
-			x.files[rel.File] = indexed{db, rel} // a current file wins over a former one
+		// A current file wins over a former one, and that of a relation that is there over that of one that is gone.
+		if taken := x.files[rel.File].rel; rel.File.Relation != 0 && (rel.DroppedBy == 0 || taken == nil || taken.DroppedBy != 0) {
+			x.files[rel.File] = indexed{db, rel}
 		}
 		if t := toast[rel.Toast]; t != nil {
 			x.owners[t] = rel

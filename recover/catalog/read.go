@@ -23,6 +23,11 @@ type Options struct {
 	// Status knows the outcome of transactions; what it does not know is looked
 	// up in pg_xact. nil means pg_xact alone.
 	Status XactStatusFunc
+	// Destroyed gives versions of catalog rows back that the pages do not hold any more; may be nil.
+	Destroyed DestroyedRows
+	// NotYet, if not nil, names committed transactions that are to count as not having
+	// happened. With Destroyed, the result is the catalogs as they were before those.
+	NotYet func(pg.XID) bool
 	// Databases are the names of those to read; empty means all that accept connections.
 	Databases []string
 	// Templates adds template databases when Databases is empty.
@@ -96,6 +101,7 @@ func begin(opts Options) (*reader, *Snapshot, error) {
 	if r.pages == nil {
 		r.pages = NewFiles(dir, checksums)
 	}
+	r.destroyed = opts.Destroyed
 	r.openXacts(dir)
 	return r, snapshot, nil
 }
@@ -110,7 +116,7 @@ func (r *reader) openXacts(dir string) {
 	if err != nil {
 		r.gap(filepath.Join(dir, "pg_multixact"), "multixacts", err.Error(), "")
 	}
-	r.judge = judge{injected: r.opts.Status, log: log, multi: multi}
+	r.judge = judge{injected: r.opts.Status, log: log, multi: multi, notYet: r.opts.NotYet}
 }
 
 // read fills the snapshot with databases.
@@ -154,7 +160,7 @@ func (r *reader) databases(ctx context.Context) ([]databaseRow, error) {
 		return nil, ctx.Err()
 	}
 	var list []databaseRow
-	for _, v := range rows {
+	for _, v := range rows.live {
 		v.row.name = r.readable(v.row.name, "pg_database")
 		list = append(list, v.row)
 	}

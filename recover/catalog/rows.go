@@ -37,6 +37,9 @@ type classRow struct {
 	name                    string
 	kind, persistence, repl string
 	natts                   int16
+	pages                   uint32  // relpages
+	tuples                  float32 // reltuples
+	rewrites                pg.OID  // relrewrite: the relation that this transient one is to replace
 }
 
 func classDecoder(t *table) func(*record) (pg.OID, classRow, bool) {
@@ -44,10 +47,12 @@ func classDecoder(t *table) func(*record) (pg.OID, classRow, bool) {
 	file, space, shared := t.field("relfilenode"), t.field("reltablespace"), t.field("relisshared")
 	toast, kind, persistence := t.field("reltoastrelid"), t.field("relkind"), t.field("relpersistence")
 	natts, repl, partition := t.field("relnatts"), t.field("relreplident"), t.field("relispartition")
+	rewrites := t.field("relrewrite")
+	pages, tuples := t.field("relpages"), t.field("reltuples")
 	return func(r *record) (pg.OID, classRow, bool) {
 		row := classRow{oid: r.oid(oid), kind: r.char(kind)}
 		switch row.kind {
-		case "r", "t", "m", "p":
+		case "r", "t", "m", "p", "S":
 		default:
 			return 0, classRow{}, false
 		}
@@ -55,6 +60,7 @@ func classDecoder(t *table) func(*record) (pg.OID, classRow, bool) {
 		row.file, row.tablespace, row.shared = pg.RelFileNumber(r.uint32(file)), r.oid(space), r.bool(shared)
 		row.persistence, row.repl, row.natts = r.char(persistence), r.char(repl), r.int16(natts)
 		row.partition = r.bool(partition)
+		row.pages, row.tuples, row.rewrites = r.uint32(pages), r.float32(tuples), r.oid(rewrites)
 		return row.oid, row, row.oid != 0
 	}
 }
@@ -125,8 +131,7 @@ type enumRow struct {
 func enumDecoder(t *table) func(*record) (pg.OID, enumRow, bool) {
 	oid, of, order, label := t.field("oid"), t.field("enumtypid"), t.field("enumsortorder"), t.field("enumlabel")
 	return func(r *record) (pg.OID, enumRow, bool) {
-		sort := binreader.New(r.bytes(order))
-		row := enumRow{EnumLabel: EnumLabel{OID: r.oid(oid), Label: r.name(label)}, of: r.oid(of), order: sort.Float32()}
+		row := enumRow{EnumLabel: EnumLabel{OID: r.oid(oid), Label: r.name(label)}, of: r.oid(of), order: r.float32(order)}
 		return row.OID, row, true
 	}
 }

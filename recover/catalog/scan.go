@@ -17,6 +17,8 @@ type record struct {
 	tuple  heap.Tuple
 	tid    pg.TID
 	values []heap.Datum
+	// restored: the version came out of the WAL, as it was right after it was destroyed.
+	restored bool
 }
 
 // bytes gives a column's bytes, nil for NULL and for a column the version lacks.
@@ -38,6 +40,11 @@ func (r *record) int32(f field) int32 { return int32(r.uint32(f)) }
 func (r *record) int16(f field) int16 {
 	b := binreader.New(r.bytes(f))
 	return b.Int16()
+}
+
+func (r *record) float32(f field) float32 {
+	b := binreader.New(r.bytes(f))
+	return b.Float32()
 }
 
 // bool reads a boolean column.
@@ -81,17 +88,19 @@ func (r *record) detoasted(f field) ([]byte, bool) {
 
 // scanner reads catalogs and gathers what could not be read.
 type scanner struct {
-	pages PageSource
-	judge judge
-	gaps  []evidence.Gap
+	pages     PageSource
+	destroyed DestroyedRows // may be nil
+	judge     judge
+	gaps      []evidence.Gap
 }
 
 func (s *scanner) gap(where, what, why, consequence string) {
 	s.gaps = append(s.gaps, evidence.Gap{Where: where, What: what, Why: why, Consequence: consequence})
 }
 
-// scan calls visit for each tuple of a catalog, dead ones included. A page or a
-// tuple that cannot be decoded is a Gap, and so is a page of zeros between others.
+// scan calls visit for each tuple of a catalog, dead ones included, and then for
+// the destroyed ones that the WAL gave back. A page or a tuple that cannot be
+// decoded is a Gap, and so is a page of zeros between others.
 func (s *scanner) scan(ctx context.Context, t *table, loc pg.RelFileLocator, visit func(*record)) error {
 	where := fmt.Sprintf("%s (file %s)", t.name, loc)
 	p := pageScan{scanner: s, where: where, attrs: t.attrs(), visit: visit}
@@ -99,7 +108,11 @@ func (s *scanner) scan(ctx context.Context, t *table, loc pg.RelFileLocator, vis
 	if err := s.pages.ReadPages(ctx, loc, p.page); err != nil {
 		return fmt.Errorf("catalog: read %s: %w", where, err)
 	}
-	return nil
+	if s.destroyed == nil {
+		return nil
+	}
+	p.rec.restored = true
+	return s.destroyed.ReadDestroyed(loc.Database, t.name, p.restoredTuple)
 }
 
 // pageScan is a scan over the pages of one catalog.
@@ -143,44 +156,4 @@ func (p *pageScan) page(block pg.BlockNumber, page heap.Page) error {
 		p.visit(&p.rec)
 	}
 	return nil
-}
-
-// newest keeps the best version of each row of a catalog by its key.
-type newest[K comparable, T any] map[K]version[T]
-
-type version[T any] struct {
-	row  T
-	rank visibility
-	xmin pg.XID
-}
-
-// offer takes a version in if it is better than the one that is there.
-func (n newest[K, T]) offer(key K, row T, rank visibility, xmin pg.XID) {
-	old, found := n[key]
-	if found && (old.rank > rank || old.rank == rank && xmin.Precedes(old.xmin)) {
-		return
-	}
-	n[key] = version[T]{row: row, rank: rank, xmin: xmin}
-}
-
-// prune drops the keys without a version that counts.
-func (n newest[K, T]) prune() {
-	for key, v := range n {
-		if v.rank < doubtfulRow {
-			delete(n, key)
-		}
-	}
-}
-
-// collect scans a catalog and keeps the newest version of each row that
-// decode accepts.
-func collect[K comparable, T any](ctx context.Context, s *scanner, t *table, loc pg.RelFileLocator, decode func(*record) (K, T, bool)) (newest[K, T], error) {
-	rows := newest[K, T]{}
-	err := s.scan(ctx, t, loc, func(rec *record) {
-		if key, row, ok := decode(rec); ok {
-			rows.offer(key, row, s.judge.visibility(&rec.tuple), rec.tuple.Xmin())
-		}
-	})
-	rows.prune()
-	return rows, err
 }

@@ -27,6 +27,8 @@ type judge struct {
 	injected XactStatusFunc
 	log      *heap.XactLog
 	multi    *heap.MultiXact
+	// notYet, if not nil, names transactions that count as not having happened.
+	notYet func(pg.XID) bool
 }
 
 // status asks the injected function, then pg_xact.
@@ -61,48 +63,70 @@ func (j *judge) resolve(xid pg.XID, committed, aborted bool) heap.XactStatus {
 	return status
 }
 
-// visibility ranks one tuple.
-func (j *judge) visibility(t *heap.Tuple) visibility {
-	rank := liveRow
-	if xmin := t.Xmin(); xmin != pg.FrozenXID {
-		switch j.resolve(xmin, t.Infomask&heap.XminCommitted != 0, t.Infomask&heap.XminInvalid != 0) {
-		case heap.XactAborted:
-			return deadRow
-		case heap.XactInProgress, heap.XactSubCommitted:
-			rank = pendingRow
-		case heap.XactUnknown:
-			rank = doubtfulRow
-		}
-	}
-	switch j.deleter(t) {
-	case heap.XactCommitted:
-		return deadRow
-	case heap.XactUnknown:
-		rank = min(rank, doubtfulRow)
-	}
-	return rank
+// fate is what the sources say of one version of a row.
+type fate struct {
+	rank visibility
+	by   pg.XID // the committed transaction that destroyed it; 0: none did
 }
 
-// deleter tells what became of the transaction that deleted or replaced the
-// tuple; heap.XactAborted stands for none.
-func (j *judge) deleter(t *heap.Tuple) heap.XactStatus {
+// fate ranks one version. One that the WAL gave back was destroyed by somebody:
+// when that was rolled back, a page has the row as it was afterwards.
+func (j *judge) fate(rec *record) fate {
+	rank := j.inserted(&rec.tuple)
+	by, state := j.deleter(&rec.tuple)
+	switch {
+	case rank == deadRow, rec.restored && state != heap.XactCommitted:
+		return fate{}
+	case state == heap.XactCommitted && !j.isNotYet(by):
+		return fate{by: by}
+	case state == heap.XactUnknown:
+		rank = min(rank, doubtfulRow)
+	}
+	return fate{rank: rank}
+}
+
+func (j *judge) isNotYet(xid pg.XID) bool { return j.notYet != nil && j.notYet(xid) }
+
+// inserted ranks a tuple by the transaction that inserted it.
+func (j *judge) inserted(t *heap.Tuple) visibility {
+	if j.isNotYet(t.RawXmin) { // a frozen tuple keeps its xmin
+		return deadRow
+	}
+	xmin := t.Xmin()
+	if xmin == pg.FrozenXID {
+		return liveRow
+	}
+	switch j.resolve(xmin, t.Infomask&heap.XminCommitted != 0, t.Infomask&heap.XminInvalid != 0) {
+	case heap.XactAborted:
+		return deadRow
+	case heap.XactInProgress, heap.XactSubCommitted:
+		return pendingRow
+	case heap.XactUnknown:
+		return doubtfulRow
+	}
+	return liveRow
+}
+
+// deleter tells which transaction deleted or replaced the tuple, and what became
+// of it; heap.XactAborted stands for none.
+func (j *judge) deleter(t *heap.Tuple) (pg.XID, heap.XactStatus) {
 	if !t.XmaxDestroys() {
-		return heap.XactAborted
+		return pg.InvalidXID, heap.XactAborted
 	}
 	hinted := t.Infomask&heap.XmaxCommitted != 0
 	xmax := t.Xmax
 	if t.Infomask&heap.XmaxIsMulti != 0 {
 		if j.multi == nil {
-			return heap.XactUnknown
+			return xmax, heap.XactUnknown
 		}
 		updater, err := j.multi.Updater(xmax)
 		if err != nil {
-			return heap.XactUnknown
+			return xmax, heap.XactUnknown
 		}
 		if updater == pg.InvalidXID {
-			return heap.XactAborted
+			return pg.InvalidXID, heap.XactAborted
 		}
 		xmax, hinted = updater, false
 	}
-	return j.resolve(xmax, hinted, false)
+	return xmax, j.resolve(xmax, hinted, false)
 }

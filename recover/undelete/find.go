@@ -28,6 +28,7 @@ type Evidence struct {
 	Progress func(stage string, bytes int64) func(done int64)
 
 	outcomes *xact.Outcomes // of the WAL since the last checkpoint; nil: not read
+	catalogs *catalogSource // nil: the snapshot came from a file
 }
 
 func (ev *Evidence) stage(name string, bytes int64) func(int64) {

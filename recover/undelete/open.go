@@ -12,7 +12,6 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
-	"github.com/pgrescue/pgrescue/recover/redo"
 	"github.com/pgrescue/pgrescue/recover/wal"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
@@ -166,20 +165,13 @@ func (o *opener) loadCatalog() error {
 // readCatalog reads the catalogs of the data directory, with the WAL replayed
 // over them where there is WAL behind the last checkpoint.
 func (o *opener) readCatalog(ctx context.Context) error {
-	opts := catalog.Options{DataDir: o.sources.DataDir, Databases: o.sources.Databases}
+	o.ev.catalogs = &catalogSource{dir: o.sources.DataDir, databases: o.sources.Databases, control: o.controlState()}
 	if o.ev.Archive != nil {
-		overlay, err := redo.NewOverlay(ctx, o.ev.Archive, o.sources.DataDir, o.controlState())
-		if err != nil {
-			return err
-		}
-		defer overlay.Close()
-		opts.Pages = overlay
 		if err := o.readOutcomes(ctx); err != nil {
 			return err
 		}
-		opts.Status = o.ev.walStatus
 	}
-	snapshot, gaps, err := catalog.Read(ctx, opts)
+	snapshot, gaps, err := o.ev.readCatalogs(ctx, nil, nil)
 	o.gaps = append(o.gaps, gaps...)
 	o.ev.Snapshot = snapshot
 	return err
