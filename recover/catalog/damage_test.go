@@ -238,7 +238,7 @@ func TestReadStatus(t *testing.T) {
 	for _, test := range []struct {
 		status catalog.XactStatusFunc
 		want   string
-	}{{nil, "before/1 gone/1 truncated/1"}, {committed, "after/2 fresh/1 truncated/1"}} {
+	}{{nil, "before/1 gone/1 truncated/1"}, {committed, "after/2 fresh/1 gone/1 truncated/1"}} {
 		s, gaps, err := catalog.Read(t.Context(), catalog.Options{DataDir: dir, Status: test.status})
 		if err != nil || len(gaps) > 0 {
 			t.Fatal(err, gaps)
@@ -246,6 +246,9 @@ func TestReadStatus(t *testing.T) {
 		var names []string
 		for _, rel := range s.Databases[0].Relations {
 			names = append(names, fmt.Sprintf("%s/%d", rel.Name, len(rel.Attributes)))
+			if wantsBy := rel.Name == "gone" && test.status != nil; wantsBy != (rel.DroppedBy == pg.XID(xid)) {
+				t.Errorf("%s was dropped by %d", rel.Name, rel.DroppedBy)
+			}
 		}
 		if got := strings.Join(names, " "); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
