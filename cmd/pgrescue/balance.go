@@ -75,8 +75,10 @@ func (w *lineWriter) write(line *undelete.Line) error {
 type balanceReport struct {
 	Transactions []lossTransaction `json:"transactions"`
 	Tables       []tableBalance    `json:"tables"`
-	Total        undelete.Balance  `json:"total"`
-	Balanced     bool              `json:"balanced"`
+	// Partitioned sums up the tables of each partitioned table.
+	Partitioned []tableBalance   `json:"partitioned_tables,omitempty"`
+	Total       undelete.Balance `json:"total"`
+	Balanced    bool             `json:"balanced"`
 	// LedgerComplete says whether the WAL proves that no destroyed version is left out of the count.
 	LedgerComplete bool           `json:"ledger_complete"`
 	WhyIncomplete  string         `json:"why_ledger_incomplete,omitempty"`
@@ -95,6 +97,8 @@ type lossTransaction struct {
 type tableBalance struct {
 	Database string `json:"database,omitempty"`
 	Table    string `json:"table"`
+	// PartitionOf is the partitioned table at the root.
+	PartitionOf string `json:"partition_of,omitempty"`
 	undelete.Balance
 }
 
@@ -116,6 +120,10 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 		if t.Database != nil {
 			line.Database = t.Database.Name
 		}
+		if root := t.Root(); root != nil {
+			line.PartitionOf = root.QualifiedName()
+			report.addToRoot(&line)
+		}
 		report.Tables = append(report.Tables, line)
 		add(&report.Total, &t.Balance)
 	}
@@ -127,6 +135,18 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 		report.Files = append(report.Files, ledgerFile)
 	}
 	return report
+}
+
+// addToRoot adds a partition's balance to that of its partitioned table.
+func (r *balanceReport) addToRoot(leaf *tableBalance) {
+	at := slices.IndexFunc(r.Partitioned, func(b tableBalance) bool {
+		return b.Table == leaf.PartitionOf && b.Database == leaf.Database
+	})
+	if at < 0 {
+		at = len(r.Partitioned)
+		r.Partitioned = append(r.Partitioned, tableBalance{Database: leaf.Database, Table: leaf.PartitionOf})
+	}
+	add(&r.Partitioned[at].Balance, &leaf.Balance)
 }
 
 // add sums balances up; reasons stay with their tables.
@@ -185,8 +205,19 @@ func balanceTable(report *balanceReport) *term.Table {
 	line := func(name string, b *undelete.Balance) {
 		table.Add(name, term.Count(b.Lost), term.Count(b.Heap), term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
 	}
+	for i := range report.Partitioned { // the subtotal, then the partitions that it is made of
+		root := &report.Partitioned[i]
+		line(root.Table+" (all partitions)", &root.Balance)
+		for j := range report.Tables {
+			if leaf := &report.Tables[j]; leaf.PartitionOf == root.Table && leaf.Database == root.Database {
+				line("  "+leaf.Table, &leaf.Balance)
+			}
+		}
+	}
 	for i := range report.Tables {
-		line(report.Tables[i].Table, &report.Tables[i].Balance)
+		if report.Tables[i].PartitionOf == "" {
+			line(report.Tables[i].Table, &report.Tables[i].Balance)
+		}
 	}
 	if len(report.Tables) > 1 {
 		line("all tables", &report.Total)

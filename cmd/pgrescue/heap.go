@@ -27,6 +27,7 @@ type heapRowsOptions struct {
 	sourceOptions
 	rowsOptions
 	table string
+	only  bool
 	xid   uint32
 }
 
@@ -34,7 +35,8 @@ func (o *heapRowsOptions) addFlags(command *cobra.Command) {
 	o.addDataDir(command)
 	o.addCatalog(command)
 	o.rowsOptions.addFlags(command, "copy")
-	command.Flags().StringVarP(&o.table, "table", "t", "", "the table, as schema.name")
+	command.Flags().StringVarP(&o.table, "table", "t", "", "the table, as schema.name; of a partitioned one all its partitions")
+	addOnly(command, &o.only)
 	command.Flags().Uint32Var(&o.xid, "xid", 0, "only rows that this (sub)transaction destroyed")
 }
 
@@ -78,31 +80,44 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 		return err
 	}
 	defer ev.Close()
-	table, err := target(ev.Snapshot, options.table)
+	tables, err := targets(ev.Snapshot, []string{options.table}, options.only)
 	if err != nil {
-		return libraryError(err)
+		return err
 	}
 	printer, err := newRowPrinter(terminal, format)
 	if err != nil {
 		return err
 	}
-	result, err := undelete.DeadRows(ctx, ev, table, undelete.DeadRowsOptions{XID: pg.XID(options.xid)}, printer)
-	progress.end()
+	sink, err := oneShape(printer, tables, format)
 	if err != nil {
 		return err
+	}
+	for _, table := range tables {
+		result, err := undelete.DeadRows(ctx, ev, table, undelete.DeadRowsOptions{XID: pg.XID(options.xid)}, sink)
+		progress.end()
+		if err != nil {
+			return err
+		}
+		gaps += tellDeadRows(terminal, table.Relation.QualifiedName(), result)
 	}
 	if err := printer.close(terminal); err != nil {
 		return err
 	}
+	return exitcode.PartialIf(gaps)
+}
+
+// tellDeadRows says on stderr what one table's file holds, and counts what of it
+// is not whole.
+func tellDeadRows(terminal *term.Terminal, table string, result *undelete.DeadRowsResult) int {
 	terminal.Gaps(result.Gaps, shownGaps)
 	terminal.Infof("%s: %s on %s, %s dead; left out: %s whose delete was rolled back, %s that never were visible",
-		table.Relation.QualifiedName(), term.Plural(result.Tuples, "tuple", "tuples"), term.Plural(result.Pages, "page", "pages"),
+		table, term.Plural(result.Tuples, "tuple", "tuples"), term.Plural(result.Pages, "page", "pages"),
 		term.Count(result.Dead), term.Count(result.RolledBack), term.Count(result.NeverVisible))
 	if result.Unknown > 0 {
 		terminal.Warnf("%s: commit state unknown", term.Plural(result.Unknown, "row", "rows"))
 	}
-	if gaps += len(result.Gaps); gaps == 0 && result.InPart > 0 {
-		gaps = int(result.InPart)
+	if len(result.Gaps) == 0 {
+		return int(result.InPart)
 	}
-	return exitcode.PartialIf(gaps)
+	return len(result.Gaps)
 }

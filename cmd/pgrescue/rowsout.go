@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/datum"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
@@ -67,15 +70,36 @@ func warnUnknown(terminal *term.Terminal, n int64, format evidence.Format) {
 	}
 }
 
-// oneTable refuses to mix tables in a format that cannot tell them apart.
-func oneTable(tables []*undelete.Table, format evidence.Format) error {
+// oneShape makes a sink that gives rows of several tables to one printer. A format
+// that cannot tell tables apart takes those of one partitioned table, with the
+// columns in its order, and refuses others.
+func oneShape(printer evidence.Sink, tables []undelete.Target, format evidence.Format) (evidence.Sink, error) {
 	if len(tables) < 2 || format == evidence.FormatJSONL || format == evidence.FormatSQL {
-		return nil
+		return printer, nil
 	}
 	var names []string
-	for _, t := range tables {
-		names = append(names, t.Name())
+	var root *catalog.Relation
+	for i, t := range tables {
+		name, of := "unknown relation", (*catalog.Relation)(nil)
+		if t.Relation != nil {
+			name, of = t.Relation.QualifiedName(), t.Database.Root(t.Relation)
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		if i == 0 {
+			root = of
+		}
+		if of != root {
+			root = nil
+		}
 	}
-	return exitcode.Usagef("choose one with --table, or use --format jsonl or sql, or write files with `pgrescue undelete -o DIR`",
-		"format %s holds one table, and the loss is in %d: %s", format, len(tables), strings.Join(names, ", "))
+	if len(names) == 1 { // its present file and former ones
+		return printer, nil
+	}
+	if root != nil {
+		return evidence.Reshape(datum.NewRowDecoder(tables[0].Database, root).Relation(), printer), nil
+	}
+	return nil, exitcode.Usagef("choose one with --table, or use --format jsonl or sql, or write files with `pgrescue undelete -o DIR`",
+		"format %s holds one table, and the rows are in %d: %s", format, len(names), strings.Join(names, ", "))
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -11,7 +9,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
-	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/undelete"
@@ -73,66 +70,6 @@ func (s *stages) begin(stage string, bytes int64) func(int64) {
 func (s *stages) end() {
 	s.current.End()
 	s.current = nil
-}
-
-// targets finds the tables that were named. A name that several databases hold
-// has to be told apart by --database.
-func targets(snapshot *catalog.Snapshot, names []string) ([]undelete.Target, error) {
-	var found []undelete.Target
-	for _, name := range names {
-		target, err := target(snapshot, name)
-		if err != nil {
-			return nil, libraryError(err)
-		}
-		found = append(found, target)
-	}
-	return found, nil
-}
-
-func target(snapshot *catalog.Snapshot, name string) (undelete.Target, error) {
-	var found []undelete.Target
-	var failure error
-	for i := range snapshot.Databases {
-		db := &snapshot.Databases[i]
-		rel, err := db.Table(name)
-		switch {
-		case err == nil:
-			found = append(found, undelete.Target{Database: db, Relation: rel})
-		case failure == nil || !errors.Is(err, catalog.ErrNotFound):
-			failure = err
-		}
-	}
-	if len(found) == 0 && errors.Is(failure, catalog.ErrNotFound) {
-		failure = notFoundAnywhere(snapshot, name)
-	}
-	switch {
-	case len(found) == 0 && failure == nil:
-		return undelete.Target{}, exitcode.With(exitcode.NotFound, fmt.Errorf("find table %s: the catalogs hold no database", name))
-	case len(found) == 0:
-		return undelete.Target{}, failure
-	case len(found) > 1:
-		var databases []string
-		for _, t := range found {
-			databases = append(databases, t.Database.Name)
-		}
-		return undelete.Target{}, exitcode.Usagef("name one with --database", "find table %s: it is in the databases %s", name, strings.Join(databases, ", "))
-	}
-	if found[0].Relation.Kind == "p" {
-		return undelete.Target{}, exitcode.Usagef("name its partitions; a partitioned table has no rows of its own",
-			"find table %s: it is partitioned", name)
-	}
-	return found[0], nil
-}
-
-// notFoundAnywhere is the error of a name that no database has. The names close
-// to it come from all of them.
-func notFoundAnywhere(snapshot *catalog.Snapshot, name string) error {
-	var all catalog.Database
-	for i := range snapshot.Databases {
-		all.Relations = append(all.Relations, snapshot.Databases[i].Relations...)
-	}
-	_, err := all.Table(name)
-	return err
 }
 
 // parseTime reads a moment with its zone. A time without a zone is refused: in

@@ -15,12 +15,12 @@ func TestTargetNamesWhatIsClose(t *testing.T) {
 	shop := catalog.Database{Name: "shop", Relations: []catalog.Relation{{Schema: "public", Name: "orders", Kind: "r"}}}
 	other := catalog.Database{Name: "other", Relations: []catalog.Relation{{Schema: "public", Name: "xyz", Kind: "r"}}}
 	for _, databases := range [][]catalog.Database{{shop, other}, {other, shop}} {
-		_, err := targets(&catalog.Snapshot{Databases: databases}, []string{"public.ordres"})
+		_, err := targets(&catalog.Snapshot{Databases: databases}, []string{"public.ordres"}, false)
 		if exitcode.Of(err) != exitcode.NotFound || !strings.Contains(exitcode.HintOf(err), "public.orders") {
 			t.Errorf("error %v (code %d), hint %q", err, exitcode.Of(err), exitcode.HintOf(err))
 		}
 	}
-	found, err := targets(&catalog.Snapshot{Databases: []catalog.Database{other, shop}}, []string{"orders"})
+	found, err := targets(&catalog.Snapshot{Databases: []catalog.Database{other, shop}}, []string{"orders"}, false)
 	if err != nil || len(found) != 1 || found[0].Database.Name != "shop" {
 		t.Errorf("found %+v, %v", found, err)
 	}

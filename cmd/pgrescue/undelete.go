@@ -20,13 +20,15 @@ import (
 type lossOptions struct {
 	xid          uint32
 	tables       []string
+	only         bool
 	since, until string
 }
 
 func (o *lossOptions) addFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.Uint32Var(&o.xid, "xid", 0, "the transaction that destroyed the rows")
-	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated")
+	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table and its partitions, as schema.name; may be repeated")
+	addOnly(command, &o.only)
 	flags.StringVar(&o.since, "since", "", "instead of --xid: all that was destroyed in --table since this time; with a zone")
 	flags.StringVar(&o.until, "until", "", "and before this time")
 }
@@ -48,7 +50,7 @@ func (o *lossOptions) request(ev *undelete.Evidence) (undelete.Request, error) {
 	case o.xid != 0 && (o.since != "" || o.until != ""):
 		return request, exitcode.Usagef("a transaction has one commit time", "--xid and --since or --until exclude each other")
 	}
-	request.Tables, err = targets(ev.Snapshot, o.tables)
+	request.Tables, err = targets(ev.Snapshot, o.tables, o.only)
 	return request, err
 }
 

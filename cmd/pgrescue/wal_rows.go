@@ -68,17 +68,22 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 		return err
 	}
 	defer loss.Close()
-	if err := oneTable(loss.Tables(), format); err != nil {
+	printer, err := newRowPrinter(terminal, format)
+	if err != nil {
+		return err
+	}
+	var tables []undelete.Target
+	for _, t := range loss.Tables() {
+		tables = append(tables, undelete.Target{Database: t.Database, Relation: t.Relation})
+	}
+	sink, err := oneShape(printer, tables, format)
+	if err != nil {
 		return err
 	}
 	if err := loss.Settle(ctx); err != nil {
 		return err
 	}
-	printer, err := newRowPrinter(terminal, format)
-	if err != nil {
-		return err
-	}
-	err = loss.Recover(ctx, func(*undelete.Table) (evidence.Sink, error) { return giveBack(loss, printer, format), nil })
+	err = loss.Recover(ctx, func(*undelete.Table) (evidence.Sink, error) { return giveBack(loss, sink, format), nil })
 	progress.end()
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type walTransactionsOptions struct {
 	sourceOptions
 	since, until string
 	tables       []string
+	only         bool
 	minDeletes   int64
 	limit        int
 	all          bool
@@ -35,7 +36,8 @@ func (o *walTransactionsOptions) addFlags(command *cobra.Command) {
 	o.addTimeline(command)
 	flags.StringVar(&o.since, "since", "", "only transactions that ended at this time or later; with a zone")
 	flags.StringVar(&o.until, "until", "", "only transactions that ended before this time; with a zone")
-	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only what they did to this table; needs --pgdata or --catalog")
+	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only what they did to this table and its partitions; needs --pgdata or --catalog")
+	addOnly(command, &o.only)
 	flags.Int64Var(&o.minDeletes, "min-deletes", 0, "only transactions that deleted or updated at least so many tuples")
 	flags.IntVar(&o.limit, "limit", 50, "only the biggest so many; 0 lists all, which takes memory for each")
 	flags.BoolVar(&o.all, "all", false, "count system catalogs and TOAST tables too")
@@ -115,7 +117,7 @@ func (o *walTransactionsOptions) collectOptions(ev *undelete.Evidence, names *ta
 		if ev.Snapshot == nil {
 			return xact.Options{}, exitcode.Usagef("add --pgdata DIR or --catalog FILE", "--table needs a catalog to find the table's file")
 		}
-		found, err := targets(ev.Snapshot, o.tables)
+		found, err := targets(ev.Snapshot, o.tables, o.only)
 		if err != nil {
 			return xact.Options{}, err
 		}

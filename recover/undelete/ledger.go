@@ -111,6 +111,14 @@ func (t *Table) Name() string {
 	return name
 }
 
+// Root is the partitioned table that the table is a partition of at some depth, or nil.
+func (t *Table) Root() *catalog.Relation {
+	if t.Relation == nil {
+		return nil
+	}
+	return t.Database.Root(t.Relation)
+}
+
 // Loss is what one transaction, or the transactions since a time, destroyed.
 type Loss struct {
 	Transactions []xact.Transaction
