@@ -176,7 +176,13 @@ func TestOverwrittenContrecordIsNoDamage(t *testing.T) {
 	if !strings.Contains(string(out), "OVERWRITE_CONTRECORD") {
 		t.Fatal("the server wrote no XLOG_OVERWRITE_CONTRECORD; the test tests nothing")
 	}
-	sameRecords(t, got.records, f.dump(t))
+	want := f.dump(t)
+	// A segment that initdb recycled lies under a later name, where only pgrescue looks.
+	first, records := lsnOf(t, want[0]), got.records
+	for len(records) > 0 && lsnOf(t, records[0]) < first {
+		records = records[1:]
+	}
+	sameRecords(t, records, want)
 }
 
 // cutWAL zeroes the log from a place on, as if it had never been written.
