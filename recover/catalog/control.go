@@ -76,14 +76,11 @@ func DecodeControl(raw []byte) (*Control, error) {
 	if !r.OK() {
 		return nil, fmt.Errorf("file is cut short: %w", r.Err())
 	}
-	known := false
-	for _, l := range layouts() {
-		known = known || l.controlVersion == c.ControlVersion
-	}
+	format, known := controlFormatOf(c.ControlVersion)
 	if !known {
 		return nil, fmt.Errorf("pg_control version %d is not supported", c.ControlVersion)
 	}
-	decodeControlBody(&r, c)
+	decodeControlBody(&r, c, format)
 	end := r.Offset()
 	sum := r.Uint32()
 	if !r.OK() {
@@ -93,11 +90,47 @@ func DecodeControl(raw []byte) (*Control, error) {
 	if got := crc32.Checksum(whole.Bytes(end), crc32.MakeTable(crc32.Castagnoli)); got != sum {
 		return nil, fmt.Errorf("bad CRC: stored %08X, computed %08X", sum, got)
 	}
-	return c, checkControl(raw, end)
+	return c, checkControl(raw, end-format.tail())
 }
 
-// decodeControlBody reads format 1300 behind the version numbers, up to the CRC.
-func decodeControlBody(r *binreader.Reader, c *Control) {
+// controlFormat is what differs between the versions of pg_control.
+type controlFormat struct {
+	version        uint32 // PG_CONTROL_VERSION in catalog/pg_control.h
+	float4ByVal    bool   // a flag before float8ByVal
+	charSignedness bool   // a flag behind data_checksum_version
+}
+
+// controlFormats is the table of the formats, from catalog/pg_control.h of 12,
+// 13 to 16, 17, and 18. What 17 added, wal_level of the checkpoint, lies where
+// padding was before.
+func controlFormats() []controlFormat {
+	return []controlFormat{
+		{version: 1201, float4ByVal: true},
+		{version: 1300},
+		{version: 1700},
+		{version: 1800, charSignedness: true},
+	}
+}
+
+func controlFormatOf(version uint32) (controlFormat, bool) {
+	for _, f := range controlFormats() {
+		if f.version == version {
+			return f, true
+		}
+	}
+	return controlFormat{}, false
+}
+
+// tail is how many bytes more than in format 1300 lie between maxAlign and the CRC.
+func (f controlFormat) tail() int {
+	if f.charSignedness {
+		return 4 // with padding
+	}
+	return 0 // float4ByVal takes what is padding otherwise
+}
+
+// decodeControlBody reads what lies behind the version numbers, up to the CRC.
+func decodeControlBody(r *binreader.Reader, c *Control, format controlFormat) {
 	state := r.Uint32()
 	r.Align(8)
 	c.State, c.CleanShutdown = stateName(state), state == stateShutDown || state == stateShutDownInRecovery
@@ -119,10 +152,17 @@ func decodeControlBody(r *binreader.Reader, c *Control) {
 	r.Skip(4 + 8 + 4 + 4 + 4) // maxAlign, floatFormat, blcksz, relseg_size, xlog_blcksz: see checkControl
 	c.SegmentSize = r.Uint32()
 	r.Skip(4 * 4) // nameDataLen to loblksize
-	r.Skip(1)     // float8ByVal
+	if format.float4ByVal {
+		r.Skip(1)
+	}
+	r.Skip(1) // float8ByVal
 	r.Align(4)
 	c.Checksums = r.Uint32() != 0
+	if format.charSignedness {
+		r.Skip(1)
+	}
 	r.Skip(32) // mock_authentication_nonce
+	r.Align(4)
 }
 
 // decodeControlCheckpoint reads the copy of the last checkpoint record (CheckPoint).
@@ -145,7 +185,7 @@ func decodeControlCheckpoint(r *binreader.Reader, c *Control) {
 }
 
 // checkControl refuses a cluster that was built with other sizes than every
-// distributed build has, counted back from the CRC at end.
+// distributed build has, counted back from where the CRC of format 1300 is.
 func checkControl(raw []byte, end int) error {
 	const fromMaxAlign = 4 + 8 + 8*4 + 4 + 4 + 32
 	r := binreader.New(raw)

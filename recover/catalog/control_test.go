@@ -112,7 +112,7 @@ func TestControlDamage(t *testing.T) {
 		{"cut", func(raw []byte) []byte { return raw[:200] }, "cut short"},
 		{"zeros", func(raw []byte) []byte { clear(raw); return raw }, "pg_control version 0 is not supported"},
 		{"flipped bit", func(raw []byte) []byte { raw[60] ^= 1; return raw }, "bad CRC"},
-		{"older", func(raw []byte) []byte { raw[8] = 0xB1; raw[9] = 0x04; return resum(raw, controlCRCOffset) }, "version 1201 is not supported"},
+		{"older", func(raw []byte) []byte { raw[8] = 0x4C; raw[9] = 0x04; return resum(raw, controlCRCOffset) }, "version 1100 is not supported"},
 		{"other block size", func(raw []byte) []byte {
 			binary.LittleEndian.PutUint32(raw[216:], 4096)
 			return resum(raw, controlCRCOffset)

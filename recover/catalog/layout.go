@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -39,11 +40,10 @@ type table struct {
 }
 
 // layout is the shape of all catalogs that are read, in one version. The next
-// version is one more row of layoutOf; nothing else asks for a version number.
+// version is one more row of layouts; nothing else asks for a version number.
 type layout struct {
 	version        pg.Version
 	catalogVersion uint32 // CATALOG_VERSION_NO in catalog/catversion.h
-	controlVersion uint32 // PG_CONTROL_VERSION in catalog/pg_control.h
 
 	class, attribute, types, namespace, enum, index, database table
 }
@@ -71,8 +71,19 @@ func layoutOfCatalogVersion(number uint32) (*layout, bool) {
 	return nil, false
 }
 
-// layouts lists all supported versions.
-func layouts() []*layout { return []*layout{layout15()} }
+// layouts is the table of versions. The shapes follow catalog/pg_*.h of each.
+func layouts() []*layout {
+	namespace, enum := namespace12(), enum12()
+	return []*layout{
+		{12, 201909212, class12(), attribute12(), type12(), namespace, enum, index12(), database12()},
+		{13, 202007201, class12(), attribute12(), type12(), namespace, enum, index12(), database12()},
+		{14, 202107181, class12(), attribute14(), type14(), namespace, enum, index12(), database12()},
+		{15, 202209061, class12(), attribute14(), type14(), namespace, enum, index15(), database15()},
+		{16, 202307071, class12(), attribute16(), type14(), namespace, enum, index15(), database15()},
+		{17, 202406281, class12(), attribute17(), type14(), namespace, enum, index15(), database17()},
+		{18, 202506291, class18(), attribute18(), type14(), namespace, enum, index15(), database17()},
+	}
+}
 
 // tables lists the catalogs of a database; the shared pg_database is not one of them.
 func (l *layout) tables() []table {
@@ -87,6 +98,25 @@ func charColumn(name string) column     { return column{name, heap.Attr{Len: 1, 
 func nameColumn(name string) column     { return column{name, heap.Attr{Len: 64, Align: 1}} }
 func arrayColumn(name string) column    { return column{name, heap.Attr{Len: -1, Align: 4}} }
 func anyarrayColumn(name string) column { return column{name, heap.Attr{Len: -1, Align: 8}} }
+
+// wideArrayColumn is an array of elements that are aligned to eight bytes.
+func wideArrayColumn(name string) column { return anyarrayColumn(name) }
+
+// with is the table with columns put in behind one of its own; without that one
+// it is as it was.
+func (t table) with(after string, columns ...column) table {
+	t.columns = slices.Clone(t.columns)
+	if at := t.field(after); at != noField {
+		t.columns = slices.Insert(t.columns, int(at)+1, columns...)
+	}
+	return t
+}
+
+// without is the table without some of its columns.
+func (t table) without(names ...string) table {
+	t.columns = slices.DeleteFunc(slices.Clone(t.columns), func(c column) bool { return slices.Contains(names, c.name) })
+	return t
+}
 
 // attrs is what heap.Deform needs.
 func (t *table) attrs() []heap.Attr {

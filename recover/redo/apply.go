@@ -54,12 +54,20 @@ func applyOp(p page, c *change, b *changedBlock) error {
 		return applyConfirm(p, c, b)
 	case wal.HeapInplace:
 		return applyInplace(p, c, b)
+	case wal.HeapClean:
+		return applyPrune(p, c, b, repairBefore14)
+	case wal.HeapPruneIn14:
+		return applyPrune(p, c, b, repairIn14)
 	case wal.HeapPrune:
-		return applyPrune(p, c, b)
+		return applyPrune(p, c, b, repairFrom15)
 	case wal.HeapVacuum:
 		return applyVacuum(p, c, b)
-	case wal.HeapFreezePage:
-		return applyFreeze(p, c, b)
+	case wal.HeapFreezeEach:
+		return applyFreezeEach(p, c, b)
+	case wal.HeapFreezePlans:
+		return applyFreezePlans(p, c, b)
+	case wal.HeapPruneFreeze:
+		return applyPruneFreeze(p, c, b)
 	case wal.HeapVisible:
 		p.setAllVisible()
 	}

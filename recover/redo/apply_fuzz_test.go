@@ -117,7 +117,9 @@ func FuzzApply(f *testing.F) {
 		f.Add([]byte(s.page), uint8(s.change.op), s.change.info, s.change.main,
 			b[0].data, b[1].data, b[0].id, b[1].id, uint8(s.change.count), uint8(s.block), b[s.block].willInit)
 	}
-	for _, op := range []wal.HeapOp{wal.HeapConfirm, wal.HeapLockUpdated, wal.HeapFreezePage} { // rare ones
+	for _, op := range []wal.HeapOp{
+		wal.HeapConfirm, wal.HeapLockUpdated, wal.HeapClean, wal.HeapPruneIn14, wal.HeapFreezeEach, wal.HeapFreezePlans, wal.HeapPruneFreeze,
+	} { // rare ones
 		f.Add(make([]byte, pg.BlockSize), uint8(op), uint8(0), make([]byte, 8), make([]byte, 24), []byte(nil), uint8(0), uint8(0), uint8(1), uint8(0), true)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, op, info uint8, main, data0, data1 []byte, id0, id1, count, block uint8, willInit bool) {

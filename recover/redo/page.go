@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -148,17 +149,26 @@ func (p page) add(offset pg.OffsetNumber, length int) (tupleBytes, error) {
 	return t, nil
 }
 
-// repairFragmentation moves all tuples to the end of the page, in the order of
-// their line pointers, and drops unused line pointers at the end
-// (PageRepairFragmentation in bufpage.c).
-func (p page) repairFragmentation() error {
+// repair is how a version compacts a page (PageRepairFragmentation and
+// compactify_tuples in bufpage.c).
+type repair uint8
+
+const (
+	repairBefore14 repair = iota // tuples keep the order in which they lie
+	repairIn14                   // tuples come in the order of their line pointers
+	repairFrom15                 // and unused line pointers at the end are dropped
+)
+
+// repairFragmentation moves all tuples to the end of the page.
+func (p page) repairFragmentation(how repair) error {
 	var scratch [pg.BlockSize]byte
 	copy(scratch[:], p)
 	count := min(p.linePointers(), maxTuplesPerPage)
-	upper, last, unused := p.special(), 0, 0
-	if upper > pg.BlockSize {
-		return fmt.Errorf("page special is %d", upper)
+	if p.special() > pg.BlockSize {
+		return fmt.Errorf("page special is %d", p.special())
 	}
+	var stored [maxTuplesPerPage]storedTuple
+	tuples, last, unused := 0, 0, 0
 	for i := 1; i <= count; i++ {
 		lp := heap.Page(scratch[:]).LinePointer(pg.OffsetNumber(i))
 		if lp.State == heap.Unused {
@@ -167,20 +177,45 @@ func (p page) repairFragmentation() error {
 			continue
 		}
 		last = i
-		if lp.Length == 0 {
-			continue
+		if lp.Length > 0 {
+			stored[tuples] = storedTuple{pg.OffsetNumber(i), lp}
+			tuples++
 		}
-		aligned := (int(lp.Length) + 7) &^ 7
+	}
+	if how == repairBefore14 {
+		slices.SortStableFunc(stored[:tuples], func(a, b storedTuple) int { return int(b.lp.Offset) - int(a.lp.Offset) })
+	}
+	if err := p.placeTuples(stored[:tuples], scratch[:]); err != nil {
+		return err
+	}
+	if how != repairFrom15 {
+		last = count
+	}
+	p.dropUnusedEnd(last, count, unused)
+	return nil
+}
+
+// storedTuple is a line pointer with a tuple behind it.
+type storedTuple struct {
+	offset pg.OffsetNumber
+	lp     heap.LinePointer
+}
+
+// placeTuples puts tuples one before the other, from the end of the page on;
+// from is the page as it was.
+func (p page) placeTuples(tuples []storedTuple, from []byte) error {
+	upper := p.special()
+	for _, t := range tuples {
+		aligned := (int(t.lp.Length) + 7) &^ 7
 		upper -= aligned
-		if upper < p.lower() || int(lp.Offset)+aligned > pg.BlockSize {
-			return fmt.Errorf("line pointer %d: %d bytes at %d do not fit", i, lp.Length, lp.Offset)
+		if upper < p.lower() || int(t.lp.Offset)+aligned > pg.BlockSize {
+			return fmt.Errorf("line pointer %d: %d bytes at %d do not fit", t.offset, t.lp.Length, t.lp.Offset)
 		}
-		copy(p[upper:upper+aligned], scratch[lp.Offset:])
-		lp.Offset = uint16(upper)
-		p.setLinePointer(pg.OffsetNumber(i), lp)
+		copy(p[upper:upper+aligned], from[t.lp.Offset:])
+		t.lp.Offset = uint16(upper)
+		p.setLinePointer(t.offset, t.lp)
 	}
 	p.setUpper(upper)
-	p.dropUnusedEnd(last, count, unused)
 	return nil
 }
 

@@ -30,12 +30,15 @@ var workload = []string{
 	`BEGIN; SELECT * FROM t WHERE id < 300 FOR UPDATE; COMMIT`, // locks
 	`BEGIN; SELECT * FROM t WHERE id < 200 FOR SHARE; UPDATE t SET n = 0 WHERE id < 50; COMMIT`,
 	`DELETE FROM t WHERE id % 13 = 0`,
+	`ALTER TABLE t REPLICA IDENTITY FULL`, // the old tuple comes along at wal_level logical
 	`BEGIN; DELETE FROM t WHERE id % 17 = 0; SAVEPOINT s; DELETE FROM t WHERE id % 19 = 0; ROLLBACK TO s; COMMIT`,
 	`BEGIN; UPDATE t SET n = -1 WHERE id % 23 = 0; ROLLBACK`,
+	`ALTER TABLE t REPLICA IDENTITY NOTHING`,
 	`INSERT INTO t VALUES (1, 1, 'conflict', '') ON CONFLICT (id) DO UPDATE SET note = 'again'`,
 	`INSERT INTO t VALUES (9001, 1, 'speculative', '') ON CONFLICT (id) DO NOTHING`,
 	`VACUUM t`,
 	`INSERT INTO t SELECT i, i, 'late ' || i, repeat('z', i % 100) FROM generate_series(10000, 11000) i`,
+	`ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey`,
 	`VACUUM (FREEZE) c`,
 	`ALTER TABLE t ADD COLUMN extra int DEFAULT 7`,
 	`UPDATE t SET extra = 8 WHERE id % 29 = 0`,
@@ -47,27 +50,34 @@ var workload = []string{
 }
 
 // TestReplayEqualsServer replays a table's whole life from WAL and compares
-// each page with the one that PostgreSQL wrote.
+// each page with the one that PostgreSQL wrote. Each version meets some of the
+// options, each option at least two versions; lz4 and zstd are built into 15 only.
 func TestReplayEqualsServer(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name     string
-		initdb   []string
-		settings map[string]string
+		version, name string
+		initdb        []string
+		settings      map[string]string
 	}{
-		{"plain", nil, nil},
-		{"checksums and pglz", []string{"--data-checksums"}, map[string]string{"wal_compression": "pglz"}},
-		{"logical and lz4", nil, map[string]string{"wal_level": "logical", "wal_compression": "lz4"}},
-		{"zstd", nil, map[string]string{"wal_compression": "zstd", "wal_log_hints": "on"}},
-		{"consistency images", nil, map[string]string{"wal_consistency_checking": "heap,heap2"}},
+		{"12", "checksums, pglz, segments of 1 MB", []string{"--data-checksums", "--wal-segsize=1"}, map[string]string{"wal_compression": "pglz"}},
+		{"13", "logical, segments of 64 MB", []string{"--wal-segsize=64"}, map[string]string{"wal_level": "logical"}},
+		{"14", "consistency images", nil, map[string]string{"wal_consistency_checking": "heap,heap2"}},
+		{"15", "plain", nil, nil},
+		{"15", "logical, checksums, lz4", []string{"--data-checksums"}, map[string]string{"wal_level": "logical", "wal_compression": "lz4"}},
+		{"15", "zstd, hints", nil, map[string]string{"wal_compression": "zstd", "wal_log_hints": "on"}},
+		{"16", "pglz, segments of 64 MB", []string{"--wal-segsize=64"}, map[string]string{"wal_compression": "pglz"}},
+		{"17", "logical, checksums, segments of 1 MB", []string{"--data-checksums", "--wal-segsize=1"}, map[string]string{"wal_level": "logical"}},
+		{"18", "pglz, hints, consistency images", []string{"--no-data-checksums"}, map[string]string{
+			"wal_compression": "pglz", "wal_log_hints": "on", "wal_consistency_checking": "heap,heap2",
+		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run("pg"+test.version+" "+test.name, func(t *testing.T) {
 			t.Parallel()
 			settings := map[string]string{"wal_keep_size": "10GB", "checkpoint_timeout": "1h"}
 			for name, value := range test.settings {
 				settings[name] = value
 			}
-			c := clustertest.Start(t, cluster.Options{Initdb: test.initdb, Settings: settings})
+			c := clustertest.Start(t, cluster.Options{Version: test.version, Initdb: test.initdb, Settings: settings})
 			ctx := t.Context()
 			if err := c.Exec(ctx, "postgres", workload...); err != nil {
 				t.Fatal(err)

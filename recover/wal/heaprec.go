@@ -21,9 +21,14 @@ const (
 	HeapLock
 	HeapInplace
 	HeapMultiInsert
-	HeapPrune
-	HeapVacuum
-	HeapFreezePage
+	HeapClean       // of 12 and 13: line pointers alone
+	HeapPruneIn14   // the same, but the page is compacted in another way
+	HeapPrune       // of 15 and 16: the same in yet another way
+	HeapVacuum      // of 14 to 16: dead line pointers become free
+	HeapFreezeEach  // of 12 to 15: a new header for each tuple
+	HeapFreezePlans // of 16: a new header for each group of tuples
+	HeapPruneFreeze // from 17 on: all of these in one
+	HeapCleanupInfo // of 12 and 13: changes no page
 	HeapVisible
 	HeapLockUpdated
 	HeapNewCID
@@ -34,15 +39,45 @@ const (
 const InitPage = 0x80
 
 // heapOps gives the operation by bits 4 to 6 of the info byte: XLOG_HEAP_* in
-// access/heapam_xlog.h, the same in versions 13 to 18.
+// access/heapam_xlog.h, the same in versions 12 to 18.
 var heapOps = [8]HeapOp{
 	HeapInsert, HeapDelete, HeapUpdate, HeapTruncate, HeapHotUpdate, HeapConfirm, HeapLock, HeapInplace,
 }
 
-// heap2From14 is XLOG_HEAP2_* of access/heapam_xlog.h in versions 14 to 16.
-func heap2From14() [8]HeapOp {
+// heap2Before14 is XLOG_HEAP2_* of access/heapam_xlog.h in versions 12 and 13.
+func heap2Before14() [8]HeapOp {
 	return [8]HeapOp{
-		HeapRewrite, HeapPrune, HeapVacuum, HeapFreezePage, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+		HeapRewrite, HeapClean, HeapFreezeEach, HeapCleanupInfo, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+	}
+}
+
+// heap2In14 is the same of version 14.
+func heap2In14() [8]HeapOp {
+	return [8]HeapOp{
+		HeapRewrite, HeapPruneIn14, HeapVacuum, HeapFreezeEach, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+	}
+}
+
+// heap2In15 is the same of version 15, in which the same record compacts the
+// page in another way (PageRepairFragmentation in bufpage.c).
+func heap2In15() [8]HeapOp {
+	return [8]HeapOp{
+		HeapRewrite, HeapPrune, HeapVacuum, HeapFreezeEach, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+	}
+}
+
+// heap2In16 is the same of version 16, whose xl_heap_freeze_page has plans.
+func heap2In16() [8]HeapOp {
+	return [8]HeapOp{
+		HeapRewrite, HeapPrune, HeapVacuum, HeapFreezePlans, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
+	}
+}
+
+// heap2From17 is XLOG_HEAP2_* of access/heapam_xlog.h in versions 17 and 18: the
+// three PRUNE_* tell only why they were written.
+func heap2From17() [8]HeapOp {
+	return [8]HeapOp{
+		HeapRewrite, HeapPruneFreeze, HeapPruneFreeze, HeapPruneFreeze, HeapVisible, HeapMultiInsert, HeapLockUpdated, HeapNewCID,
 	}
 }
 

@@ -45,17 +45,17 @@ func FuzzRecordBodies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, rmgr, info uint8, main []byte) {
 		rec := wal.Record{Rmgr: wal.RmgrID(rmgr), Info: info, Main: main, XID: 9}
-		x, err := wal.DecodeXact(&rec)
-		if x.Subxacts()*4+len(x.DroppedFiles)*12 > len(main) {
-			t.Fatalf("%d subtransactions and %d files of %d bytes", x.Subxacts(), len(x.DroppedFiles), len(main))
+		if _, err := wal.DecodeXact(&rec); err == nil {
+			t.Fatal("a record of no version is decoded")
 		}
-		for i := range x.Subxacts() {
-			x.Subxact(i)
+		for _, magic := range []uint16{0xD101, 0xD110, 0xD118} { // three shapes of records
+			layout, err := wal.LayoutOf(magic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Layout = layout
+			decodeXact(t, &rec)
 		}
-		if err == nil && x.Op <= wal.XactAbortPrepared && len(main) < 8 {
-			t.Fatalf("operation %d of %d bytes", x.Op, len(main))
-		}
-		_ = x.Time.Time()
 		if running, ok := wal.DecodeRunningXacts(&rec); ok && len(main) < 20 {
 			t.Fatalf("%+v of %d bytes", running, len(main))
 		}
@@ -63,6 +63,22 @@ func FuzzRecordBodies(f *testing.F) {
 		_ = rec.HeapOp()
 		decodeHeap(t, info, main)
 	})
+}
+
+// decodeXact decodes a record as one of a transaction.
+func decodeXact(t *testing.T, rec *wal.Record) {
+	t.Helper()
+	x, err := wal.DecodeXact(rec)
+	if x.Subxacts()*4+len(x.DroppedFiles)*12 > len(rec.Main) {
+		t.Fatalf("%d subtransactions and %d files of %d bytes", x.Subxacts(), len(x.DroppedFiles), len(rec.Main))
+	}
+	for i := range x.Subxacts() {
+		x.Subxact(i)
+	}
+	if err == nil && x.Op <= wal.XactAbortPrepared && len(rec.Main) < 8 {
+		t.Fatalf("operation %d of %d bytes", x.Op, len(rec.Main))
+	}
+	_ = x.Time.Time()
 }
 
 // decodeHeap decodes the bytes as each heap record.

@@ -24,8 +24,12 @@ type Layout struct {
 	// heap2 is what the operations of the heap2 resource manager mean, by bits 4 to 6 of
 	// the info byte (XLOG_HEAP2_* in access/heapam_xlog.h).
 	heap2 [8]HeapOp
-	// supported: pgrescue decodes the records of this version.
-	supported bool
+	// statsItem is the size in bytes of a dropped statistics entry in a commit or abort
+	// record (xl_xact_stats_item in access/xact.h); 0: there are none.
+	statsItem int
+	// prepareCounts is how many counts of things to do at the end stand in a prepare record
+	// behind nsubxacts (xl_xact_prepare in access/xact.h).
+	prepareCounts int
 }
 
 // imageBits are bits of bimg_info; a zero bit does not exist in that version.
@@ -46,33 +50,46 @@ func imageBitsBefore15() imageBits { return imageBits{apply: 0x04, pglz: 0x02} }
 func imageBitsFrom15() imageBits { return imageBits{apply: 0x02, pglz: 0x04, lz4: 0x08, zstd: 0x10} }
 
 // layouts is the table of versions. Each magic is XLOG_PAGE_MAGIC of that
-// version's access/xlog_internal.h. A version that is not supported is named in
-// errors and nothing more.
+// version's access/xlog_internal.h.
 func layouts() []Layout {
 	return []Layout{
-		{Magic: 0xD106, Version: 13, image: imageBitsBefore15(), maxRmgr: maxBuiltinRmgr},
-		{Magic: 0xD10D, Version: 14, image: imageBitsBefore15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true},
 		{
-			Magic: 0xD110, Version: 15, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr,
-			toplevelXID: true, customRmgrs: true, heap2: heap2From14(), supported: true,
+			Magic: 0xD101, Version: 12, image: imageBitsBefore15(), maxRmgr: maxBuiltinRmgr,
+			heap2: heap2Before14(), prepareCounts: prepareCountsBefore15,
 		},
-		{Magic: 0xD113, Version: 16, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true},
-		{Magic: 0xD116, Version: 17, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true},
-		{Magic: 0xD118, Version: 18, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true},
+		{
+			Magic: 0xD106, Version: 13, image: imageBitsBefore15(), maxRmgr: maxBuiltinRmgr,
+			heap2: heap2Before14(), prepareCounts: prepareCountsBefore15,
+		},
+		{
+			Magic: 0xD10D, Version: 14, image: imageBitsBefore15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true,
+			heap2: heap2In14(), prepareCounts: prepareCountsBefore15,
+		},
+		{
+			Magic: 0xD110, Version: 15, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true,
+			heap2: heap2In15(), statsItem: statsItemFrom15, prepareCounts: prepareCountsFrom15,
+		},
+		{
+			Magic: 0xD113, Version: 16, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true,
+			heap2: heap2In16(), statsItem: statsItemFrom15, prepareCounts: prepareCountsFrom15,
+		},
+		{
+			Magic: 0xD116, Version: 17, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true,
+			heap2: heap2From17(), statsItem: statsItemFrom15, prepareCounts: prepareCountsFrom15,
+		},
+		{
+			Magic: 0xD118, Version: 18, image: imageBitsFrom15(), maxRmgr: maxBuiltinRmgr, toplevelXID: true, customRmgrs: true,
+			heap2: heap2From17(), statsItem: statsItemFrom18, prepareCounts: prepareCountsFrom15,
+		},
 	}
 }
 
-// LayoutOf finds the layout for a page magic. It refuses a magic that it does
-// not know, and names the version of one that it knows but cannot decode yet.
+// LayoutOf finds the layout for a page magic. It refuses a magic that it does not know.
 func LayoutOf(magic uint16) (*Layout, error) {
 	for _, layout := range layouts() {
-		if layout.Magic != magic {
-			continue
+		if layout.Magic == magic {
+			return &layout, nil
 		}
-		if !layout.supported {
-			return nil, fmt.Errorf("PostgreSQL %d (page magic 0x%04X) is not supported yet", layout.Version, magic)
-		}
-		return &layout, nil
 	}
 	return nil, fmt.Errorf("unknown page magic 0x%04X", magic)
 }

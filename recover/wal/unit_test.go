@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -49,23 +50,16 @@ func TestSegmentNames(t *testing.T) {
 
 func TestLayouts(t *testing.T) {
 	t.Parallel()
-	for magic, want := range map[uint16]string{
-		0xD106: "PostgreSQL 13 (page magic 0xD106) is not supported yet",
-		0xD10D: "PostgreSQL 14 (page magic 0xD10D) is not supported yet",
-		0xD110: "",
-		0xD113: "PostgreSQL 16 (page magic 0xD113) is not supported yet",
-		0xD116: "PostgreSQL 17 (page magic 0xD116) is not supported yet",
-		0xD118: "PostgreSQL 18 (page magic 0xD118) is not supported yet",
-		0xD111: "unknown page magic 0xD111",
-		0:      "unknown page magic 0x0000",
+	for magic, want := range map[uint16]pg.Version{
+		0xD101: 12, 0xD106: 13, 0xD10D: 14, 0xD110: 15, 0xD113: 16, 0xD116: 17, 0xD118: 18,
 	} {
-		layout, err := LayoutOf(magic)
-		got := ""
-		if err != nil {
-			got = err.Error()
+		if layout, err := LayoutOf(magic); err != nil || layout.Magic != magic || layout.Version != want {
+			t.Errorf("0x%04X: %+v, %v", magic, layout, err)
 		}
-		if got != want || (err == nil && (layout.Magic != magic || layout.Version != 15)) {
-			t.Errorf("0x%04X: %+v, %q", magic, layout, got)
+	}
+	for _, magic := range []uint16{0xD111, 0xD098, 0} {
+		if layout, err := LayoutOf(magic); err == nil || err.Error() != fmt.Sprintf("unknown page magic 0x%04X", magic) {
+			t.Errorf("0x%04X: %+v, %v", magic, layout, err)
 		}
 	}
 	for _, layout := range layouts() {

@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"errors"
+
 	"github.com/pgrescue/pgrescue/recover/binreader"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -30,8 +32,18 @@ const (
 	xactHasInfo          = 0x80 // XLOG_XACT_HAS_INFO of the info byte
 
 	invalMessageSize = 16 // sizeof(SharedInvalidationMessage) in storage/sinval.h
-	statsItemSize    = 12 // sizeof(xl_xact_stats_item) of version 15
 )
+
+// What Layout.statsItem and Layout.prepareCounts are (access/xact.h): 15 brought
+// dropped statistics, 18 made their object number 64 bits wide.
+const (
+	statsItemFrom15       = 12
+	statsItemFrom18       = 16
+	prepareCountsBefore15 = 3 // ncommitrels, nabortrels, ninvalmsgs
+	prepareCountsFrom15   = 5 // and ncommitstats, nabortstats
+)
+
+var errNoLayout = errors.New("it is not known which version wrote the record")
 
 // XactRecord is a decoded commit, abort, prepare or assignment record.
 type XactRecord struct {
@@ -60,15 +72,18 @@ func (x *XactRecord) Subxact(i int) pg.XID {
 // What the record says of its subtransactions points into it.
 func DecodeXact(rec *Record) (XactRecord, error) {
 	x := XactRecord{Op: XactOp(rec.Info >> 4 & 7), XID: rec.XID}
+	if rec.Layout == nil {
+		return x, errNoLayout
+	}
 	r := binreader.New(rec.Main)
 	switch x.Op {
 	case XactAssignment:
 		x.XID = pg.XID(r.Uint32())
 		x.subxacts = xidArray(&r)
 	case XactPrepare:
-		decodePrepare(&r, &x)
+		decodePrepare(&r, rec.Layout, &x)
 	case XactCommit, XactAbort, XactCommitPrepared, XactAbortPrepared:
-		decodeXactEnd(&r, rec.Info, &x)
+		decodeXactEnd(&r, rec.Layout, rec.Info, &x)
 	}
 	return x, r.Err()
 }
@@ -83,7 +98,7 @@ func xidArray(r *binreader.Reader) []byte {
 	return r.Bytes(n * 4)
 }
 
-func decodeXactEnd(r *binreader.Reader, info uint8, x *XactRecord) {
+func decodeXactEnd(r *binreader.Reader, layout *Layout, info uint8, x *XactRecord) {
 	x.Time = pg.Timestamp(r.Int64())
 	if info&xactHasInfo == 0 {
 		return
@@ -99,8 +114,8 @@ func decodeXactEnd(r *binreader.Reader, info uint8, x *XactRecord) {
 	if xinfo&xinfoHasRelFiles != 0 {
 		x.DroppedFiles = relFiles(r)
 	}
-	if xinfo&xinfoHasDroppedStats != 0 {
-		r.Skip(int(r.Uint32()) * statsItemSize)
+	if xinfo&xinfoHasDroppedStats != 0 && layout.statsItem > 0 {
+		r.Skip(int(r.Uint32()) * layout.statsItem)
 	}
 	if xinfo&xinfoHasInvals != 0 && x.Op != XactAbort && x.Op != XactAbortPrepared {
 		r.Skip(int(r.Uint32()) * invalMessageSize)
@@ -127,14 +142,14 @@ func relFiles(r *binreader.Reader) []pg.RelFileLocator {
 
 // decodePrepare reads xl_xact_prepare (TwoPhaseFileHeader) and the
 // subtransactions that follow it, each part aligned to eight bytes.
-func decodePrepare(r *binreader.Reader, x *XactRecord) {
+func decodePrepare(r *binreader.Reader, layout *Layout, x *XactRecord) {
 	r.Skip(8) // magic, total_len
 	x.XID = pg.XID(r.Uint32())
 	x.Database = pg.OID(r.Uint32())
 	x.Time = pg.Timestamp(r.Int64())
 	r.Skip(4) // owner
 	n := int(r.Int32())
-	r.Skip(5*4 + 1) // ncommitrels … ninvalmsgs, initfileinval
+	r.Skip(layout.prepareCounts*4 + 1) // and initfileinval
 	r.Align(2)
 	gidLength := int(r.Uint16())
 	r.Align(8)

@@ -52,7 +52,8 @@ type Options struct {
 	Parent string
 	// Initdb are more arguments of initdb, such as "--data-checksums" or "--wal-segsize=1".
 	Initdb []string
-	// Settings are lines of postgresql.conf; they win over the defaults.
+	// Settings are lines of postgresql.conf; they win over the defaults. They are
+	// named as in the newest version: see olderSettings.
 	Settings map[string]string
 	// TCP lets the server listen on 127.0.0.1 at a free port too, with a password.
 	TCP bool
@@ -227,6 +228,7 @@ func (c *Cluster) Configure(settings map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("cluster: change settings: %w", err)
 	}
+	settings = c.translated(settings)
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		value := strings.ReplaceAll(settings[name], "'", "''")
 		if _, err = fmt.Fprintf(f, "%s = '%s'\n", name, value); err != nil {
