@@ -158,6 +158,7 @@ func add(total, b *undelete.Balance) {
 	total.Missing += b.Missing
 	total.Deleted += b.Deleted
 	total.Updated += b.Updated
+	total.Carved += b.Carved
 	total.Intermediate += b.Intermediate
 }
 
@@ -238,8 +239,12 @@ func printReasons(terminal *term.Terminal, report *balanceReport) error {
 
 // balanceSentence says the balance in one line.
 func balanceSentence(b *undelete.Balance) string {
-	text := fmt.Sprintf("%s lost, %s recovered: %s from dead tuples, %s from WAL; %s in part, %s missing.",
-		term.Count(b.Lost), term.Count(b.Settled()), term.Count(b.Heap), term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
+	carved := ""
+	if b.Carved > 0 {
+		carved = fmt.Sprintf(" (%s of them carved from free space)", term.Count(b.Carved))
+	}
+	text := fmt.Sprintf("%s lost, %s recovered: %s from dead tuples%s, %s from WAL; %s in part, %s missing.",
+		term.Count(b.Lost), term.Count(b.Settled()), term.Count(b.Heap), carved, term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
 	if b.Updated > 0 {
 		text += fmt.Sprintf(" %s of them were updated, not deleted.", term.Count(b.Updated))
 	}

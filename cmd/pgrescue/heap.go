@@ -29,6 +29,7 @@ type heapRowsOptions struct {
 	table string
 	only  bool
 	xid   uint32
+	carve bool
 }
 
 func (o *heapRowsOptions) addFlags(command *cobra.Command) {
@@ -38,6 +39,7 @@ func (o *heapRowsOptions) addFlags(command *cobra.Command) {
 	command.Flags().StringVarP(&o.table, "table", "t", "", "the table, as schema.name; of a partitioned one all its partitions")
 	addOnly(command, &o.only)
 	command.Flags().Uint32Var(&o.xid, "xid", 0, "only rows that this (sub)transaction destroyed")
+	command.Flags().BoolVar(&o.carve, "carve", false, "also look for pruned tuples in the free space of the pages")
 }
 
 func newHeapRowsCommand(terminal *term.Terminal) *cobra.Command {
@@ -50,10 +52,14 @@ deleted or updated, and that nothing has pruned or vacuumed yet. Rows that were
 merely locked, or whose delete was rolled back, are alive and left out.
 
 This shows what is still in the file, not what was lost: "pgrescue undelete"
-joins it with the WAL and balances the count.`,
+joins it with the WAL and balances the count.
+
+--carve also looks for the bytes of pruned tuples, which stay in the free space of a
+page until a newer tuple needs their place. Each such row carries a note in JSON
+Lines; those that may be overwritten in part are only counted.`,
 		Example: `  pgrescue heap rows --pgdata /copy/data --table public.orders > orders.copy
   pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742 --format csv
-  pgrescue heap rows --pgdata /copy/data --table 'sales."Order Lines"' --json`,
+  pgrescue heap rows --pgdata /copy/data --table 'sales."Order Lines"' --carve --json`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return runHeapRows(command.Context(), &options, terminal)
@@ -93,7 +99,7 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 		return err
 	}
 	for _, table := range tables {
-		result, err := undelete.DeadRows(ctx, ev, table, undelete.DeadRowsOptions{XID: pg.XID(options.xid)}, sink)
+		result, err := undelete.DeadRows(ctx, ev, table, undelete.DeadRowsOptions{XID: pg.XID(options.xid), Carve: options.carve}, sink)
 		progress.end()
 		if err != nil {
 			return err
@@ -113,6 +119,9 @@ func tellDeadRows(terminal *term.Terminal, table string, result *undelete.DeadRo
 	terminal.Infof("%s: %s on %s, %s dead; left out: %s whose delete was rolled back, %s that never were visible",
 		table, term.Plural(result.Tuples, "tuple", "tuples"), term.Plural(result.Pages, "page", "pages"),
 		term.Count(result.Dead), term.Count(result.RolledBack), term.Count(result.NeverVisible))
+	if result.Carved+result.Cut > 0 {
+		terminal.Infof("%s of the dead carved from free space; left out: %s that may be overwritten in part", term.Count(result.Carved), term.Count(result.Cut))
+	}
 	if result.Unknown > 0 {
 		terminal.Warnf("%s: commit state unknown", term.Plural(result.Unknown, "row", "rows"))
 	}

@@ -156,6 +156,11 @@ func (c *chunkStore) keep(key valueKey, seq int32, data []byte) error {
 	return nil
 }
 
+// chunkAttrs is the shape of every TOAST relation.
+func chunkAttrs() []heap.Attr {
+	return []heap.Attr{{Len: 4, Align: 4}, {Len: 4, Align: 4}, {Len: -1, Align: 4}}
+}
+
 // decodeChunk takes a tuple of a TOAST relation apart: chunk_id, chunk_seq,
 // chunk_data (access/toast_internals.h).
 func decodeChunk(toast toastTable, t *heap.Tuple) (key valueKey, seq int32, data []byte, ok bool) {
@@ -174,7 +179,8 @@ func decodeChunk(toast toastTable, t *heap.Tuple) (key valueKey, seq int32, data
 }
 
 // gatherChunks collects the chunks that the ledger settled, and looks for what
-// rows need beyond them: in the TOAST relation's file, then in the whole WAL.
+// rows need beyond them: in the TOAST relation's file, in the whole WAL, and in the
+// free space of the file's pages.
 func (l *Loss) gatherChunks(ctx context.Context) error {
 	l.chunks.spool = &l.spool
 	reader := spoolReader{spool: &l.spool}
@@ -199,7 +205,7 @@ func (l *Loss) gatherChunks(ctx context.Context) error {
 		}
 	}
 	l.chunks.sort()
-	for _, more := range []func(context.Context, map[valueKey]bool) error{l.chunksFromFiles, l.chunksFromWAL} {
+	for _, more := range []func(context.Context, map[valueKey]bool) error{l.chunksFromFiles, l.chunksFromWAL, l.chunksFromFreeSpace} {
 		lacking, err := l.lacking()
 		if err != nil || len(lacking) == 0 {
 			return err

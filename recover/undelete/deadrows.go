@@ -3,6 +3,7 @@ package undelete
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/datum"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -12,7 +13,8 @@ import (
 
 // DeadRowsOptions say which dead tuples of a table to decode.
 type DeadRowsOptions struct {
-	XID pg.XID // only those that this transaction destroyed; 0: all
+	XID   pg.XID // only those that this transaction destroyed; 0: all
+	Carve bool   // also those that were pruned, from the free space of the pages
 }
 
 // DeadRowsResult counts what a table's file holds.
@@ -22,6 +24,8 @@ type DeadRowsResult struct {
 	Dead    int64 `json:"dead"` // destroyed by a committed transaction, and handed out
 	InPart  int64 `json:"in_part"`
 	Unknown int64 `json:"commit_state_unknown"` // handed out with a note
+	Carved  int64 `json:"carved"`               // of Dead: from the free space of the pages
+	Cut     int64 `json:"carved_but_doubtful"`  // not handed out: may be overwritten in part
 
 	// Not handed out, because they are not lost rows.
 	RolledBack   int64 `json:"delete_rolled_back"`
@@ -32,19 +36,21 @@ type DeadRowsResult struct {
 
 // DeadRows decodes the dead tuples in a table's file, in block order. It tells
 // what is still there, not what was lost: pruned and vacuumed tuples are gone
-// from the file, and changes that were not written yet are not in it.
+// from the file but for their bytes, which opts.Carve looks for, and changes that
+// were not written yet are not in it.
 func DeadRows(ctx context.Context, ev *Evidence, target Target, opts DeadRowsOptions, sink evidence.Sink) (*DeadRowsResult, error) {
 	rel, err := heap.OpenRelation(ev.DataDir, target.Relation.File)
 	if err != nil {
 		return nil, err
 	}
 	defer rel.Close()
-	toast := newToastFile(ev.DataDir, &target)
+	toast := newToastFile(ev.DataDir, &target, opts.Carve)
 	defer toast.close()
 	s := &deadScan{
 		ev: ev, opts: opts, sink: sink, toast: toast, source: rel.Path(),
 		rows: datum.NewRowDecoder(target.Database, target.Relation), result: &DeadRowsResult{},
 		checksums: ev.Snapshot.Control != nil && ev.Snapshot.Control.Checksums,
+		attrs:     attrsOf(target.Relation), limit: ev.xidLimit(),
 	}
 	done := ev.stage("reading "+target.Relation.QualifiedName(), int64(rel.Blocks())*pg.BlockSize)
 	err = rel.Pages(ctx, func(block pg.BlockNumber, p heap.Page) error {
@@ -71,6 +77,10 @@ type deadScan struct {
 	// The answer for the transaction of the tuple before, which is mostly the same.
 	lastXID    pg.XID
 	lastStatus heap.XactStatus
+
+	attrs []heap.Attr
+	finds []heap.Carved // on the page
+	limit pg.XID        // see Evidence.xidLimit
 }
 
 func (s *deadScan) page(block pg.BlockNumber, p heap.Page) error {
@@ -101,27 +111,40 @@ func (s *deadScan) page(block pg.BlockNumber, p heap.Page) error {
 			continue
 		}
 		s.result.Tuples++
-		if err := s.tuple(tid, &t); err != nil {
+		if err := s.tuple(tid, &t, ""); err != nil {
 			return err
 		}
+	}
+	if s.opts.Carve {
+		return s.carve(block, p, h)
 	}
 	return nil
 }
 
-func (s *deadScan) tuple(tid pg.TID, t *heap.Tuple) error {
-	if !t.XmaxDestroys() {
-		return nil
+// destroyer is the transaction that destroyed the tuple; 0 when it is not known, or
+// when there is none.
+func (s *deadScan) destroyer(t *heap.Tuple) pg.XID {
+	switch {
+	case !t.XmaxDestroys():
+		return pg.InvalidXID
+	case t.Infomask&heap.XmaxIsMulti == 0:
+		return t.Xmax
+	case s.ev.Multi == nil:
+		return pg.InvalidXID
 	}
-	xid := t.Xmax
-	if t.Infomask&heap.XmaxIsMulti != 0 {
-		if s.ev.Multi == nil {
-			return nil
-		}
-		updater, err := s.ev.Multi.Updater(xid)
-		if err != nil || updater == pg.InvalidXID {
-			return nil
-		}
-		xid = updater
+	updater, err := s.ev.Multi.Updater(t.Xmax)
+	if err != nil {
+		return pg.InvalidXID
+	}
+	return updater
+}
+
+// tuple hands a tuple out if it is dead. carved is a note on one that no line
+// pointer led to.
+func (s *deadScan) tuple(tid pg.TID, t *heap.Tuple, carved string) error {
+	xid := s.destroyer(t)
+	if xid == pg.InvalidXID {
+		return nil
 	}
 	if s.opts.XID != 0 && xid != s.opts.XID {
 		return nil
@@ -131,6 +154,10 @@ func (s *deadScan) tuple(tid pg.TID, t *heap.Tuple) error {
 		return nil
 	}
 	s.result.Dead++
+	if carved != "" {
+		s.result.Carved++
+		note = strings.TrimPrefix(note+"; "+carved, "; ")
+	}
 	if err := s.rows.Decode(t, s.toast, &s.row); err != nil {
 		note = "the tuple is damaged: " + err.Error()
 	}

@@ -36,6 +36,7 @@ type entry struct {
 	state               state
 	deleted, multi      bool
 	namedByHeap, inPart bool
+	carved              bool // by heap, from its page's free space
 }
 
 func (e *entry) tid() pg.TID { return pg.TID{Block: e.block, Offset: e.offset} }
@@ -52,6 +53,7 @@ type Line struct {
 	CommitTime string             `json:"commit_time,omitempty"`
 	NamedBy    evidence.Route     `json:"named_by"`
 	Settled    evidence.Route     `json:"settled_by,omitempty"`
+	Carved     bool               `json:"carved,omitempty"` // from the free space of its page
 	InPart     bool               `json:"in_part,omitempty"`
 	Reason     string             `json:"reason,omitempty"` // why missing, or why in part
 }
@@ -68,6 +70,7 @@ type Balance struct {
 
 	Deleted      int64 `json:"deleted"`
 	Updated      int64 `json:"updated"`
+	Carved       int64 `json:"carved"` // of those settled by heap: from the free space of their pages
 	Intermediate int64 `json:"made_by_the_same_transaction"`
 
 	Reasons []ReasonCount `json:"reasons,omitempty"`
@@ -223,6 +226,9 @@ func (l *Loss) tally() {
 				t.reasons[e.reason]++
 			case e.state == byHeap:
 				b.Heap++
+				if e.carved {
+					b.Carved++
+				}
 			default:
 				b.WAL++
 			}
@@ -245,7 +251,7 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 		e := &l.entries[i]
 		line := Line{
 			Relation: name, File: t.File.String(), TID: e.tid(), XID: e.xid, LSN: e.lsn,
-			Operation: operation(e.deleted), NamedBy: evidence.RouteWAL, InPart: e.inPart,
+			Operation: operation(e.deleted), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved,
 		}
 		if tx := l.transaction(e); tx != nil {
 			if tx.XID != e.xid {

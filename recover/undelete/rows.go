@@ -154,6 +154,9 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 	if e.state == byHeap {
 		d.row.Route, d.row.Source = evidence.RouteHeap, d.heapFile
 	}
+	if e.carved {
+		d.row.Note = noteCarved
+	}
 	d.row.Successor = nil
 	d.row.Moved = !e.deleted && e.newOffset == 0
 	if d.req.Successors {

@@ -16,8 +16,9 @@ import (
 )
 
 // Settle looks for the bytes of each version in the ledger, by the heap route
-// first and then by the wal route. Versions that neither finds are missing,
-// with the reason. Values out of line are looked for by Rows.
+// first and then by the wal route; what neither finds may still lie in the free
+// space of its page. The others are missing, with the reason. Values out of line are
+// looked for by Recover.
 func (l *Loss) Settle(ctx context.Context) error {
 	if l.ev.DataDir != "" && !l.req.NoHeap {
 		for _, t := range l.tables {
@@ -28,6 +29,11 @@ func (l *Loss) Settle(ctx context.Context) error {
 	}
 	if l.ev.Archive != nil && !l.req.NoWAL {
 		if err := l.settleByWAL(ctx); err != nil {
+			return err
+		}
+	}
+	if l.ev.DataDir != "" && !l.req.NoHeap {
+		if err := l.settleByCarving(ctx); err != nil {
 			return err
 		}
 	}
@@ -82,7 +88,7 @@ func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
 func (l *Loss) successorsFromFile(t *Table, rel *heap.Relation, buffer heap.Page) error {
 	for i := t.first; i < t.last; i++ {
 		e := &l.entries[i]
-		if e.state != byHeap || e.deleted {
+		if e.state != byHeap || e.deleted || e.successor.length() > 0 {
 			continue
 		}
 		h, err := l.readPage(rel, e.newBlock, buffer)

@@ -20,6 +20,7 @@ type toastFile struct {
 	page   heap.Page
 	block  int64 // in page; -1: none
 	value  []byte
+	carve  bool // also from the free space of its pages
 }
 
 // chunkPlace is where one chunk lies.
@@ -27,12 +28,13 @@ type chunkPlace struct {
 	value pg.OID
 	seq   int32
 	tid   pg.TID
+	at    int // carved: where it begins on the page, which has no line pointer to it
 }
 
 // newToastFile opens the TOAST relation of a table. Without one, every value
 // that is asked for is missing.
-func newToastFile(dataDir string, target *Target) *toastFile {
-	f := &toastFile{oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
+func newToastFile(dataDir string, target *Target, carve bool) *toastFile {
+	f := &toastFile{carve: carve, oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
 	for i := range target.Database.Relations {
 		if toast := &target.Database.Relations[i]; toast.OID == f.oid && f.oid != 0 {
 			f.rel, _ = heap.OpenRelation(dataDir, toast.File)
@@ -55,10 +57,22 @@ func (f *toastFile) learn() {
 	}
 	// A page that cannot be read costs its chunks: their values are then not whole.
 	_ = f.rel.Pages(context.Background(), func(block pg.BlockNumber, p heap.Page) error {
-		return eachTuple(p, func(offset pg.OffsetNumber, t *heap.Tuple) error {
+		keep := func(t *heap.Tuple, offset pg.OffsetNumber, at int) {
 			if key, seq, _, ok := decodeChunk(toastTable{oid: f.oid}, t); ok {
-				f.places = append(f.places, chunkPlace{key.value, seq, pg.TID{Block: block, Offset: offset}})
+				f.places = append(f.places, chunkPlace{key.value, seq, pg.TID{Block: block, Offset: offset}, at})
 			}
+		}
+		h, err := p.Header()
+		if err == nil && f.carve {
+			_ = heap.Carve(p, h, chunkAttrs(), func(c *heap.Carved) error {
+				if !c.Crossed {
+					keep(&c.Tuple, 0, c.At)
+				}
+				return nil
+			})
+		}
+		return eachTuple(p, func(offset pg.OffsetNumber, t *heap.Tuple) error {
+			keep(t, offset, 0)
 			return nil
 		})
 	})
@@ -114,7 +128,7 @@ func (f *toastFile) chunk(place chunkPlace) []byte {
 	if err != nil {
 		return nil
 	}
-	t, err := f.page.Tuple(h, place.tid.Offset)
+	t, err := f.tuple(h, place)
 	if err != nil {
 		return nil
 	}
@@ -123,4 +137,20 @@ func (f *toastFile) chunk(place chunkPlace) []byte {
 		return nil
 	}
 	return data
+}
+
+// tuple finds a chunk's tuple on the page that was read.
+func (f *toastFile) tuple(h heap.PageHeader, place chunkPlace) (heap.Tuple, error) {
+	if place.at == 0 {
+		return f.page.Tuple(h, place.tid.Offset)
+	}
+	t, err := heap.DecodeTuple(f.page[place.at:])
+	if err != nil {
+		return t, err
+	}
+	end, err := heap.Extent(&t, chunkAttrs())
+	if err == nil {
+		t.Raw = t.Raw[:end]
+	}
+	return t, err
 }
