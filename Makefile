@@ -47,7 +47,7 @@ vulncheck:
 	@bash .ci/vulncheck '$(RUN) $(GOVULNCHECK)'
 
 postgresql:
-	@bash .ci/install postgresql servers
+	@bash .ci/install postgresql servers archivers
 
 compiler:
 	@bash .ci/install compiler

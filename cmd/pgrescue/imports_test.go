@@ -51,6 +51,8 @@ func onlyIn() map[string]string {
 		"github.com/schollz/progressbar/": "cmd/internal/term",
 		"golang.org/x/term":               "cmd/internal/term",
 		"github.com/jackc/":               "recover/pitr",
+		"github.com/ulikunitz/":           "recover/wal/archives",
+		"github.com/andybalholm/":         "recover/wal/archives",
 	}
 }
 

@@ -3,6 +3,8 @@ package wal
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"runtime"
 	"slices"
 	"sort"
 	"sync"
@@ -14,6 +16,14 @@ import (
 type OpenOptions struct {
 	// Timeline is the one to follow; 0 is the newest of which there are segments.
 	Timeline pg.TimelineID
+	// SystemIdentifier is that of the cluster whose log is wanted, where the paths hold
+	// those of several; 0: the newest of an archive, or the one with the most segments.
+	SystemIdentifier uint64
+	// Progress, if not nil, begins a stage of work that takes long, such as reading
+	// through a compressed tar file, and returns what is told of bytes done.
+	Progress func(stage string, bytes int64) func(done int64)
+	// Interrupted, if not nil, ends such work by returning an error, such as a context's.
+	Interrupted func() error
 }
 
 // Archive is the log that the given files hold, on one timeline's path. Its
@@ -27,6 +37,7 @@ type Archive struct {
 	log         []*segmentFile // in LSN order
 	others      []*segmentFile // what is not in the log, by name
 	gaps        []Gap
+	store       io.Closer // of what the files were taken out of; nil: nothing
 
 	mu   sync.Mutex
 	open map[*segmentFile]*handle
@@ -115,6 +126,10 @@ func (a *Archive) segmentAt(at pg.LSN) *segmentFile {
 // maxOpen is the number of files that stay open at once beyond those being read.
 const maxOpen = 16
 
+// maxHeld is the same for compressed segments, which take memory or a temporary
+// file while they are open: one for each worker, and the next ones that records run on into.
+func maxHeld() int { return runtime.GOMAXPROCS(0) + 2 }
+
 // handle is an open source and how many readers use it now.
 type handle struct {
 	reader segmentReader
@@ -145,11 +160,11 @@ func (a *Archive) acquire(f *segmentFile) (*handle, error) {
 	a.tick++
 	h := a.open[f]
 	if h == nil {
-		reader, err := f.source.open()
+		a.closeIdle(f.Compression != "")
+		reader, err := f.source.open(int64(a.segmentSize))
 		if err != nil {
 			return nil, err
 		}
-		a.closeIdle()
 		h = &handle{reader: reader}
 		a.open[f] = h
 	}
@@ -158,22 +173,75 @@ func (a *Archive) acquire(f *segmentFile) (*handle, error) {
 	return h, nil
 }
 
-// closeIdle makes room for one more open file. The caller holds the lock. An
-// error of closing a file that was only read says nothing about its bytes.
-func (a *Archive) closeIdle() {
-	for len(a.open) >= maxOpen {
+// closeIdle makes room for one more open file, plain or compressed. The caller
+// holds the lock. An error of closing a file that was only read says nothing about its bytes.
+func (a *Archive) closeIdle(compressed bool) {
+	most := maxOpen
+	if compressed {
+		most = maxHeld()
+	}
+	for {
 		var oldest *segmentFile
+		count := 0
 		for f, h := range a.open {
+			if (f.Compression != "") != compressed {
+				continue
+			}
+			count++
 			if h.users == 0 && (oldest == nil || h.used < a.open[oldest].used) {
 				oldest = f
 			}
 		}
-		if oldest == nil {
+		if oldest == nil || count < most {
 			return
 		}
 		_ = a.open[oldest].reader.Close()
 		delete(a.open, oldest)
 	}
+}
+
+// flawOf tells what is wrong with a segment as a whole, though its pages can be
+// read: the archiver's checksum, or what comes behind its end. It is found once.
+func (a *Archive) flawOf(f *segmentFile) error {
+	if !f.sealed {
+		return nil
+	}
+	a.mu.Lock()
+	checked, flaw := f.checked, f.flaw
+	a.mu.Unlock()
+	if checked {
+		return flaw
+	}
+	h, err := a.acquire(f)
+	if err != nil {
+		return nil // reading the pages says it
+	}
+	if whole, ok := h.reader.(interface{ Verify() error }); ok {
+		flaw = whole.Verify()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h.users--
+	f.checked, f.flaw = true, flaw
+	return flaw
+}
+
+// measure finds how many bytes a compressed segment has, and the damage that ends them.
+func (a *Archive) measure(f *segmentFile) error {
+	h, err := a.acquire(f)
+	if err != nil {
+		return err
+	}
+	length, damage := int64(0), error(nil)
+	if whole, ok := h.reader.(interface{ Length() (int64, error) }); ok {
+		length, damage = whole.Length()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h.users--
+	f.size = length
+	f.Bytes = min(f.Bytes, f.size&^(pg.BlockSize-1))
+	return damage
 }
 
 // Close closes the files. The Archive cannot be read afterwards.
@@ -187,5 +255,10 @@ func (a *Archive) Close() error {
 		}
 	}
 	a.open = map[*segmentFile]*handle{}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil && first == nil {
+			first = fmt.Errorf("wal: close temporary files: %w", err)
+		}
+	}
 	return first
 }

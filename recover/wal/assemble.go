@@ -12,22 +12,27 @@ import (
 )
 
 // OpenArchive makes one log of the given paths: data directories, directories
-// with WAL, segment files and history files, in any order. What is damaged or
-// does not fit costs only itself and is named in Gaps and Segments. It errs when
-// a path cannot be opened, when no segment is usable, and when the version is
-// unknown or not supported.
+// and archives with WAL, tar files, segment files and history files, in any order;
+// package archives says which. What is damaged or does not fit costs only itself
+// and is named in Gaps and Segments. It errs when a path cannot be opened or is
+// encrypted, when no segment is usable, and when the version is unknown or not supported.
 func OpenArchive(paths []string, opts OpenOptions) (*Archive, error) {
-	c, err := collect(paths)
+	c, err := collect(paths, opts)
 	if err != nil {
 		return nil, err
 	}
-	return assemble(c, opts)
+	a, err := assemble(c, opts)
+	if err != nil {
+		return nil, errors.Join(err, c.store.Close())
+	}
+	a.store = c.store
+	return a, nil
 }
 
 // assemble decides which files make the log.
 func assemble(c *collection, opts OpenOptions) (*Archive, error) {
 	a := &Archive{gaps: c.gaps, open: map[*segmentFile]*handle{}}
-	if err := a.identify(c.files); err != nil {
+	if err := a.identify(c.files, opts.SystemIdentifier); err != nil {
 		return nil, err
 	}
 	var placed []*segmentFile
@@ -93,23 +98,47 @@ func (f *segmentFile) identity() identity {
 	return identity{f.head.magic, f.head.systemID, f.head.segSize, f.head.blockSize}
 }
 
-// identify settles the version, the system identifier and the segment size by
-// majority, and leaves out the segments that disagree.
-func (a *Archive) identify(files []*segmentFile) error {
-	votes, newest := map[identity]int{}, map[identity]pg.LSN{}
+// ballot is what speaks for one identity, the weightiest first.
+type ballot struct {
+	wanted int // 1: the caller asked for its system identifier
+	rank   int // of the cluster in its archive
+	votes  int // segments
+	newest pg.LSN
+}
+
+// beats compares two ballots.
+func (b *ballot) beats(other *ballot) bool {
+	return cmp.Or(cmp.Compare(b.wanted, other.wanted), cmp.Compare(b.rank, other.rank),
+		cmp.Compare(b.votes, other.votes), cmp.Compare(b.newest, other.newest)) > 0
+}
+
+// identify settles the version, the system identifier and the segment size: those
+// that were asked for, those of an archive's newest cluster, or those of the most
+// segments. It leaves out the segments that disagree.
+func (a *Archive) identify(files []*segmentFile, wanted uint64) error {
+	ballots := map[identity]*ballot{}
 	for _, f := range files {
-		if f.headOK {
-			id := f.identity()
-			votes[id]++
-			newest[id] = max(newest[id], f.head.address)
+		if !f.headOK {
+			continue
 		}
+		id := f.identity()
+		b := ballots[id]
+		if b == nil {
+			b = &ballot{}
+			ballots[id] = b
+		}
+		if wanted != 0 && id.systemID == wanted {
+			b.wanted = 1
+		}
+		b.votes++
+		b.rank, b.newest = max(b.rank, f.rank), max(b.newest, f.head.address)
 	}
-	if len(votes) == 0 {
+	if len(ballots) == 0 {
 		return errUnidentified(files)
 	}
 	var winner identity
-	for id, n := range votes {
-		if n > votes[winner] || (n == votes[winner] && newest[id] > newest[winner]) {
+	for id, b := range ballots {
+		if best := ballots[winner]; best == nil || b.beats(best) {
 			winner = id
 		}
 	}
@@ -126,7 +155,8 @@ func (a *Archive) identify(files []*segmentFile) error {
 	a.layout, a.systemID, a.segmentSize = layout, winner.systemID, winner.segmentSize
 	for _, f := range files {
 		if f.headOK && f.State == SegmentInLog && f.identity() != winner {
-			a.leaveOutStrangers(files, f.identity(), winner)
+			// That an archive holds several clusters, one after the other, is no damage.
+			a.leaveOutStrangers(files, f.identity(), winner, f.rank == 0 || f.rank == ballots[winner].rank)
 		}
 	}
 	return nil
@@ -155,8 +185,8 @@ func firstWith(files []*segmentFile, id identity) *segmentFile {
 }
 
 // leaveOutStrangers takes the segments of another cluster, version or segment
-// size out of the log, with one gap for all of them.
-func (a *Archive) leaveOutStrangers(files []*segmentFile, id, winner identity) {
+// size out of the log, with one gap for all of them if that is strange.
+func (a *Archive) leaveOutStrangers(files []*segmentFile, id, winner identity, strange bool) {
 	var why string
 	switch {
 	case id.systemID != winner.systemID:
@@ -182,7 +212,7 @@ func (a *Archive) leaveOutStrangers(files []*segmentFile, id, winner identity) {
 			f.leaveOut(SegmentUnusable, why)
 		}
 	}
-	if count > 0 {
+	if count > 0 && strange {
 		a.gaps = append(a.gaps, Gap{Segment: first, What: fmt.Sprintf("%d segments are left out", count), Why: why})
 	}
 }

@@ -164,7 +164,14 @@ func (a *Archive) join(chosen map[uint64]*segmentFile, f *segmentFile) {
 // is zero, or what the file held before it was recycled.
 func (a *Archive) findEnd() {
 	last := a.log[len(a.log)-1]
+	cut := ""
+	if last.Compression != "" {
+		if damage := a.measure(last); damage != nil {
+			cut = ": " + damage.Error()
+		}
+	}
 	end, err := a.lastPage(last)
+	end = max(end, last.Start)
 	switch {
 	case err != nil:
 		a.gaps = append(a.gaps, Gap{
@@ -174,7 +181,7 @@ func (a *Archive) findEnd() {
 		last.Bytes = int64(end - last.Start)
 	case last.size < int64(a.segmentSize) && !last.Partial:
 		// A server makes segments of full size; this one was cut while it held WAL.
-		a.miss(last.end(), last.Start+pg.LSN(a.segmentSize), last.Name, fmt.Sprintf("the file was cut after %d bytes", last.size))
+		a.miss(last.end(), last.Start+pg.LSN(a.segmentSize), last.Name, fmt.Sprintf("the file was cut after %d bytes%s", last.size, cut))
 	}
 }
 

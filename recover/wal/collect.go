@@ -10,38 +10,54 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal/archives"
 )
 
 // collection is what the given paths hold.
 type collection struct {
+	store     *archives.Store // nil in tests that make files themselves
 	files     []*segmentFile
 	histories map[pg.TimelineID]history
 	gaps      []Gap
+	taken     int // files of the store that were looked at
 }
 
-// collect looks into every path: a data directory, a directory with WAL, a
-// segment file or a history file. A path that was named must be readable; a file
-// of a directory that is not costs only itself.
-func collect(paths []string) (*collection, error) {
-	c := &collection{histories: map[pg.TimelineID]history{}}
+// collect looks into every path: a data directory, a directory or an archive with
+// WAL, a tar file, a segment file or a history file. A path that was named must be
+// readable; a file of a directory that is not costs only itself.
+func collect(paths []string, opts OpenOptions) (*collection, error) {
+	c := &collection{
+		histories: map[pg.TimelineID]history{},
+		store:     &archives.Store{Progress: opts.Progress, Interrupted: opts.Interrupted},
+	}
 	if len(paths) == 0 {
 		return nil, &evidence.Error{Op: "wal: open", Err: errors.New("no path was given")}
 	}
 	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, openError(path, err)
-		}
-		if info.IsDir() {
-			err = c.addDirectory(path)
-		} else {
-			err = c.addNamedFile(path)
-		}
-		if err != nil {
-			return nil, err
+		if err := c.addPath(path); err != nil {
+			return nil, errors.Join(err, c.store.Close())
 		}
 	}
+	for _, p := range c.store.Problems {
+		c.gaps = append(c.gaps, Gap{Segment: p.Name, What: p.What, Why: p.Why})
+	}
 	return c, nil
+}
+
+func (c *collection) addPath(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return openError(path, err)
+	}
+	if info.IsDir() {
+		err = c.addDirectory(path)
+	} else {
+		err = c.addNamedFile(path)
+	}
+	if err != nil {
+		return err
+	}
+	return c.take(path, info.IsDir())
 }
 
 // openError adds the hint that helps with a path that cannot be opened.
@@ -53,6 +69,10 @@ func openError(path string, err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		hint = "give a data directory, a directory with WAL segments, or segment files"
 	}
+	var sealed *archives.Encrypted
+	if errors.As(err, &sealed) {
+		hint = sealed.Hint
+	}
 	var detail *os.PathError
 	if errors.As(err, &detail) {
 		err = detail.Err // the path is the error's place already
@@ -60,7 +80,8 @@ func openError(path string, err error) error {
 	return &evidence.Error{Op: "wal: open", Place: path, Err: err, Hint: hint}
 }
 
-// addDirectory adds the segments of a WAL directory, or of a data directory's pg_wal.
+// addDirectory adds the segments of a WAL directory, of a data directory's
+// pg_wal, or of an archive.
 func (c *collection) addDirectory(path string) error {
 	switch _, err := os.Stat(filepath.Join(path, "pg_wal")); {
 	case err == nil:
@@ -72,95 +93,98 @@ func (c *collection) addDirectory(path string) error {
 			return openError(filepath.Join(path, "pg_wal"), os.ErrNotExist)
 		}
 	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
+	if err := c.store.AddDirectory(path); err != nil {
 		return openError(path, err)
-	}
-	for _, entry := range entries {
-		full := filepath.Join(path, entry.Name())
-		if err := c.addFile(full); err != nil {
-			c.gaps = append(c.gaps, Gap{Segment: entry.Name(), What: "the file cannot be opened", Why: err.Error()})
-		}
 	}
 	return nil
 }
 
 // addNamedFile adds a file that the caller named, which must be one of the log.
 func (c *collection) addNamedFile(path string) error {
-	before := len(c.files) + len(c.histories)
-	if err := c.addFile(path); err != nil {
+	known, err := c.store.AddFile(path)
+	if err != nil {
 		return openError(path, err)
 	}
-	_, isSegment := parseSegmentName(filepath.Base(path))
-	if !isSegment && len(c.files)+len(c.histories) == before && !strings.HasSuffix(path, historySuffix) {
+	if !known && !strings.HasSuffix(path, archives.HistorySuffix) {
 		return &evidence.Error{
 			Op: "wal: open", Place: path, Err: errors.New("the file name is not that of a WAL segment"),
-			Hint: "a segment's name has 24 hexadecimal digits, such as 000000010000000000000001",
+			Hint: "a segment's name has 24 hexadecimal digits, such as 000000010000000000000001, and perhaps the suffixes of an archiver; " +
+				"tar files of pg_basebackup are known by their content",
 		}
 	}
 	return nil
 }
 
-// addFile adds one file by its name, and ignores one that is not of the log,
-// such as a backup label or the directory of archive states.
-func (c *collection) addFile(path string) error {
-	base := filepath.Base(path)
-	if timeline, ok := strings.CutSuffix(base, historySuffix); ok {
-		id, ok := parseHex8(timeline)
-		if !ok {
-			return nil
+// take looks at the files that a path added. A file that somebody named must be
+// readable, and a path whose segments all are encrypted is refused.
+func (c *collection) take(path string, isDir bool) error {
+	var sealed error
+	readable := 0
+	for _, found := range c.store.Files[c.taken:] {
+		if found.History {
+			c.addHistory(found)
+			continue
 		}
-		h, err := readHistory(path)
-		if err != nil {
-			c.gaps = append(c.gaps, Gap{Segment: base, What: "the timeline's history cannot be read", Why: err.Error()})
-			return nil
+		f := fileOf(found)
+		switch f.err = f.probe(); {
+		case errors.Is(f.err, os.ErrPermission) && !isDir:
+			return openError(path, f.err)
+		case errors.Is(f.err, os.ErrPermission):
+			c.gaps = append(c.gaps, Gap{Segment: f.Name, What: "the file cannot be opened", Why: f.err.Error()})
+			continue
+		case errors.Is(f.err, archives.ErrEncrypted):
+			if sealed == nil {
+				sealed = f.err
+			}
+		default:
+			readable++
 		}
-		c.histories[pg.TimelineID(id)] = h
-		return nil
+		c.files = append(c.files, f)
 	}
-	name, ok := parseSegmentName(base)
-	if !ok {
-		return nil
+	c.taken = len(c.store.Files)
+	if sealed != nil && readable == 0 {
+		return openError(path, sealed)
 	}
-	info, err := os.Stat(path)
+	return nil
+}
+
+func (c *collection) addHistory(found *archives.File) {
+	timeline, _ := parseHex8(strings.TrimSuffix(found.Base, archives.HistorySuffix)) // checked by ParseName
+	text, err := found.Content(maxHistorySize)
+	var h history
+	if err == nil {
+		h, err = parseHistory(string(text))
+	}
 	if err != nil {
-		return err
+		c.gaps = append(c.gaps, Gap{Segment: found.Base, What: "the timeline's history cannot be read", Why: err.Error()})
+		return
 	}
-	if !info.Mode().IsRegular() || c.has(name, info) {
-		return nil
-	}
-	f := &segmentFile{
-		Segment: Segment{Name: base, Path: path, Timeline: name.timeline, Partial: name.partial},
-		name:    name, source: fileSource(path), info: info, size: info.Size(),
-	}
-	if f.err = f.probe(); errors.Is(f.err, os.ErrPermission) {
-		return f.err
-	}
-	c.files = append(c.files, f)
-	return nil
+	c.histories[pg.TimelineID(timeline)] = h
 }
 
-// has reports whether the very same file was given before.
-func (c *collection) has(name segmentName, info os.FileInfo) bool {
-	for _, f := range c.files {
-		if f.name == name && f.info != nil && os.SameFile(f.info, info) {
-			return true
-		}
+// fileOf makes a segment file of what was found.
+func fileOf(found *archives.File) *segmentFile {
+	name, _ := parseSegmentName(found.Base) // checked by ParseName, but for a timeline of 0
+	return &segmentFile{
+		Segment: Segment{Name: found.Base, Path: found.Path, Timeline: name.timeline, Partial: name.partial},
+		name:    name, source: archived{found}, rank: found.Rank, size: found.Stored(), sealed: found.Checksum != "",
 	}
-	return false
 }
 
 // probe reads the first page's header.
 func (f *segmentFile) probe() error {
-	reader, err := f.source.open()
+	reader, err := f.source.open(pg.BlockSize) // of a compressed file, no more than the first page
 	if err != nil {
 		return err
 	}
 	defer reader.Close() //nolint:errcheck // opened for reading only
+	if wrapped, ok := reader.(interface{ Compression() string }); ok && wrapped.Compression() != "" {
+		f.Compression, f.sealed, f.size = wrapped.Compression(), true, maxSegmentSize
+	}
 	buf := make([]byte, longHeaderSize)
 	if n, err := reader.ReadAt(buf, 0); n < len(buf) {
 		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("the file has only %d bytes", f.size)
+			return fmt.Errorf("the file has only %d bytes", n)
 		}
 		return err
 	}

@@ -32,7 +32,7 @@ type memory struct {
 
 var errBroken = errors.New("input/output error")
 
-func (m *memory) open() (segmentReader, error) { return m, nil }
+func (m *memory) open(int64) (segmentReader, error) { return m, nil }
 func (m *memory) Close() error                 { return nil }
 
 func (m *memory) ReadAt(p []byte, off int64) (int, error) {

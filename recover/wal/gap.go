@@ -15,6 +15,8 @@ type Gap struct {
 	What    string `json:"what"` // what could not be read
 	Why     string `json:"why"`
 	Records int    `json:"records"` // 1: exactly one record with known bounds; 0: an unknown number
+	// Doubt: the records there were read, but they may not be those that the server wrote.
+	Doubt bool `json:"doubt,omitempty"`
 }
 
 // Evidence turns the gap into the form that all routes share.
@@ -30,6 +32,8 @@ func (g Gap) Evidence() evidence.Gap {
 	}
 	consequence := ""
 	switch {
+	case g.Doubt:
+		consequence = "its records were read, but may not be those that the server wrote"
 	case g.Records == 1:
 		consequence = "one record is lost"
 	case g.To != 0:

@@ -92,7 +92,7 @@ func writeText(t *testing.T, path, text string) {
 // refused is a segment whose file may not be opened.
 type refused struct{}
 
-func (refused) open() (segmentReader, error) {
+func (refused) open(int64) (segmentReader, error) {
 	return nil, &os.PathError{Op: "open", Path: "x", Err: os.ErrPermission}
 }
 

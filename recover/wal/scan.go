@@ -44,6 +44,9 @@ type Span struct {
 // spanSize is how much of the log one worker takes at a time, in bytes.
 const spanSize = 4 << 20
 
+// wholeSpanSize is the same for compressed segments.
+const wholeSpanSize = 16 << 20
+
 // Scan reads the log's records. It cuts the log into spans of a few MiB and scans
 // them in parallel. visit is called for each record of a span in LSN order, on one
 // goroutine, with the span's accumulator; merge is called for each span in LSN
@@ -119,10 +122,14 @@ type stretch struct {
 	from, to pg.LSN // from is where a page begins
 	// joined: the span before ends where this one begins, so a record may cross.
 	joined bool
+	// sealed is the segment if the span ends where the segment does, and only that
+	// tells whether it is whole; nil otherwise.
+	sealed *segmentFile
 }
 
 // cut divides the log into spans. A span lies within one segment and begins
-// where a page does.
+// where a page does. A compressed segment that is held in memory is one span, so
+// that each worker decompresses its own.
 func (a *Archive) cut(opts ScanOptions) []stretch {
 	var list []stretch
 	to := opts.To
@@ -132,10 +139,17 @@ func (a *Archive) cut(opts ScanOptions) []stretch {
 	from := opts.From &^ (pg.BlockSize - 1)
 	previous := pg.LSN(0)
 	for _, f := range a.log {
+		size := pg.LSN(spanSize)
+		if f.Compression != "" {
+			size = wholeSpanSize
+		}
 		for at := max(from, f.Start); at < min(to, f.end()); {
-			end := min(to, f.end(), (at+spanSize)&^(spanSize-1))
+			end := min(to, f.end(), (at+size)&^(size-1))
 			list = append(list, stretch{from: at, to: end, joined: previous == at})
 			at, previous = end, end
+		}
+		if f.sealed && previous == f.end() {
+			list[len(list)-1].sealed = f
 		}
 	}
 	return list

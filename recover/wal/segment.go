@@ -3,11 +3,11 @@ package wal
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal/archives"
 )
 
 // SegmentState tells what became of a segment file.
@@ -55,6 +55,8 @@ type Segment struct {
 	// all the same stands where its pages say that it belongs.
 	Recycled bool   `json:"recycled,omitempty"`
 	Partial  bool   `json:"partial,omitempty"` // the name ends in .partial
+	// Compression names how the file is compressed; "" if it is not.
+	Compression string `json:"compression,omitempty"`
 	Reason   string `json:"reason,omitempty"`  // why it is not in the log
 }
 
@@ -66,16 +68,11 @@ type segmentName struct {
 	partial  bool
 }
 
-// partialSuffix marks the last segment of a timeline that was left, or one that pg_receivewal still writes.
-const partialSuffix = ".partial"
-
-// historySuffix marks a timeline's history file.
-const historySuffix = ".history"
-
 // parseSegmentName reads a name of 24 hexadecimal digits (XLogFileName in
 // access/xlog_internal.h), perhaps with .partial behind it.
 func parseSegmentName(name string) (n segmentName, ok bool) {
-	name, n.partial = strings.CutSuffix(name, partialSuffix)
+	// The last segment of a timeline that was left, or one that pg_receivewal still writes.
+	name, n.partial = strings.CutSuffix(name, archives.PartialSuffix)
 	if len(name) != 24 {
 		return n, false
 	}
@@ -112,9 +109,10 @@ func formatSegmentName(timeline pg.TimelineID, number uint64, segmentSize uint32
 }
 
 // source is where the bytes of a segment come from. It is opened when it is
-// read and closed again when too many are open.
+// read and closed again when too many are open. No more than limit bytes of it
+// are of use.
 type source interface {
-	open() (segmentReader, error)
+	open(limit int64) (segmentReader, error)
 }
 
 // segmentReader is an open source.
@@ -123,29 +121,27 @@ type segmentReader interface {
 	io.Closer
 }
 
-// fileSource is a plain file.
-type fileSource string
+// archived is a segment in the place and the wrapping in which it was found.
+type archived struct{ *archives.File }
 
 // open opens the file for reading only.
-func (f fileSource) open() (segmentReader, error) {
-	file, err := os.Open(string(f))
-	if err != nil {
-		return nil, err
-	}
-	return file, nil
-}
+func (f archived) open(limit int64) (segmentReader, error) { return f.Open(limit) }
 
 // segmentFile is a Segment with what it takes to read it.
 type segmentFile struct {
 	Segment
 	name   segmentName
 	source source
-	info   os.FileInfo
-	size   int64 // bytes of the file
+	rank   int   // of the cluster that the archiver filed it under; 0: not known
+	size   int64 // bytes of the file; of a compressed one, the most that it can have
 	head   pageHeader
 	headOK bool // head is a sound long header, of whatever place and cluster
 	err    error
 	inGap  bool // a gap names it already
+
+	// sealed: only its end tells whether it is whole. flaw is what its end told, once checked.
+	sealed, checked bool
+	flaw            error
 }
 
 // end is the place behind the last usable byte.

@@ -48,6 +48,7 @@ func manyKinds() []string {
 // fixture is WAL that a real server wrote, and what pg_waldump says of it.
 type fixture struct {
 	dir      string // copy of pg_wal
+	data     string // the data directory that it came from; the server is stopped
 	names    []string
 	waldump  string
 	describe []string // one text for each record, in order
@@ -71,7 +72,7 @@ func newFixture(t testing.TB, sql []string, settings map[string]string) *fixture
 	if err := c.CopyWAL(dir); err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{dir: dir, names: segmentNames(t, dir), waldump: c.WaldumpPath()}
+	f := &fixture{dir: dir, data: filepath.Dir(c.WALDir()), names: segmentNames(t, dir), waldump: c.WaldumpPath()}
 	f.describe = f.dump(t)
 	for _, text := range f.describe {
 		f.lsns = append(f.lsns, lsnOf(t, text))
@@ -284,6 +285,8 @@ func TestScanAgreesWithWaldump(t *testing.T) {
 	t.Run("summary", func(t *testing.T) { t.Parallel(); compareStats(t, f) })
 	t.Run("orders", func(t *testing.T) { t.Parallel(); scanOrders(t, f) })
 	t.Run("damage", func(t *testing.T) { t.Parallel(); damageAll(t, f) })
+	t.Run("forms", func(t *testing.T) { t.Parallel(); scanForms(t, f) })
+	t.Run("pgBackRest", func(t *testing.T) { t.Parallel(); scanPGBackRest(t, f) })
 }
 
 // A scan from one record to another delivers exactly those between.

@@ -70,6 +70,13 @@ func (s *scanner) scan(span stretch, result *spanResult, visit func(rec *Record)
 		}
 	}
 	result.next, result.last, result.lost = at, s.prev, s.lost
+	if f := span.sealed; f != nil {
+		if flaw := s.a.flawOf(f); flaw != nil {
+			result.Gaps = append(result.Gaps, Gap{
+				From: f.Start, To: f.end(), Segment: f.Name, What: "the segment may not be what was archived", Why: flaw.Error(), Doubt: true,
+			})
+		}
+	}
 	s.tell(span.to)
 	return nil
 }

@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -21,24 +20,8 @@ type historyEntry struct {
 // maxHistorySize bounds a history file in bytes; each switch takes one line.
 const maxHistorySize = 1 << 20
 
-// readHistory reads a history file (readTimeLineHistory in timeline.c).
-func readHistory(path string) (history, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxHistorySize {
-		return nil, fmt.Errorf("%d bytes are too many for a history file", info.Size())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return parseHistory(string(text))
-}
-
-// parseHistory reads lines of timeline, switch point and reason; the reason and
-// lines that begin with # are for people.
+// parseHistory reads a history file (readTimeLineHistory in timeline.c): lines of
+// timeline, switch point and reason; the reason and lines that begin with # are for people.
 func parseHistory(text string) (history, error) {
 	var h history
 	for line := range strings.Lines(text) {
