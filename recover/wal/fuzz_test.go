@@ -33,7 +33,7 @@ type memory struct {
 var errBroken = errors.New("input/output error")
 
 func (m *memory) open(int64) (segmentReader, error) { return m, nil }
-func (m *memory) Close() error                 { return nil }
+func (m *memory) Close() error                      { return nil }
 
 func (m *memory) ReadAt(p []byte, off int64) (int, error) {
 	if m.broken != 0 && off+int64(len(p)) > m.broken && off <= m.broken {

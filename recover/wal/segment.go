@@ -53,11 +53,11 @@ type Segment struct {
 	State    SegmentState  `json:"state"`
 	// Recycled: the file holds WAL of another place than its name says. One that is InLog
 	// all the same stands where its pages say that it belongs.
-	Recycled bool   `json:"recycled,omitempty"`
-	Partial  bool   `json:"partial,omitempty"` // the name ends in .partial
+	Recycled bool `json:"recycled,omitempty"`
+	Partial  bool `json:"partial,omitempty"` // the name ends in .partial
 	// Compression names how the file is compressed; "" if it is not.
 	Compression string `json:"compression,omitempty"`
-	Reason   string `json:"reason,omitempty"`  // why it is not in the log
+	Reason      string `json:"reason,omitempty"` // why it is not in the log
 }
 
 // segmentName is the name of a segment file taken apart.

@@ -75,9 +75,13 @@ func openZstd(r io.Reader, _ []byte) (io.Reader, func(), error) {
 	return z, z.Close, nil
 }
 
-func openLZ4(r io.Reader, _ []byte) (io.Reader, func(), error) { return lz4.NewReader(r), func() {}, nil }
+func openLZ4(r io.Reader, _ []byte) (io.Reader, func(), error) {
+	return lz4.NewReader(r), func() {}, nil
+}
 
-func openBzip2(r io.Reader, _ []byte) (io.Reader, func(), error) { return bzip2.NewReader(r), func() {}, nil }
+func openBzip2(r io.Reader, _ []byte) (io.Reader, func(), error) {
+	return bzip2.NewReader(r), func() {}, nil
+}
 
 func openBrotli(r io.Reader, _ []byte) (io.Reader, func(), error) {
 	return brotli.NewReader(r), func() {}, nil
