@@ -40,19 +40,21 @@ func rooms() map[string][]string {
 		table[room] = slices.Clone(below)
 		below = append(below, room)
 	}
-	table["cmd/pgrescue"] = append(below, "recover/pitr", "cmd/internal", "testdata")
+	table["recover/stream"] = append(slices.Clone(base), "recover/wal")
+	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
 
-// onlyIn says in which folder alone a module from outside may be imported.
-func onlyIn() map[string]string {
-	return map[string]string{
-		"github.com/spf13/":               "cmd/pgrescue",
-		"github.com/schollz/progressbar/": "cmd/internal/term",
-		"golang.org/x/term":               "cmd/internal/term",
-		"github.com/jackc/":               "recover/pitr",
-		"github.com/ulikunitz/":           "recover/wal/archives",
-		"github.com/andybalholm/":         "recover/wal/archives",
+// onlyIn says in which folders alone a module from outside may be imported.
+func onlyIn() map[string][]string {
+	return map[string][]string{
+		"github.com/spf13/":               {"cmd/pgrescue"},
+		"github.com/schollz/progressbar/": {"cmd/internal/term"},
+		"golang.org/x/term":               {"cmd/internal/term"},
+		"github.com/jackc/":               {"recover/pitr", "recover/stream"},
+		"github.com/jackc/pglogrepl":      {"recover/stream"},
+		"github.com/ulikunitz/":           {"recover/wal/archives"},
+		"github.com/andybalholm/":         {"recover/wal/archives"},
 	}
 }
 
@@ -143,8 +145,9 @@ func checkImport(t *testing.T, file, room, path string, table map[string][]strin
 		return
 	}
 	for prefix, only := range onlyIn() {
-		if strings.HasPrefix(path, prefix) && !strings.HasPrefix(file, only+"/") {
-			t.Errorf("%s: %s may be imported in %s only", file, path, only)
+		inside := func(folder string) bool { return strings.HasPrefix(file, folder+"/") }
+		if strings.HasPrefix(path, prefix) && !slices.ContainsFunc(only, inside) {
+			t.Errorf("%s: %s may be imported in %s only", file, path, strings.Join(only, " and "))
 		}
 	}
 	if (room == "recover/pg" || room == "recover/binreader") && strings.Contains(path, ".") {
@@ -164,6 +167,9 @@ func TestImportDirectionIsNotBlind(t *testing.T) {
 		{"recover/wal", "recover/heap", false},
 		{"recover/redo", "recover/heap", true},
 		{"recover/heap", "recover/redo", false},
+		{"recover/stream", "recover/wal", true},
+		{"recover/wal", "recover/stream", false},
+		{"recover/undelete", "recover/stream", false},
 		{"recover/undelete", "recover/catalog", true},
 		{"cmd/internal", "recover/wal", false},
 		{"cmd/pgrescue", "recover/undelete", true},

@@ -20,6 +20,7 @@ segments, or a segment file; several may be given, in any order.`,
 		`  pgrescue wal summary /copy/data
   pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal target /copy/data/pg_wal --xid 742`,
+		newWALFetchCommand(terminal),
 		newWALRowsCommand(terminal),
 		newWALSummaryCommand(terminal),
 		newWALTargetCommand(terminal),

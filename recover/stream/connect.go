@@ -134,16 +134,23 @@ func withDatabase(dsn, database string) (string, bool) {
 // it: no program can tell for sure where in a malformed one the password is.
 func badDSN(dsn string, err error) error {
 	cause, hint := errors.New("it cannot be parsed"), "write it as libpq does: 'host=… port=… user=…', or postgres://user@host:port"
-	var parse *pgconn.ParseConfigError
+	broken := false
 	if isURI(dsn) {
-		if _, broken := url.Parse(dsn); broken != nil {
-			hint += "; in a URI special characters are percent-encoded"
-			parse = nil
-		} else if errors.As(err, &parse) && parse.Unwrap() != nil {
-			cause = parse.Unwrap()
-		}
-	} else if errors.As(err, &parse) && parse.Unwrap() != nil {
+		_, parsing := url.Parse(dsn)
+		broken = parsing != nil
+	}
+	var parse *pgconn.ParseConfigError
+	switch {
+	case broken:
+		hint += "; in a URI special characters are percent-encoded"
+	case errors.As(err, &parse) && parse.Unwrap() != nil:
 		cause = parse.Unwrap()
+	default:
+		// The library's own words stand behind the string that it repeats.
+		text := err.Error()
+		if at := strings.LastIndex(text, "`: "); at >= 0 {
+			cause = errors.New(text[at+len("`: "):])
+		}
 	}
 	var none *Server
 	return none.failure("read the connection string", ErrBadDSN, cause, hint)

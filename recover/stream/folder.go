@@ -23,6 +23,7 @@ type folder struct {
 	segmentSize uint32
 	systemID    uint64
 	whole       map[segmentKey]bool
+	open        func(path string) (segmentFile, error) // openSegment, but for tests
 }
 
 // segmentKey names a segment of a timeline.
@@ -34,7 +35,10 @@ type segmentKey struct {
 // openFolder looks at what is in the folder already; one that is not there is
 // empty. WAL of another cluster is refused, and so is what is in the way.
 func openFolder(path string, identity Identity) (*folder, error) {
-	f := &folder{path: path, segmentSize: identity.SegmentSize, systemID: identity.SystemIdentifier, whole: map[segmentKey]bool{}}
+	f := &folder{
+		path: path, segmentSize: identity.SegmentSize, systemID: identity.SystemIdentifier,
+		whole: map[segmentKey]bool{}, open: openSegment,
+	}
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return f, nil

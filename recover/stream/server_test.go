@@ -155,6 +155,12 @@ func serverOldest(t testing.TB, c *cluster.Cluster) string {
 // holder is a slot of the tests, which keeps the server from removing WAL.
 const holder = "holder"
 
+// hold makes that slot.
+func hold(t testing.TB, c *cluster.Cluster) {
+	t.Helper()
+	clustertest.Exec(t, c, "postgres", "SELECT pg_create_physical_replication_slot('"+holder+"', true)")
+}
+
 // noSlot fails the test when the server has a slot of ours.
 func noSlot(t testing.TB, c *cluster.Cluster) {
 	t.Helper()
@@ -209,7 +215,7 @@ func TestFetchOnEveryVersion(t *testing.T) {
 			t.Errorf("result is %+v, the plan %+v", result, plan)
 		}
 
-		clustertest.Exec(t, c, "postgres", "SELECT pg_create_physical_replication_slot('"+holder+"', true)")
+		hold(t, c)
 		write(t, c, "2")
 		promote(t, c)
 		write(t, c, "2")

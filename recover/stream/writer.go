@@ -16,7 +16,6 @@ import (
 type writer struct {
 	folder   *folder
 	timeline pg.TimelineID
-	open     func(path string) (segmentFile, error)
 
 	file    segmentFile // of the current segment, nil between two
 	number  uint64
@@ -58,7 +57,7 @@ func openSegment(path string) (segmentFile, error) {
 // newWriter begins a leg. end must be called.
 func newWriter(f *folder, timeline pg.TimelineID, from pg.LSN) *writer {
 	w := &writer{
-		folder: f, timeline: timeline, open: openSegment, durable: from,
+		folder: f, timeline: timeline, durable: from,
 		complete: make(chan completed), finished: make(chan error, 1),
 	}
 	go w.finishAll()
@@ -115,7 +114,7 @@ func (w *writer) put(at pg.LSN, data []byte) error {
 // from the start, as the server's own files do; what did not come is zero.
 func (w *writer) begin(number uint64) error {
 	w.number = number
-	file, err := w.open(filepath.Join(w.folder.path, w.name()+partialSuffix))
+	file, err := w.folder.open(filepath.Join(w.folder.path, w.name()+partialSuffix))
 	if err != nil {
 		return err
 	}
