@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,26 +27,13 @@ const (
 // and a part of the third.
 const brokenAt = 2<<20 + 300_000
 
-func TestMain(m *testing.M) {
-	if folder := os.Getenv(killVariable); folder != "" {
-		fetchAndDie(folder, os.Getenv(killDSN))
-	}
-	os.Exit(m.Run())
-}
-
 // fetchAndDie ends this process as kill -9 does, in the middle of a segment.
-func fetchAndDie(folder, dsn string) {
-	server, err := Connect(context.Background(), dsn)
-	if err == nil {
-		var plan *Plan
-		if plan, err = server.Plan(context.Background(), folder, Options{}); err == nil {
-			_, err = server.Fetch(context.Background(), plan, Options{Progress: after(brokenAt, func() {
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			})})
-		}
-	}
-	fmt.Fprintln(os.Stderr, "not killed:", err)
-	os.Exit(1)
+func fetchAndDie(t *testing.T, folder, dsn string) {
+	t.Helper()
+	_, _, err := fetch(t.Context(), t, dsn, folder, Options{Progress: after(brokenAt, func() {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	})})
+	t.Fatalf("the process lives on: %v", err)
 }
 
 // after calls f once so many bytes have come.
@@ -114,6 +100,9 @@ func complete(t *testing.T, c *cluster.Cluster, folder string, whole int) {
 }
 
 func TestBrokenFetchIsContinued(t *testing.T) {
+	if folder := os.Getenv(killVariable); folder != "" {
+		fetchAndDie(t, folder, os.Getenv(killDSN)) // this is the child of the case "killed"
+	}
 	t.Parallel()
 	c := startSmall(t, clustertest.DefaultVersion, nil)
 	makeReplicator(t, c)
@@ -122,7 +111,7 @@ func TestBrokenFetchIsContinued(t *testing.T) {
 
 	t.Run("killed", func(t *testing.T) {
 		folder := t.TempDir()
-		child := exec.CommandContext(t.Context(), os.Args[0])
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenFetchIsContinued$")
 		child.Env = append(os.Environ(), killVariable+"="+folder, killDSN+"="+replicatorDSN(c))
 		out, err := child.CombinedOutput()
 		var ended *exec.ExitError
