@@ -32,7 +32,7 @@ func fileName(t *undelete.Table, taken []*rescueFile) string {
 			return '_'
 		}
 		return r
-	}, t.Relation.Schema+"."+t.Relation.Name)
+	}, strings.Join(append([]string{t.Relation.Schema, t.Relation.Name}, t.Columns...), "."))
 	safe = strings.TrimLeft(safe, ".-")
 	name := safe
 	for n := 2; nameTaken(name, taken); n++ {
@@ -160,6 +160,7 @@ func add(total, b *undelete.Balance) {
 	total.Updated += b.Updated
 	total.Carved += b.Carved
 	total.Intermediate += b.Intermediate
+	total.Columns += b.Columns
 }
 
 // printBalance prints the equation, per table and in all. asked is the
@@ -247,6 +248,9 @@ func balanceSentence(b *undelete.Balance) string {
 		term.Count(b.Lost), term.Count(b.Settled()), term.Count(b.Heap), carved, term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
 	if b.Updated > 0 {
 		text += fmt.Sprintf(" %s of them were updated, not deleted.", term.Count(b.Updated))
+	}
+	if b.Columns > 0 {
+		text += fmt.Sprintf(" %s of them are rows that lost columns, and are there.", term.Count(b.Columns))
 	}
 	if b.Intermediate > 0 {
 		text += fmt.Sprintf(" %s were made by the same transaction.", term.Count(b.Intermediate))

@@ -53,6 +53,8 @@ type Operation string
 const (
 	OpDelete Operation = "delete"
 	OpUpdate Operation = "update"
+	// OpDropColumn took columns, and left the row.
+	OpDropColumn Operation = "drop column"
 )
 
 // RelationName names a table for people.
@@ -83,6 +85,7 @@ type Column struct {
 	Type      string // as format_type prints it, for people; "" if not known
 	Key       bool   // part of the primary key
 	Generated bool   // GENERATED ALWAYS AS (…) STORED: cannot be inserted
+	Dropped   bool   // the values were lost because the column was dropped
 	Identity  byte   // 'a' always, 'd' by default, 0 none
 }
 

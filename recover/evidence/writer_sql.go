@@ -14,8 +14,9 @@ type sqlEncoder struct {
 	rel      *Relation // whose names are below
 	table    string
 	columns  []string
-	scratch  []byte // a statement that becomes a comment
-	unstated int64  // rows that only a comment tells of
+	scratch  []byte    // a statement that becomes a comment
+	dropped  *Relation // whose lost columns were announced
+	unstated int64     // rows that only a comment tells of
 }
 
 func (e *sqlEncoder) appendRow(dst []byte, row *Row) []byte {
@@ -33,8 +34,11 @@ func (e *sqlEncoder) appendRow(dst []byte, row *Row) []byte {
 			dst = e.comment(dst, row, "column "+e.columns[i]+" is left out, its value is not known: "+reasonAndBytes(v))
 		}
 	}
-	if row.Operation == OpUpdate {
+	switch row.Operation {
+	case OpUpdate:
 		return e.appendUpdate(dst, row)
+	case OpDropColumn:
+		return e.appendColumns(dst, row)
 	}
 	return e.appendInsert(dst, row, appendLiteral)
 }

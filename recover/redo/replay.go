@@ -73,6 +73,24 @@ func (r *Result) Known(key PageKey) (p heap.Page, ok bool) {
 	return heap.Page(kept), err == nil && kept != nil
 }
 
+// Seen reports whether the replayed range changes a page, known or not.
+func (r *Result) Seen(key PageKey) bool {
+	_, seen := r.engine.numbers[key]
+	return seen
+}
+
+// Blocks lists the known pages of a relation in order.
+func (r *Result) Blocks(file pg.RelFileLocator) []pg.BlockNumber {
+	var blocks []pg.BlockNumber
+	for key, n := range r.engine.numbers {
+		if key.Relation == file && r.engine.states[n].kind == stateKnown {
+			blocks = append(blocks, key.Block)
+		}
+	}
+	slices.Sort(blocks)
+	return blocks
+}
+
 type stateKind uint8
 
 const (

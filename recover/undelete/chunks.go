@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
@@ -239,14 +240,14 @@ func (l *Loss) lacking() (map[valueKey]bool, error) {
 				if err != nil {
 					return nil, err
 				}
-				l.lackingOf(raw, shape, out, lacking)
+				l.lackingOf(raw, t.Relation, shape, out, lacking)
 			}
 		}
 	}
 	return lacking, nil
 }
 
-func (l *Loss) lackingOf(raw []byte, shape []heap.Attr, out []heap.Datum, lacking map[valueKey]bool) {
+func (l *Loss) lackingOf(raw []byte, rel *catalog.Relation, shape []heap.Attr, out []heap.Datum, lacking map[valueKey]bool) {
 	tuple, err := heap.DecodeTuple(raw)
 	if err != nil || tuple.Infomask&heap.HasExternal == 0 {
 		return
@@ -254,7 +255,7 @@ func (l *Loss) lackingOf(raw []byte, shape []heap.Attr, out []heap.Datum, lackin
 	// On damage the attributes before it are still worth having.
 	_ = heap.Deform(&tuple, shape, out)
 	for i := range out {
-		if out[i].Form != heap.FormExternal {
+		if out[i].Form != heap.FormExternal || rel.Attributes[i].Dropped {
 			continue
 		}
 		p, err := heap.DecodeToastPointer(out[i].Bytes)

@@ -29,7 +29,7 @@ func (l *Loss) cover(ctx context.Context) error {
 	l.sortEntries()
 	known := len(l.entries)
 	for _, t := range slices.Clone(l.tables) {
-		if t.Relation == nil {
+		if t.Relation == nil || t.Columns != nil {
 			continue
 		}
 		if err := l.nameByHeap(ctx, t, known); err != nil {

@@ -79,12 +79,18 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 	}
 	l.reason("not looked for")
 	l.know()
+	if err := l.knowColumns(ctx); err != nil {
+		return nil, err
+	}
 	if ev.Archive != nil {
 		if err := l.scanWAL(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if err := l.cover(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.columns(ctx); err != nil {
 		return nil, err
 	}
 	if len(l.entries) == 0 {
@@ -150,13 +156,15 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		Scan:   wal.ScanOptions{Progress: l.ev.stage("reading WAL", archive.Bytes()), TrustOthers: true},
 		One:    l.req.XID != pg.InvalidXID,
 		Oldest: l.req.XID, // a subtransaction's id is younger than its parent's
-		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
-		Keep:   l.wanted,
-		Lines:  l.takeLines,
+		Counts: func(rel pg.RelFileLocator) bool {
+			return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) || l.attributes[rel]
+		},
+		Keep:  l.wanted,
+		Lines: l.takeLines,
 		WantsLine: func(rel pg.RelFileLocator) bool {
 			// Without tables that are asked for, takeLines adds to byFile meanwhile.
 			if len(l.req.Tables) == 0 {
-				return true
+				return !l.attributes[rel]
 			}
 			_, known := l.byFile[rel]
 			return known
@@ -188,6 +196,9 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		l.Gaps = append(l.Gaps, g.Evidence())
 	}
 	l.Transactions = result.Transactions
+	for i := range l.Transactions {
+		l.forgetColumns(&l.Transactions[i])
+	}
 	l.numberTransactions()
 	return nil
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/undelete"
@@ -49,7 +52,9 @@ func TestSQLGivesBack(t *testing.T) {
 	if err := c.CopyDataDir(dir); err != nil {
 		t.Fatal(err)
 	}
-	script := giveBackScript(t, dir)
+	script := giveBackScript(t, dir, biggest(t, dir), func(b *undelete.Balance) bool {
+		return b.Intermediate > 0 && b.Updated > 0 && b.Deleted > 0
+	})
 	if err := c.Exec(ctx, "postgres", script); err != nil {
 		t.Fatalf("run the script: %v\n%s", err, script[:min(len(script), 2000)])
 	}
@@ -60,7 +65,29 @@ func TestSQLGivesBack(t *testing.T) {
 	equalRows(t, "given back", after, outcome.Doomed["t"])
 }
 
-func giveBackScript(t *testing.T, dir string) string {
+// TestSQLGivesColumnsBack adds the column again as the script's comment says, and runs the script.
+func TestSQLGivesColumnsBack(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{Settings: kindSettings()})
+	clustertest.Exec(t, c, "postgres", `CREATE TABLE "Odd" (id int PRIMARY KEY, "it's" varchar(40), n int)`,
+		`INSERT INTO "Odd" SELECT i, CASE WHEN i % 3 > 0 THEN E'it''s \\ a\nline ' || i END, i FROM generate_series(1, 400) i`)
+	want := clustertest.CopyOut(t, c, "postgres", `SELECT id, n, "it's" FROM "Odd"`)
+	xid, err := strconv.ParseUint(clustertest.Value(t, c, "postgres", `ALTER TABLE "Odd" DROP COLUMN "it's"; SELECT txid_current()`), 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clustertest.Exec(t, c, "postgres", "CHECKPOINT")
+	script := giveBackScript(t, clustertest.Snapshot(t, c), pg.XID(xid), func(b *undelete.Balance) bool { return b.Columns == 400 && b.Updated+b.Deleted == 0 })
+	const again = `ALTER TABLE "public"."Odd" ADD COLUMN "it's" character varying(40);`
+	if !strings.Contains(script, "-- "+again+"\n") {
+		t.Errorf("the script does not say how to add the column: %.300s", script)
+	}
+	clustertest.Exec(t, c, "postgres", again, script)
+	equalRows(t, "columns given back", []byte(clustertest.CopyOut(t, c, "postgres", `SELECT * FROM "Odd"`)), []byte(want))
+}
+
+// giveBackScript is the SQL of what a transaction destroyed.
+func giveBackScript(t *testing.T, dir string, xid pg.XID, expected func(*undelete.Balance) bool) string {
 	t.Helper()
 	ctx := context.Background()
 	ev, _, err := undelete.Open(ctx, undelete.Sources{DataDir: dir})
@@ -68,7 +95,7 @@ func giveBackScript(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	defer ev.Close()
-	loss, err := undelete.Find(ctx, ev, undelete.Request{XID: biggest(t, dir), Successors: true})
+	loss, err := undelete.Find(ctx, ev, undelete.Request{XID: xid, Successors: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +123,7 @@ func giveBackScript(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	b := loss.Tables()[0].Balance
-	if b.Intermediate == 0 || b.Updated == 0 || b.Deleted == 0 || b.Settled() != b.Lost {
+	if !expected(&b) || b.Settled() != b.Lost {
 		t.Errorf("balance %+v", b)
 	}
 	return script.String()

@@ -225,7 +225,7 @@ func TestKindsOfLoss(t *testing.T) {
 	t.Parallel()
 	version := clustertest.DefaultVersion
 	c := clustertest.Start(t, cluster.Options{Settings: kindSettings()})
-	kinds := playKinds(t, c, version, slices.Concat(cascadeKinds(), changeKinds(), endKinds(), familyKinds()))
+	kinds := playKinds(t, c, version, slices.Concat(cascadeKinds(), changeKinds(), endKinds(), familyKinds(), columnKinds()))
 	if len(kinds) < 15 || !slices.ContainsFunc(kinds, func(p played) bool { return p.updated > 0 }) {
 		t.Fatalf("only %d kinds were played", len(kinds))
 	}

@@ -72,6 +72,7 @@ type Balance struct {
 	Updated      int64 `json:"updated"`
 	Carved       int64 `json:"carved"` // of those settled by heap: from the free space of their pages
 	Intermediate int64 `json:"made_by_the_same_transaction"`
+	Columns      int64 `json:"lost_columns,omitempty"` // rows that lost columns, not themselves
 
 	Reasons []ReasonCount `json:"reasons,omitempty"`
 }
@@ -94,6 +95,8 @@ type Table struct {
 	Relation *catalog.Relation // nil when the catalog does not know it
 	File     pg.RelFileLocator
 	Balance  Balance
+	// Columns are the columns that were dropped, where the loss is theirs; nil: whole rows.
+	Columns []string
 
 	index   int
 	toastOf int // index of the table whose values it holds; -1 for an ordinary table
@@ -108,6 +111,9 @@ func (t *Table) Name() string {
 		return "unknown relation " + t.File.String()
 	}
 	name := t.Relation.QualifiedName()
+	if t.Columns != nil {
+		return name + " (" + columnsText(t.Columns) + ")"
+	}
 	if t.File != t.Relation.File {
 		name += " (its former file " + t.File.String() + ")"
 	}
@@ -144,7 +150,9 @@ type Loss struct {
 	txIndex      map[pg.XID]int32
 	spool        spool
 	chunks       chunkStore
-	behind       map[redo.PageKey]bool // pages whose file is older than a ledger line
+	attributes   map[pg.RelFileLocator]bool // files of pg_attribute
+	reshaped     bool                       // the transaction replaced rows of it
+	behind       map[redo.PageKey]bool      // pages whose file is older than a ledger line
 }
 
 // Tables lists the tables of the loss by name; TOAST tables are left out.
@@ -212,9 +220,12 @@ func (l *Loss) tally() {
 		for i := t.first; i < t.last; i++ {
 			e := &l.entries[i]
 			b.Lost++
-			if e.deleted {
+			switch {
+			case t.Columns != nil:
+				b.Columns++
+			case e.deleted:
 				b.Deleted++
-			} else {
+			default:
 				b.Updated++
 			}
 			switch {
@@ -251,7 +262,7 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 		e := &l.entries[i]
 		line := Line{
 			Relation: name, File: t.File.String(), TID: e.tid(), XID: e.xid, LSN: e.lsn,
-			Operation: operation(e.deleted), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved,
+			Operation: t.operation(e), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved,
 		}
 		if tx := l.transaction(e); tx != nil {
 			if tx.XID != e.xid {
@@ -280,8 +291,11 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 	return nil
 }
 
-func operation(deleted bool) evidence.Operation {
-	if deleted {
+func (t *Table) operation(e *entry) evidence.Operation {
+	switch {
+	case t.Columns != nil:
+		return evidence.OpDropColumn
+	case e.deleted:
 		return evidence.OpDelete
 	}
 	return evidence.OpUpdate

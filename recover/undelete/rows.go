@@ -74,6 +74,9 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 		Loss: l, table: t, bodies: spoolReader{spool: &l.spool}, successors: spoolReader{spool: &l.spool},
 		rows: datum.NewRowDecoder(t.Database, t.Relation), next: datum.NewRowDecoder(t.Database, t.Relation),
 	}
+	if t.Columns != nil {
+		markDropped(d.rows.Relation(), t.Columns)
+	}
 	if l.ev.DataDir != "" {
 		if path, err := heap.RelationPath(l.ev.DataDir, t.File); err == nil {
 			d.heapFile = path
@@ -149,7 +152,7 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 	}
 	d.row.Provenance = evidence.Provenance{
 		Route: evidence.RouteWAL, Confidence: evidence.Proven, Source: d.walPlace, LSN: e.lsn, TID: e.tid(),
-		Xmin: tuple.Xmin(), Xmax: e.xid, Operation: operation(e.deleted), CommitTime: d.commitTime(e),
+		Xmin: tuple.Xmin(), Xmax: e.xid, Operation: d.table.operation(e), CommitTime: d.commitTime(e),
 	}
 	if e.state == byHeap {
 		d.row.Route, d.row.Source = evidence.RouteHeap, d.heapFile
@@ -158,8 +161,8 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 		d.row.Note = noteCarved
 	}
 	d.row.Successor = nil
-	d.row.Moved = !e.deleted && e.newOffset == 0
-	if d.req.Successors {
+	d.row.Moved = !e.deleted && e.newOffset == 0 && d.table.Columns == nil
+	if d.req.Successors && d.table.Columns == nil {
 		d.giveBack(e)
 	}
 	return sink.Put(&d.row)

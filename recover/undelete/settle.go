@@ -47,7 +47,7 @@ func (l *Loss) Settle(ctx context.Context) error {
 
 // settleByHeap looks for a table's lines in its relation file.
 func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
-	if t.last == t.first {
+	if t.last == t.first || t.Columns != nil { // those are settled as they are found
 		return nil
 	}
 	rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
