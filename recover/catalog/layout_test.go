@@ -20,6 +20,7 @@ func TestLayoutAgreesWithServer(t *testing.T) {
 			for _, table := range append(l.tables(), l.database) {
 				checkLayout(t, c, table)
 			}
+			compareControl(t, c)
 			if got := clustertest.Value(t, c, "postgres", "SELECT catalog_version_no FROM pg_control_system()"); got != fmt.Sprint(l.catalogVersion) {
 				t.Errorf("catalog version: got %d, the server says %s", l.catalogVersion, got)
 			}
@@ -27,6 +28,29 @@ func TestLayoutAgreesWithServer(t *testing.T) {
 				t.Errorf("catalog version %d is not found", l.catalogVersion)
 			}
 		})
+	}
+}
+
+// compareControl compares pg_control with the server's own functions, which all versions have.
+func compareControl(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	clustertest.Exec(t, c, "postgres", "CREATE TABLE t (i int)", "CHECKPOINT")
+	want := clustertest.CopyOut(t, c, "postgres", `SELECT pg_control_version, system_identifier, checkpoint_lsn, redo_lsn, timeline_id, full_page_writes,
+		next_xid, next_oid, next_multixact_id, oldest_xid, extract(epoch FROM checkpoint_time)::bigint, bytes_per_wal_segment,
+		data_page_checksum_version <> 0 FROM pg_control_system(), pg_control_checkpoint(), pg_control_init()`)
+	got, err := ReadControl(c.DataDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := map[bool]string{true: "t", false: "f"}
+	have := fmt.Sprintf("%d\t%d\t%s\t%s\t%d\t%s\t%d:%d\t%d\t%d\t%d\t%d\t%d\t%s\n", got.ControlVersion, got.SystemIdentifier, got.Checkpoint, got.Redo,
+		got.Timeline, text[got.FullPageWrite], got.NextXID>>32, got.NextXID.XID(), got.NextOID, got.NextMultiXact, got.OldestXID,
+		got.CheckpointTime.Unix(), got.SegmentSize, text[got.Checksums])
+	if have != want {
+		t.Errorf("pg_control\n got %swant %s", have, want)
+	}
+	if got.State != "in production" || got.CleanShutdown {
+		t.Errorf("state %s, clean %v", got.State, got.CleanShutdown)
 	}
 }
 

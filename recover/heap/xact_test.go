@@ -31,7 +31,14 @@ func parseUint32(t *testing.T, text string) uint32 {
 // itself reports: commits, aborts, subtransactions of both, over several pages.
 func TestXactLogAgreesWithServer(t *testing.T) {
 	t.Parallel()
-	c := clustertest.Start(t, cluster.Options{})
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		t.Parallel()
+		xactLogAgrees(t, clustertest.Start(t, cluster.Options{Version: version}))
+	})
+}
+
+func xactLogAgrees(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	clustertest.Exec(t, c, "postgres",
 		"CREATE TABLE t (i int)",
 		"BEGIN; INSERT INTO t VALUES (1); ROLLBACK",
@@ -39,12 +46,12 @@ func TestXactLogAgreesWithServer(t *testing.T) {
 		"BEGIN; SAVEPOINT a; INSERT INTO t VALUES (5); SAVEPOINT b; INSERT INTO t VALUES (6); RELEASE b; ROLLBACK",
 		// Each turn burns two transaction ids, one of which aborts: more than one page of the log.
 		`DO $$ BEGIN FOR i IN 1..17000 LOOP
-			BEGIN PERFORM pg_current_xact_id(); INSERT INTO t VALUES (i); RAISE EXCEPTION 'x'; EXCEPTION WHEN raise_exception THEN NULL; END;
+			BEGIN PERFORM txid_current(); INSERT INTO t VALUES (i); RAISE EXCEPTION 'x'; EXCEPTION WHEN raise_exception THEN NULL; END;
 			BEGIN INSERT INTO t VALUES (i); EXCEPTION WHEN raise_exception THEN NULL; END;
 		END LOOP; END $$`,
 		"BEGIN; INSERT INTO t VALUES (7); PREPARE TRANSACTION 'open'", "CHECKPOINT")
-	// pg_xact_status looks up one xid after the other; the oldest it may be asked for is in pg_control.
-	want := clustertest.CopyOut(t, c, "postgres", `SELECT x, coalesce(pg_xact_status(x::text::xid8), 'unknown')
+	// txid_status looks up one xid after the other; the oldest it may be asked for is in pg_control.
+	want := clustertest.CopyOut(t, c, "postgres", `SELECT x, coalesce(txid_status(x), 'unknown')
 		FROM generate_series((SELECT oldest_xid::text::bigint FROM pg_control_checkpoint()),
 			(SELECT max(transaction::text::bigint) FROM pg_prepared_xacts)) x`)
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
@@ -120,7 +127,14 @@ func writeFile(t *testing.T, path string, data []byte) {
 // that pg_get_multixact_members gives.
 func TestMultiXactAgreesWithServer(t *testing.T) {
 	t.Parallel()
-	c := clustertest.Start(t, cluster.Options{})
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		t.Parallel()
+		multiXactAgrees(t, clustertest.Start(t, cluster.Options{Version: version}))
+	})
+}
+
+func multiXactAgrees(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	clustertest.Exec(t, c, "postgres", "CREATE EXTENSION pageinspect", "CREATE TABLE t (id int PRIMARY KEY, v int)", "INSERT INTO t SELECT i, 0 FROM generate_series(1, 3000) i")
 	ctx := context.WithoutCancel(t.Context())
 	var sessions []*pgx.Conn

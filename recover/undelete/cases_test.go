@@ -31,6 +31,8 @@ type lossCase struct {
 	// settings are lines of postgresql.conf.
 	settings map[string]string
 	initdb   []string
+	// versions are those to play it on; none: one of all, so that each gets its share.
+	versions []string
 	// noWAL leaves the route from WAL alone out, with the reason.
 	noWAL string
 }
@@ -81,16 +83,32 @@ func cases() []lossCase {
 			`BEGIN; SELECT * FROM t WHERE id < 500 FOR KEY SHARE; SAVEPOINT s; SELECT * FROM t WHERE id < 500 FOR UPDATE; COMMIT`,
 		}, loss: []string{"DELETE FROM t"}},
 		{
-			name: "checksums and compressed images", initdb: []string{"--data-checksums"}, settings: map[string]string{"wal_compression": "lz4"},
+			name: "checksums and images with lz4", initdb: []string{"--data-checksums"}, settings: map[string]string{"wal_compression": "lz4"},
+			versions: []string{"15"}, // the only one here that is built with it
+			prepare:  []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM t"},
+		},
+		{
+			name: "checksums, images with pglz, segments of 1 MB", initdb: []string{"--data-checksums", "--wal-segsize=1"},
+			settings: map[string]string{"wal_compression": "pglz"}, versions: []string{"12", "17"},
 			prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM t"},
 		},
 		{
-			name: "wal_level logical, replica identity full", settings: map[string]string{"wal_level": "logical"},
+			name: "wal_level logical, replica identity nothing, segments of 64 MB", initdb: []string{"--wal-segsize=64"},
+			settings: map[string]string{"wal_level": "logical"}, versions: []string{"14", "18"},
+			prepare: []string{standard, "ALTER TABLE t REPLICA IDENTITY NOTHING", "CHECKPOINT"}, loss: []string{"UPDATE t SET n = 0, wide = 'x'"}, crash: true,
+		},
+		{
+			name: "wal_level logical, replica identity by an index", settings: map[string]string{"wal_level": "logical"}, versions: []string{"12", "16"},
+			prepare: []string{standard, "CREATE UNIQUE INDEX u ON t (id); ALTER TABLE t REPLICA IDENTITY USING INDEX u", "CHECKPOINT"},
+			loss:    []string{"UPDATE t SET id = id + 5000, wide = 'x'"}, after: []string{"VACUUM t"},
+		},
+		{
+			name: "wal_level logical, replica identity full", settings: map[string]string{"wal_level": "logical"}, versions: []string{"13", "18"},
 			prepare: []string{standard, "ALTER TABLE t REPLICA IDENTITY FULL"}, loss: []string{"UPDATE t SET n = 0", "DELETE FROM t"}, doomed: "SELECT id, 0 AS n, note, wide, j FROM t", after: []string{"VACUUM t"},
 		},
 		{name: "rewritten since, the former file is gone", prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"VACUUM FULL t", "CHECKPOINT"}},
 		{
-			name: "no full-page images", settings: map[string]string{"full_page_writes": "off"}, prepare: []string{standard, "CHECKPOINT"},
+			name: "no full-page images", settings: map[string]string{"full_page_writes": "off"}, versions: []string{"14", "16"}, prepare: []string{standard, "CHECKPOINT"},
 			loss: []string{"DELETE FROM t"}, crash: true, noWAL: "without full-page images the pages' bases lie in the relation files",
 		},
 	}
@@ -98,51 +116,64 @@ func cases() []lossCase {
 
 func TestLossCases(t *testing.T) {
 	t.Parallel()
-	for _, test := range cases() {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			dir, doomed := test.play(t)
-			xid := biggest(t, dir)
-			for _, route := range []struct {
-				name         string
-				withoutFiles bool
-			}{{"both routes", false}, {"wal alone", true}} {
-				if route.withoutFiles && test.noWAL != "" {
-					continue
-				}
-				r := run(t, undelete.Sources{DataDir: dir}, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, route.withoutFiles)
-				if !r.loss.Covered {
-					t.Errorf("%s: ledger not covered: %s", route.name, r.loss.Uncovered)
-				}
-				if len(r.loss.Gaps) > 0 {
-					t.Errorf("%s: gaps %+v", route.name, r.loss.Gaps)
-				}
-				for _, table := range r.loss.Tables() {
-					if table.Balance.Missing+table.Balance.InPart > 0 {
-						t.Errorf("%s: %+v", route.name, table.Balance)
-					}
-				}
-				rows := r.rows["public.t"]
-				for name, former := range r.rows {
-					if strings.HasPrefix(name, "public.t (its former file ") {
-						rows = former
-					}
-				}
-				equalRows(t, test.name+", "+route.name, rows, doomed)
+	all := clustertest.Versions()
+	for i, test := range cases() {
+		versions := test.versions
+		if len(versions) == 0 {
+			versions = all[i%len(all) : i%len(all)+1]
+		}
+		for _, version := range versions {
+			t.Run("pg"+version+" "+test.name, func(t *testing.T) {
+				t.Parallel()
+				test.check(t, version)
+			})
+		}
+	}
+}
+
+// check plays the case on a server of a version and rescues by each route.
+func (test *lossCase) check(t *testing.T, version string) {
+	t.Helper()
+	dir, doomed := test.play(t, version)
+	xid := biggest(t, dir)
+	for _, route := range []struct {
+		name         string
+		withoutFiles bool
+	}{{"both routes", false}, {"wal alone", true}} {
+		if route.withoutFiles && test.noWAL != "" {
+			continue
+		}
+		r := run(t, undelete.Sources{DataDir: dir}, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, route.withoutFiles)
+		if !r.loss.Covered {
+			t.Errorf("%s: ledger not covered: %s", route.name, r.loss.Uncovered)
+		}
+		if len(r.loss.Gaps) > 0 {
+			t.Errorf("%s: gaps %+v", route.name, r.loss.Gaps)
+		}
+		for _, table := range r.loss.Tables() {
+			if table.Balance.Missing+table.Balance.InPart > 0 {
+				t.Errorf("%s: %+v", route.name, table.Balance)
 			}
-		})
+		}
+		rows := r.rows["public.t"]
+		for name, former := range r.rows {
+			if strings.HasPrefix(name, "public.t (its former file ") {
+				rows = former
+			}
+		}
+		equalRows(t, test.name+", "+route.name, rows, doomed)
 	}
 }
 
 // play makes the loss on a server of its own and returns a copy of its data
 // directory, and the doomed rows as COPY gave them.
-func (test *lossCase) play(t *testing.T) (dir string, doomed []byte) {
+func (test *lossCase) play(t *testing.T, version string) (dir string, doomed []byte) {
 	t.Helper()
 	settings := map[string]string{"wal_keep_size": "2GB", "checkpoint_timeout": "1h"}
 	for name, value := range test.settings {
 		settings[name] = value
 	}
-	c := clustertest.Start(t, cluster.Options{Initdb: test.initdb, Settings: settings})
+	c := clustertest.Start(t, cluster.Options{Version: version, Initdb: test.initdb, Settings: settings})
 	query := test.doomed
 	if query == "" {
 		query = "SELECT * FROM t"
@@ -202,7 +233,7 @@ func TestRolledBackIsNotLost(t *testing.T) {
 		prepare: []string{standard, "CHECKPOINT"}, loss: []string{"BEGIN; DELETE FROM t; ROLLBACK"}, crash: true,
 		after: []string{"CREATE TABLE flush ()"},
 	} // a commit writes the log out, a rollback does not
-	dir, _ := test.play(t)
+	dir, _ := test.play(t, clustertest.DefaultVersion)
 	ev, _, err := undelete.Open(context.Background(), undelete.Sources{DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +267,7 @@ func TestDeadRowsEqualCopy(t *testing.T) {
 		if !crash {
 			test.after = []string{"CHECKPOINT"}
 		}
-		dir, doomed := test.play(t)
+		dir, doomed := test.play(t, clustertest.DefaultVersion)
 		ev, _, err := undelete.Open(context.Background(), undelete.Sources{DataDir: dir})
 		if err != nil {
 			t.Fatal(err)
@@ -277,7 +308,7 @@ func TestDeadRowsEqualCopy(t *testing.T) {
 func TestDamagedPage(t *testing.T) {
 	t.Parallel()
 	test := lossCase{initdb: []string{"--data-checksums"}, prepare: []string{standard, "CHECKPOINT"}, loss: []string{"DELETE FROM t"}, after: []string{"CHECKPOINT"}}
-	dir, doomed := test.play(t)
+	dir, doomed := test.play(t, clustertest.DefaultVersion)
 	xid := biggest(t, dir)
 	ev, _, err := undelete.Open(context.Background(), undelete.Sources{DataDir: dir})
 	if err != nil {

@@ -26,7 +26,7 @@ const witness = `
 CREATE TABLE t (id int PRIMARY KEY, n numeric, note text, wide text, j jsonb) WITH (fillfactor = 80);
 CREATE TABLE gone (xid bigint, LIKE t);
 CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS
-	'BEGIN INSERT INTO gone VALUES (pg_current_xact_id()::text::bigint, OLD.*); RETURN NULL; END';
+	'BEGIN INSERT INTO gone VALUES (txid_current(), OLD.*); RETURN NULL; END';
 CREATE TRIGGER witness AFTER UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION witness();
 INSERT INTO t SELECT i, i / 8.0, 'note ' || i, CASE WHEN i % 15 = 0 THEN (SELECT string_agg(md5((i*100+g)::text), '') FROM generate_series(1, 150) g) END,
 	jsonb_build_object('i', i) FROM generate_series(1, 1200) i;
@@ -37,25 +37,27 @@ CHECKPOINT`
 // rescues what each committed transaction destroyed, one by one.
 func TestRandomLosses(t *testing.T) {
 	t.Parallel()
-	for _, seed := range []uint64{1, 2} {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			dir, doomed := randomLife(t, seed)
-			if len(doomed) < 30 {
-				t.Fatalf("only %d transactions destroyed something", len(doomed))
-			}
-			for _, withoutFiles := range []bool{false, true} {
-				rescueEach(t, dir, doomed, withoutFiles)
-			}
-		})
-	}
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		t.Parallel()
+		seed, err := strconv.ParseUint(version, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, doomed := randomLife(t, version, seed)
+		if len(doomed) < 30 {
+			t.Fatalf("only %d transactions destroyed something", len(doomed))
+		}
+		for _, withoutFiles := range []bool{false, true} {
+			rescueEach(t, dir, doomed, withoutFiles)
+		}
+	})
 }
 
 // randomLife runs the sessions and returns the data directory, and what each
 // committed transaction destroyed, as COPY's text.
-func randomLife(t *testing.T, seed uint64) (dir string, doomed map[pg.XID][]byte) {
+func randomLife(t *testing.T, version string, seed uint64) (dir string, doomed map[pg.XID][]byte) {
 	t.Helper()
-	c := clustertest.Start(t, cluster.Options{Settings: map[string]string{
+	c := clustertest.Start(t, cluster.Options{Version: version, Settings: map[string]string{
 		"wal_keep_size": "2GB", "checkpoint_timeout": "1h", "deadlock_timeout": "50ms",
 	}})
 	clustertest.Exec(t, c, "postgres", strings.Split(witness, ";\n")...)

@@ -108,7 +108,7 @@ func (c *Cluster) Now(ctx context.Context) (Instant, error) {
 	var lsn string
 	var next uint64
 	var now time.Time
-	const query = `SELECT pg_current_wal_insert_lsn()::text, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, clock_timestamp()`
+	const query = `SELECT pg_current_wal_insert_lsn()::text, txid_snapshot_xmax(txid_current_snapshot()), clock_timestamp()`
 	if err := conn.QueryRow(ctx, query).Scan(&lsn, &next, &now); err != nil {
 		return Instant{}, fmt.Errorf("cluster: ask for the present LSN and transaction: %w", err)
 	}
