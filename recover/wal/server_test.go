@@ -157,22 +157,28 @@ func describe(rec *wal.Record) string {
 	}
 	text := fmt.Sprintf("rmgr: %-11s len (rec/tot): %6d/%6d, tx: %10d, lsn: %s, prev %s\n",
 		rec.Rmgr, int(rec.Length)-images, rec.Length, rec.XID, paddedLSN(rec.LSN), paddedLSN(rec.Prev))
+	for i := range rec.Blocks {
+		text += "\t" + describeBlock(&rec.Blocks[i]) + "\n"
+	}
+	return text
+}
+
+// describeBlock prints a block reference as pg_waldump and pg_walinspect do.
+func describeBlock(b *wal.BlockRef) string {
 	forks := []string{"main", "fsm", "vm", "init"}
 	methods := map[wal.Compression]string{wal.CompressionPGLZ: "pglz", wal.CompressionLZ4: "lz4", wal.CompressionZSTD: "zstd"}
-	for _, b := range rec.Blocks {
-		text += fmt.Sprintf("\tblkref #%d: rel %s fork %s blk %d", b.ID, b.Relation, forks[b.Fork], b.Block)
-		if b.HasImage {
-			use := ""
-			if !b.Apply {
-				use = " for WAL verification"
-			}
-			text += fmt.Sprintf(" (FPW%s); hole: offset: %d, length: %d", use, b.Image.HoleOffset, b.Image.HoleLength)
-			if b.Image.Compression != wal.CompressionNone {
-				text += fmt.Sprintf(", compression saved: %d, method: %s",
-					pg.BlockSize-int(b.Image.HoleLength)-len(b.Image.Stored), methods[b.Image.Compression])
-			}
-		}
-		text += "\n"
+	text := fmt.Sprintf("blkref #%d: rel %s fork %s blk %d", b.ID, b.Relation, forks[b.Fork], b.Block)
+	if !b.HasImage {
+		return text
+	}
+	use := ""
+	if !b.Apply {
+		use = " for WAL verification"
+	}
+	text += fmt.Sprintf(" (FPW%s); hole: offset: %d, length: %d", use, b.Image.HoleOffset, b.Image.HoleLength)
+	if b.Image.Compression != wal.CompressionNone {
+		text += fmt.Sprintf(", compression saved: %d, method: %s",
+			pg.BlockSize-int(b.Image.HoleLength)-len(b.Image.Stored), methods[b.Image.Compression])
 	}
 	return text
 }
