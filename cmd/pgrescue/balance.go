@@ -79,6 +79,9 @@ type balanceReport struct {
 	Partitioned []tableBalance   `json:"partitioned_tables,omitempty"`
 	Total       undelete.Balance `json:"total"`
 	Balanced    bool             `json:"balanced"`
+	// RolledBack lists what savepoints of the transaction, or others that ran at the
+	// same time, touched and gave back: it is not lost.
+	RolledBack []undelete.RolledBack `json:"rolled_back,omitempty"`
 	// LedgerComplete says whether the WAL proves that no destroyed version is left out of the count.
 	LedgerComplete bool           `json:"ledger_complete"`
 	WhyIncomplete  string         `json:"why_ledger_incomplete,omitempty"`
@@ -105,7 +108,7 @@ type tableBalance struct {
 func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 	report := &balanceReport{
 		Transactions: []lossTransaction{}, Tables: []tableBalance{},
-		LedgerComplete: loss.Covered, WhyIncomplete: loss.Uncovered, Gaps: noNil(loss.Gaps),
+		LedgerComplete: loss.Covered, WhyIncomplete: loss.Uncovered, Gaps: noNil(loss.Gaps), RolledBack: loss.RolledBack,
 	}
 	for i := range loss.Transactions {
 		tx := &loss.Transactions[i]
@@ -199,7 +202,7 @@ func printBalance(terminal *term.Terminal, loss *undelete.Loss, asked pg.XID, fo
 			return err
 		}
 	}
-	return terminal.Printf("\n%s\n", balanceSentence(&report.Total))
+	return terminal.Printf("\n%s\n%s", balanceSentence(&report.Total), rolledBackSentences(report.RolledBack))
 }
 
 func balanceTable(report *balanceReport) *term.Table {
@@ -254,6 +257,30 @@ func balanceSentence(b *undelete.Balance) string {
 	}
 	if b.Intermediate > 0 {
 		text += fmt.Sprintf(" %s were made by the same transaction.", term.Count(b.Intermediate))
+	}
+	return text
+}
+
+// rolledBackSentences say what was touched, and is not lost.
+func rolledBackSentences(parts []undelete.RolledBack) string {
+	var own, others, ownVersions, otherVersions int64
+	for _, part := range parts {
+		if part.Own {
+			own++
+			ownVersions += part.Deleted + part.Updated
+		} else {
+			others++
+			otherVersions += part.Deleted + part.Updated
+		}
+	}
+	text := ""
+	if own > 0 {
+		text += fmt.Sprintf("Not lost: %s that %s of it touched, because that part was rolled back.\n",
+			term.Plural(ownVersions, "version", "versions"), term.Plural(own, "savepoint or block", "savepoints or blocks"))
+	}
+	if others > 0 {
+		text += fmt.Sprintf("Not lost: %s that %s touched which was rolled back meanwhile: a part of it, or another transaction.\n",
+			term.Plural(otherVersions, "version", "versions"), term.Plural(others, "transaction", "transactions"))
 	}
 	return text
 }

@@ -23,6 +23,7 @@ type Evidence struct {
 	Archive  *wal.Archive    // nil: no WAL
 	Clog     *heap.XactLog   // nil: no pg_xact
 	Multi    *heap.MultiXact // nil: no pg_multixact
+	Subtrans *heap.SubTrans  // nil: no pg_subtrans
 	// Progress, if not nil, begins a stage that works through that many bytes and
 	// returns what is to be called with bytes done.
 	Progress func(stage string, bytes int64) func(done int64)
@@ -159,8 +160,9 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		Counts: func(rel pg.RelFileLocator) bool {
 			return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) || l.attributes[rel]
 		},
-		Keep:  l.wanted,
-		Lines: l.takeLines,
+		Keep:    l.wanted,
+		Lines:   l.takeLines,
+		Aborted: l.takeRolledBack,
 		WantsLine: func(rel pg.RelFileLocator) bool {
 			// Without tables that are asked for, takeLines adds to byFile meanwhile.
 			if len(l.req.Tables) == 0 {
@@ -185,6 +187,7 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	if len(result.Transactions) > 0 && l.req.XID != 0 && result.Transactions[0].XID != l.req.XID {
 		// A subtransaction was asked for: the lines of its parent are older than it.
 		l.req.XID, l.entries, l.toastEntries = result.Transactions[0].XID, l.entries[:0], nil
+		l.RolledBack = nil
 		return l.scanWAL(ctx)
 	}
 	l.entries, l.toastEntries = append(l.entries, l.toastEntries...), nil

@@ -116,12 +116,12 @@ func endKinds() []kind {
 			doomed: map[string]string{"t": "SELECT * FROM t WHERE id <= 30"},
 		},
 		{
-			name: "savepoint rolled back", prepare: plainTable(),
+			name: "savepoint rolled back", prepare: plainTable(), rolledBack: 390,
 			loss:   []string{"DELETE FROM t WHERE id <= 10", "SAVEPOINT a", "DELETE FROM t", "ROLLBACK TO a", "DELETE FROM t WHERE id <= 30"},
 			doomed: map[string]string{"t": "SELECT * FROM t WHERE id <= 30"},
 		},
 		{
-			name: "a block with EXCEPTION", prepare: plainTable(),
+			name: "a block with EXCEPTION", prepare: plainTable(), rolledBack: 400,
 			loss:   []string{`DO $$ BEGIN DELETE FROM t; RAISE 'no'; EXCEPTION WHEN OTHERS THEN DELETE FROM t WHERE id <= 5; END $$`},
 			doomed: map[string]string{"t": "SELECT * FROM t WHERE id <= 5"},
 		},

@@ -36,7 +36,9 @@ type kind struct {
 	made    int64 // how many the transaction had made itself
 	// fails is what Find says in the place of a ledger.
 	fails error
-	from  int // the first major version that has the statements; 0: all
+	// rolledBack is how many versions were touched by parts of it that were rolled back.
+	rolledBack int64
+	from       int // the first major version that has the statements; 0: all
 }
 
 // played is a kind that has happened.
@@ -170,6 +172,16 @@ func (p *played) rescue(t *testing.T, ev *undelete.Evidence) {
 		if !b.Balances() || b.Settled() != b.Lost {
 			t.Errorf("%s: %+v", table.Name(), b)
 		}
+	}
+	var rolledBack int64
+	for _, part := range loss.RolledBack {
+		rolledBack += part.Deleted + part.Updated
+		if !part.Own {
+			t.Errorf("not known to be a part of it: %+v", part)
+		}
+	}
+	if rolledBack != p.rolledBack {
+		t.Errorf("%d versions were rolled back, want %d", rolledBack, p.rolledBack)
 	}
 	if updated != p.updated || made != p.made {
 		t.Errorf("%d versions were updated, %d made by the transaction; want %d, %d", updated, made, p.updated, p.made)

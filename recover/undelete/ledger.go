@@ -137,6 +137,9 @@ type Loss struct {
 	Covered   bool
 	Uncovered string
 
+	// RolledBack are the parts of the transaction asked for that were rolled back.
+	RolledBack []RolledBack
+
 	ev           *Evidence
 	req          Request
 	scan         *xact.Result

@@ -96,6 +96,9 @@ func (o *opener) openDataDir() error {
 	if o.ev.Clog, err = heap.OpenXactLog(dir); err != nil {
 		o.ev.Clog = nil
 	}
+	if o.ev.Subtrans, err = heap.OpenSubTrans(dir); err != nil {
+		o.ev.Subtrans = nil
+	}
 	if o.ev.Multi, err = heap.OpenMultiXact(dir); err != nil {
 		o.ev.Multi = nil
 	}

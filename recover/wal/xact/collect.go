@@ -19,6 +19,9 @@ type Options struct {
 	Oldest pg.XID
 	// Keep says which transactions to list; nil: all that changed a counted relation.
 	Keep func(*Transaction) bool
+	// Aborted, if not nil, is told of each transaction that was rolled back, and of
+	// each that was rolled back to a savepoint. The transaction is valid only until it returns.
+	Aborted func(*Transaction)
 	// One ends the scan when a transaction that Keep accepts has ended: nothing behind
 	// its end is read, so nothing there can be a gap.
 	One bool
@@ -204,6 +207,9 @@ func (c *collector) join(f *flight, s *stretch, w *work) *flight {
 
 func (f *flight) join(s *stretch, w *work) {
 	f.see(w.first, w.last)
+	if w.top != pg.InvalidXID {
+		f.parent = w.top
+	}
 	for at := w.tally; at >= 0; at = s.tallies[at].next {
 		f.add(s.tallies[at].Tally)
 	}
@@ -314,7 +320,10 @@ func (c *collector) finish(tx *Transaction, f *flight) error {
 	default:
 		c.result.Undecided++
 	}
-	tx.First, tx.Last, tx.Tallies = f.first, f.last, f.tallies
+	tx.First, tx.Last, tx.Tallies, tx.Parent = f.first, f.last, f.tallies, f.parent
+	if tx.State == Aborted && c.opts.Aborted != nil {
+		c.opts.Aborted(tx)
+	}
 	if len(f.tallies) == 0 && len(tx.Dropped) == 0 && c.opts.Keep == nil {
 		return nil
 	}

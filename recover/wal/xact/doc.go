@@ -44,8 +44,11 @@ type Tally struct {
 type Transaction struct {
 	XID      pg.XID
 	Subxacts []pg.XID // committed subtransactions
-	State    State
-	End      time.Time // UTC; zero when undecided
+	// Parent is the toplevel transaction of one that was rolled back on its own, where
+	// the WAL says so: with wal_level logical, or after many savepoints. 0: not known.
+	Parent pg.XID
+	State  State
+	End    time.Time // UTC; zero when undecided
 	// EndLSN is where the commit or abort record begins, and EndLSNAfter where it ends.
 	EndLSN, EndLSNAfter pg.LSN
 	First, Last         pg.LSN // of its changes to heap tuples

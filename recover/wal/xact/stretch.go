@@ -28,7 +28,8 @@ type stretch struct {
 type work struct {
 	xid         pg.XID
 	tally       int32
-	landed      bool // it ends in the span too, without subtransactions
+	top         pg.XID // its toplevel transaction, where a record names it
+	landed      bool   // it ends in the span too, without subtransactions
 	first, last pg.LSN
 }
 
@@ -171,6 +172,9 @@ func (s *stretch) work(rec *wal.Record) *work {
 	}
 	w := &s.works[s.current]
 	w.last = rec.LSN
+	if rec.TopXID != pg.InvalidXID {
+		w.top = rec.TopXID
+	}
 	return w
 }
 
