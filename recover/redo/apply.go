@@ -18,6 +18,8 @@ const heapHeaderSize = 5
 // known to stand right before the record. On error the page is no longer known.
 func apply(p page, c *change, b *changedBlock) error {
 	switch {
+	case c.file == wal.FileSequence:
+		return applySequence(p, c, b)
 	case b.imageErr != nil:
 		return fmt.Errorf("full-page image: %w", b.imageErr)
 	case b.image != nil:

@@ -11,6 +11,7 @@ type change struct {
 	lsn, end pg.LSN
 	xid      pg.XID
 	op       wal.HeapOp
+	file     wal.FileOp // what it does to a file as a whole; then block 0 names the file, and where a truncation begins
 	info     uint8
 	main     []byte
 	blocks   [2]changedBlock // no heap record changes more than two heap pages
@@ -84,8 +85,24 @@ func (a *arena) clone(b []byte) []byte {
 	return c
 }
 
+// collectFile keeps a record that is about a wanted file as a whole.
+func (b *batch) collectFile(rec *wal.Record, wants func(PageKey) bool) {
+	f, ok := wal.DecodeFileRecord(rec)
+	key := PageKey{Relation: f.Relation, Block: f.Blocks}
+	if !ok || !wants(key) {
+		return
+	}
+	c := b.next(rec, wal.HeapNone)
+	c.file, c.count = f.Op, 1
+	c.blocks[0] = changedBlock{wanted: true, key: key, data: b.arena.clone(f.Tuple)}
+}
+
 // collect keeps a record if it touches a wanted page.
 func (b *batch) collect(rec *wal.Record, wants func(PageKey) bool) {
+	if rec.Rmgr == wal.RmgrSmgr || rec.Rmgr == wal.RmgrSequence {
+		b.collectFile(rec, wants)
+		return
+	}
 	op := rec.HeapOp()
 	if op == wal.HeapNone && rec.Rmgr != wal.RmgrXLOG {
 		return

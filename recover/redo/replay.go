@@ -21,6 +21,9 @@ type Options struct {
 	// believed to hold everything before Scan.From; nil: there are no files. It is
 	// asked only where the WAL has no image of the page.
 	Base func(key PageKey, dst heap.Page) bool
+	// Files: the wanted relations are replayed as a whole. Records that make or truncate
+	// their files count, and so do those of sequences; see Result.Pages.
+	Files bool
 	// Destroyed is called after each delete or update of a wanted page, in LSN order.
 	Destroyed func(d *Destroyed) (Verdict, error)
 	// MemoryPages bounds the pages in memory; 0: DefaultMemoryPages.
@@ -57,6 +60,7 @@ type Result struct {
 	engine  *engine
 	Records int64     // that changed wanted pages
 	Gaps    []wal.Gap // what Archive.Gaps names is not repeated
+	files   map[pg.RelFileLocator]*replayedFile
 }
 
 // Close removes what the replay holds, its temporary file among it.
@@ -111,6 +115,7 @@ type engine struct {
 	opts    Options
 	numbers map[PageKey]int
 	states  []pageState
+	blocks  []pg.BlockNumber // of the pages by number, when whole files are replayed
 	store   *store
 	result  *Result
 	noBase  *string   // why a page without a base is unknown
@@ -122,6 +127,9 @@ type engine struct {
 // of the WAL makes pages unknown; it is in the result's gaps, not in the error.
 func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
 	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG)
+	if opts.Files {
+		opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG, wal.RmgrSmgr, wal.RmgrSequence)
+	}
 	if opts.MemoryPages == 0 {
 		opts.MemoryPages = DefaultMemoryPages
 	}
@@ -131,7 +139,7 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 		opts: opts, numbers: make(map[PageKey]int), noBase: &noBase,
 		store: newStore(opts.MemoryPages, opts.TempDir), missing: archive.GapsWithin(opts.Scan), // the scan passes over them
 	}
-	e.result = &Result{engine: e}
+	e.result = &Result{engine: e, files: make(map[pg.RelFileLocator]*replayedFile)}
 	e.rereadImages(archive.NewReader(context.WithoutCancel(ctx)))
 	err := wal.Scan(ctx, archive, opts.Scan,
 		func() *batch { return new(batch) },
@@ -211,6 +219,9 @@ func (e *engine) gap(g wal.Gap) {
 			e.states[n] = pageState{kind: stateUnknown, reason: &reason}
 		}
 	}
+	for _, f := range e.result.files {
+		f.made = false // and so may one that made a page
+	}
 	e.noBase = &reason
 	e.lostTo = max(e.lostTo, g.To)
 }
@@ -226,12 +237,16 @@ func (e *engine) number(key PageKey) int {
 }
 
 func (e *engine) replay(c *change) error {
+	if c.file != wal.FileNone {
+		return e.replayFile(c)
+	}
 	for i := range c.count {
 		b := &c.blocks[i]
 		if !b.wanted {
 			continue
 		}
 		e.result.Records++
+		e.seeBlock(b.key, c.op)
 		if err := e.replayBlock(c, b); err != nil {
 			return err
 		}
@@ -246,7 +261,7 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 	if state.kind == stateReleased {
 		return nil
 	}
-	fresh := b.image != nil || b.willInit || b.later
+	fresh := b.image != nil || b.willInit || b.later || c.file == wal.FileSequence
 	// An image is restored whatever the file says: the file's page may be torn, or
 	// much later than the record.
 	if state.kind == stateNew && !fresh {

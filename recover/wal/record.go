@@ -20,6 +20,8 @@ const (
 	RmgrStandby RmgrID = 8
 	RmgrHeap2   RmgrID = 9
 	RmgrHeap    RmgrID = 10
+	// RmgrSequence is RM_SEQ_ID.
+	RmgrSequence RmgrID = 15
 )
 
 // Record is one WAL record. A record handed to a visitor is valid only during

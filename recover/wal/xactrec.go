@@ -133,9 +133,7 @@ func relFiles(r *binreader.Reader) []pg.RelFileLocator {
 	}
 	files := make([]pg.RelFileLocator, n)
 	for i := range files {
-		files[i] = pg.RelFileLocator{
-			Tablespace: pg.OID(r.Uint32()), Database: pg.OID(r.Uint32()), Relation: pg.RelFileNumber(r.Uint32()),
-		}
+		files[i] = locator(r)
 	}
 	return files
 }
