@@ -22,6 +22,7 @@ func libraryError(err error) error {
 		{undelete.ErrUnreadable, exitcode.Insufficient},
 		{catalog.ErrBadName, exitcode.Usage},
 		{undelete.ErrRolledBack, exitcode.Findings},
+		{undelete.ErrKept, exitcode.Findings},
 		{undelete.ErrOtherCluster, exitcode.Refused},
 	} {
 		if errors.Is(err, known.sentinel) {

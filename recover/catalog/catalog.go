@@ -40,6 +40,7 @@ type ControlState struct {
 	Checksums     bool          `json:"data_checksums"`
 	SegmentSize   uint32        `json:"wal_segment_size"`
 	FullPageWrite bool          `json:"full_page_writes"`
+	WALLevel      string        `json:"wal_level,omitempty"` // minimal, replica or logical
 }
 
 // Database is one database with the relations and types in it.
@@ -93,6 +94,9 @@ type FileChange struct {
 	Rewritten bool `json:"rewritten,omitempty"`
 	// Moved: the file was copied to another tablespace, page by page.
 	Moved bool `json:"moved,omitempty"`
+	// Pages and Rows are those of Relation, of the time of this file.
+	Pages uint32  `json:"estimated_pages,omitempty"`
+	Rows  float32 `json:"estimated_rows,omitempty"`
 }
 
 // Sequence is a row of pg_class of a sequence.
@@ -140,6 +144,7 @@ type Type struct {
 	Base      pg.OID      `json:"base,omitempty"`     // typbasetype of a domain
 	Relation  pg.OID      `json:"relation,omitempty"` // typrelid of a composite
 	Labels    []EnumLabel `json:"labels,omitempty"`
+	DroppedBy pg.XID      `json:"dropped_by,omitempty"`
 }
 
 // EnumLabel is a row of pg_enum.

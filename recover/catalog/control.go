@@ -143,7 +143,7 @@ func decodeControlBody(r *binreader.Reader, c *Control, format controlFormat) {
 	r.Align(8)
 	r.Skip(8 + 8 + 1) // backupStartPoint, backupEndPoint, backupEndRequired
 	r.Align(4)
-	r.Skip(4) // wal_level
+	c.WALLevel = walLevelName(r.Uint32())
 	c.WALLogHints = r.Uint8() != 0
 	r.Align(4)
 	r.Skip(5 * 4) // MaxConnections to max_locks_per_xact
@@ -244,4 +244,17 @@ func ReadVersion(dir string) (pg.Version, error) {
 		return 0, &evidence.Error{Op: "catalog: read version", Place: path, Err: fmt.Errorf("not a version: %q", raw)}
 	}
 	return pg.Version(version), nil
+}
+
+// walLevelName is WalLevel of access/xlog.h as wal_level is written.
+func walLevelName(level uint32) string {
+	switch level {
+	case 0:
+		return "minimal"
+	case 1:
+		return "replica"
+	case 2:
+		return "logical"
+	}
+	return ""
 }

@@ -307,7 +307,7 @@ func (d *databaseReader) usedTypes(relations []Relation, labels rows[pg.OID, enu
 		row := &found.row
 		t := row.Type
 		t.Schema, t.Name = d.schema(row.namespace), d.readable(t.Name, "pg_type of "+d.row.name)
-		t.Labels = d.labels(byType[oid])
+		t.Labels, t.DroppedBy = d.labels(byType[oid]), found.by
 		types = append(types, t)
 	}
 	return types

@@ -11,6 +11,8 @@ import (
 type classVersion struct {
 	file     pg.RelFileLocator
 	xmin, by pg.XID
+	pages    uint32
+	tuples   float32
 }
 
 // rewrite names a transaction that filled a transient relation in the place of another.
@@ -25,7 +27,7 @@ func (d *databaseReader) remember(oid pg.OID, row *classRow, rec *record, f fate
 		d.rewrites[rewrite{row.rewrites, rec.tuple.RawXmin}] = true
 		return
 	}
-	v := classVersion{file: d.file(row), xmin: rec.tuple.RawXmin, by: f.by}
+	v := classVersion{file: d.file(row), xmin: rec.tuple.RawXmin, by: f.by, pages: row.pages, tuples: row.tuples}
 	if v.file.Relation != 0 && !slices.Contains(d.versions[oid], v) {
 		d.versions[oid] = append(d.versions[oid], v)
 	}
@@ -54,6 +56,7 @@ func (d *databaseReader) formerFiles(oid pg.OID, current pg.RelFileLocator) (for
 			changes = append(changes, FileChange{
 				File: file, By: by, Rewritten: d.rewrites[rewrite{oid, by}],
 				Moved: made.Relation != 0 && made.Tablespace != file.Tablespace,
+				Pages: last[file].pages, Rows: last[file].tuples,
 			})
 		}
 	}

@@ -55,6 +55,9 @@ const (
 	OpUpdate Operation = "update"
 	// OpDropColumn took columns, and left the row.
 	OpDropColumn Operation = "drop column"
+	// OpTruncate and OpDrop: the row went with its whole table.
+	OpTruncate Operation = "truncate"
+	OpDrop     Operation = "drop"
 )
 
 // RelationName names a table for people.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
@@ -16,13 +15,6 @@ import (
 func (l *Loss) cover(ctx context.Context) error {
 	l.Uncovered = l.uncovered()
 	l.Covered = l.Uncovered == ""
-	if dropped := l.droppedFiles(); dropped > 0 {
-		l.Gaps = append(l.Gaps, evidence.Gap{
-			Where: l.place(), What: fmt.Sprintf("%d files of tables, indexes and TOAST tables that were removed", dropped),
-			Why:         "DROP, TRUNCATE or a rewrite took whole relations, whose rows have no delete records",
-			Consequence: "those rows are not in this ledger",
-		})
-	}
 	if l.Covered || l.ev.DataDir == "" || l.req.NoHeap {
 		return nil
 	}
@@ -37,21 +29,6 @@ func (l *Loss) cover(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (l *Loss) droppedFiles() int {
-	n := 0
-	for i := range l.Transactions {
-		tx := &l.Transactions[i]
-		switch {
-		case tx.State != xact.Committed:
-		case l.req.XID != 0:
-			n += len(tx.Dropped)
-		default:
-			n += l.droppedKnown(tx)
-		}
-	}
-	return n
 }
 
 // uncovered says why the WAL may not name every destroyed version; "" if it does.
@@ -77,7 +54,7 @@ func (l *Loss) uncovered() string {
 	case l.scan.Outcomes.Get(l.req.XID) == xact.Undecided:
 		return "the WAL at hand ends before the transaction does"
 	}
-	return ""
+	return l.unseenWhy()
 }
 
 func (l *Loss) endsEarlySentence() string {
@@ -105,7 +82,7 @@ func (l *Loss) uncoveredTime() string {
 	if l.endsEarly() {
 		return l.endsEarlySentence()
 	}
-	return ""
+	return l.unseenWhy()
 }
 
 // nameByHeap adds the dead tuples of a relation file that the request is about

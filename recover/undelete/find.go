@@ -62,8 +62,11 @@ var ErrNothingDestroyed = errors.New("no destroyed row version found")
 // ErrRolledBack tells that the transaction was rolled back: what it touched is not lost.
 var ErrRolledBack = errors.New("the transaction was rolled back, so what it touched is not lost")
 
-// ErrFilesRemoved tells that the transaction destroyed no single row version, but removed whole files of relations.
-var ErrFilesRemoved = errors.New("it destroyed no single row version, but removed the files of whole relations")
+// ErrFilesRemoved tells that the transaction removed whole relations, and that nothing at hand has a row of them.
+var ErrFilesRemoved = errors.New("it removed whole relations, and none of their rows can be had from the evidence at hand")
+
+// ErrKept tells that the transaction gave tables new files and kept their rows.
+var ErrKept = errors.New("it rewrote tables and kept their rows, so nothing is lost")
 
 // ErrUnreadable tells that nothing names the loss because WAL that could is missing or damaged.
 var ErrUnreadable = errors.New("no destroyed row version found, and WAL that could name one is missing")
@@ -76,7 +79,7 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 		ev: ev, req: req,
 		byFile: make(map[pg.RelFileLocator]int), reasonIndex: make(map[string]int32),
 		txIndex: make(map[pg.XID]int32), behind: make(map[redo.PageKey]bool),
-		spool: spool{budget: spoolBudget},
+		spool: spool{budget: spoolBudget}, guesses: make(map[pg.XID]Removal),
 	}
 	l.reason("not looked for")
 	l.know()
@@ -85,6 +88,9 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 	}
 	if ev.Archive != nil {
 		if err := l.scanWAL(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.findRemovals(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -221,7 +227,8 @@ func (l *Loss) wanted(tx *xact.Transaction) bool {
 		_, known := l.byFile[t.Relation]
 		return known && t.Updated+t.Deleted > 0
 	})
-	known = known || l.droppedKnown(tx) > 0
+	// Which files a table had may be known only after the history of the catalogs was read.
+	known = known || l.droppedKnown(tx) > 0 || !l.historyRead && len(tx.Dropped) > 0
 	// A commit that only pg_xact knows of came after the end of the WAL at hand.
 	inTime := tx.End.IsZero() || !tx.End.Before(l.req.Since) && (l.req.Until.IsZero() || tx.End.Before(l.req.Until))
 	return known && inTime
@@ -305,6 +312,9 @@ func (l *Loss) numberTransactions() {
 
 // nothing explains an empty ledger.
 func (l *Loss) nothing() error {
+	if err := l.nothingOfFiles(); err != nil {
+		return err
+	}
 	if l.req.XID == 0 {
 		return l.nothingBecause(ErrNothingDestroyed,
 			"look at `pgrescue wal transactions` for what the WAL names, and check --since, which is UTC unless it says otherwise")
@@ -351,9 +361,6 @@ func (l *Loss) nothingOf(tx *xact.Transaction) error {
 	case tx.State == xact.Undecided || tx.State == xact.Prepared:
 		return l.nothingBecause(ErrNothingDestroyed,
 			fmt.Sprintf("the transaction is %s: neither the WAL at hand nor pg_xact says that it was committed", tx.State))
-	case len(tx.Dropped) > 0:
-		return l.nothingBecause(ErrFilesRemoved,
-			"TRUNCATE, DROP, VACUUM FULL or a rewrite did that, and left no record of each row; rows of TRUNCATE and DROP need a backup")
 	case len(l.req.Tables) > 0 && tx.Destroyed() > 0:
 		return l.nothingBecause(ErrNothingDestroyed,
 			fmt.Sprintf("the transaction is %s and destroyed no version of the tables asked for", tx.State))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,10 +122,12 @@ func rescueKinds(t *testing.T, c *cluster.Cluster, kinds []played) {
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "data")
-	if err := c.CopyDataDir(dir); err != nil {
-		t.Fatal(err)
-	}
+	rescueKindsFrom(t, clustertest.Snapshot(t, c), kinds)
+}
+
+// rescueKindsFrom rescues every kind from a copy of the data directory.
+func rescueKindsFrom(t *testing.T, dir string, kinds []played) {
+	t.Helper()
 	ev, gaps, err := undelete.Open(context.Background(), undelete.Sources{DataDir: dir})
 	if err != nil || len(gaps) > 0 {
 		t.Fatalf("open: %v, gaps %v", err, gaps)
@@ -202,7 +203,7 @@ func (p *played) recover(t *testing.T, loss *undelete.Loss) (rows map[string][]b
 	buffers := make(map[string]*bytes.Buffer)
 	var writers []*evidence.Writer
 	err := loss.Recover(context.Background(), func(table *undelete.Table) (evidence.Sink, error) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(table.Name(), p.schema+"."), " (its former file ")
+		name, _, _ := strings.Cut(strings.TrimPrefix(table.Name(), p.schema+"."), " (") // its former file, or how it was removed
 		buffer := buffers[name]
 		if buffer == nil {
 			buffer = new(bytes.Buffer)

@@ -2,6 +2,7 @@ package undelete
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -37,6 +38,8 @@ type entry struct {
 	deleted, multi      bool
 	namedByHeap, inPart bool
 	carved              bool // by heap, from its page's free space
+	removed             bool // with the whole file
+	unsure              bool // nothing at hand says whether its transactions committed
 }
 
 func (e *entry) tid() pg.TID { return pg.TID{Block: e.block, Offset: e.offset} }
@@ -73,6 +76,12 @@ type Balance struct {
 	Carved       int64 `json:"carved"` // of those settled by heap: from the free space of their pages
 	Intermediate int64 `json:"made_by_the_same_transaction"`
 	Columns      int64 `json:"lost_columns,omitempty"` // rows that lost columns, not themselves
+	// Removed counts those of Deleted that went with the whole table.
+	Removed int64 `json:"removed_with_the_table,omitempty"`
+	// Unsure counts those of which nothing at hand says that their transaction committed.
+	Unsure int64 `json:"commit_state_unknown,omitempty"`
+	// Unseen is set for a table that was removed as a whole.
+	Unseen *Unseen `json:"whole_table,omitempty"`
 
 	Reasons []ReasonCount `json:"reasons,omitempty"`
 }
@@ -97,12 +106,16 @@ type Table struct {
 	Balance  Balance
 	// Columns are the columns that were dropped, where the loss is theirs; nil: whole rows.
 	Columns []string
+	// Removal tells how the table was lost as a whole; "": it was not.
+	Removal Removal
 
-	index   int
-	toastOf int // index of the table whose values it holds; -1 for an ordinary table
-	reasons map[int32]int64
-	first   int // its entries are Loss.entries[first:last]
-	last    int
+	removedBy pg.XID
+	unseen    Unseen
+	index     int
+	toastOf   int // index of the table whose values it holds; -1 for an ordinary table
+	reasons   map[int32]int64
+	first     int // its entries are Loss.entries[first:last]
+	last      int
 }
 
 // Name is schema and name, or the file's name when the catalog does not know the table.
@@ -110,14 +123,15 @@ func (t *Table) Name() string {
 	if t.Relation == nil {
 		return "unknown relation " + t.File.String()
 	}
-	name := t.Relation.QualifiedName()
-	if t.Columns != nil {
-		return name + " (" + columnsText(t.Columns) + ")"
+	switch {
+	case t.Columns != nil:
+		return t.Relation.QualifiedName() + " (" + columnsText(t.Columns) + ")"
+	case t.Removal != "" && t.Relation.DroppedBy == pg.InvalidXID || t.Removal == Truncated:
+		return fmt.Sprintf("%s (%s by transaction %d)", t.Relation.QualifiedName(), t.Removal, t.removedBy)
+	case t.File != t.Relation.File:
+		return t.Relation.Label() + " (its former file " + t.File.String() + ")"
 	}
-	if t.File != t.Relation.File {
-		name += " (its former file " + t.File.String() + ")"
-	}
-	return name
+	return t.Relation.Label()
 }
 
 // Root is the partitioned table that the table is a partition of at some depth, or nil.
@@ -136,6 +150,10 @@ type Loss struct {
 	// destroyed; Uncovered says why not, when it does not.
 	Covered   bool
 	Uncovered string
+	// Kept are tables whose file a transaction replaced without losing a row.
+	Kept []KeptFile
+	// Sequences tell where those stood that the transactions dropped or restarted.
+	Sequences []SequenceState
 
 	// RolledBack are the parts of the transaction asked for that were rolled back.
 	RolledBack []RolledBack
@@ -156,13 +174,19 @@ type Loss struct {
 	attributes   map[pg.RelFileLocator]bool // files of pg_attribute
 	reshaped     bool                       // the transaction replaced rows of it
 	behind       map[redo.PageKey]bool      // pages whose file is older than a ledger line
+
+	removals    []removal
+	historyRead bool           // the snapshot knows what was dropped and which files there were
+	unnamed     int            // removed files that nothing at hand knows
+	older       *xact.Outcomes // before scanned; nil: pg_xact knows them
+	guesses     map[pg.XID]Removal
 }
 
 // Tables lists the tables of the loss by name; TOAST tables are left out.
 func (l *Loss) Tables() []*Table {
 	var tables []*Table
 	for _, t := range l.tables {
-		if t.toastOf < 0 && t.last > t.first {
+		if t.toastOf < 0 && (t.last > t.first || t.unseen.Why != "") {
 			tables = append(tables, t)
 		}
 	}
@@ -223,6 +247,12 @@ func (l *Loss) tally() {
 		for i := t.first; i < t.last; i++ {
 			e := &l.entries[i]
 			b.Lost++
+			if e.removed {
+				b.Removed++
+			}
+			if e.unsure {
+				b.Unsure++
+			}
 			switch {
 			case t.Columns != nil:
 				b.Columns++
@@ -248,6 +278,9 @@ func (l *Loss) tally() {
 			}
 		}
 		b.Intermediate = t.Balance.Intermediate
+		if t.Removal != "" {
+			b.Unseen = &t.unseen
+		}
 		for reason, n := range t.reasons {
 			b.Reasons = append(b.Reasons, ReasonCount{l.reasons[reason], n})
 		}
@@ -294,14 +327,19 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 	return nil
 }
 
+// operation names what destroyed the version.
 func (t *Table) operation(e *entry) evidence.Operation {
 	switch {
 	case t.Columns != nil:
 		return evidence.OpDropColumn
-	case e.deleted:
+	case !e.deleted:
+		return evidence.OpUpdate
+	case !e.removed:
 		return evidence.OpDelete
+	case t.Removal == Truncated:
+		return evidence.OpTruncate
 	}
-	return evidence.OpUpdate
+	return evidence.OpDrop
 }
 
 // transaction returns the transaction of a line; nil when the WAL does not know it.

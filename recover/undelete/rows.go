@@ -157,8 +157,11 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 	if e.state == byHeap {
 		d.row.Route, d.row.Source = evidence.RouteHeap, d.heapFile
 	}
-	if e.carved {
+	switch {
+	case e.carved:
 		d.row.Note = noteCarved
+	case e.unsure:
+		d.row.Note = "commit state unknown"
 	}
 	d.row.Successor = nil
 	d.row.Moved = !e.deleted && e.newOffset == 0 && d.table.Columns == nil

@@ -47,13 +47,13 @@ func (l *Loss) Settle(ctx context.Context) error {
 
 // settleByHeap looks for a table's lines in its relation file.
 func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
-	if t.last == t.first || t.Columns != nil { // those are settled as they are found
+	if !slices.ContainsFunc(l.entries[t.first:t.last], func(e entry) bool { return e.state == pending }) {
 		return nil
 	}
 	rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
 	if err != nil {
 		// A former file, and that of a dropped relation, is removed for good: its absence is no damage.
-		if current := t.Relation != nil && t.File == t.Relation.File; current || !errors.Is(err, fs.ErrNotExist) {
+		if current := t.Relation != nil && t.File == t.Relation.File && t.Removal == "" && t.Relation.DroppedBy == 0; current || !errors.Is(err, fs.ErrNotExist) {
 			l.Gaps = append(l.Gaps, evidence.Gap{
 				Where: t.Name(), What: "the relation file", Why: err.Error(), Consequence: "the heap route finds nothing for this table",
 			})
