@@ -203,7 +203,10 @@ func (p *played) recover(t *testing.T, loss *undelete.Loss) (rows map[string][]b
 	buffers := make(map[string]*bytes.Buffer)
 	var writers []*evidence.Writer
 	err := loss.Recover(context.Background(), func(table *undelete.Table) (evidence.Sink, error) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(table.Name(), p.schema+"."), " (") // its former file, or how it was removed
+		name := strings.TrimPrefix(table.Name(), p.schema+".")
+		for _, suffix := range []string{" (its former file ", " (dropped by ", " (truncated by "} {
+			name, _, _ = strings.Cut(name, suffix)
+		}
 		buffer := buffers[name]
 		if buffer == nil {
 			buffer = new(bytes.Buffer)
