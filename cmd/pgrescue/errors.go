@@ -5,6 +5,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/heap/carve"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
@@ -24,6 +25,7 @@ func libraryError(err error) error {
 		{undelete.ErrRolledBack, exitcode.Findings},
 		{undelete.ErrKept, exitcode.Findings},
 		{undelete.ErrOtherCluster, exitcode.Refused},
+		{carve.ErrFolder, exitcode.Usage},
 	} {
 		if errors.Is(err, known.sentinel) {
 			return exitcode.With(known.code, err)

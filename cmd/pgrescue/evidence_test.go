@@ -117,6 +117,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 	return map[string][]string{
 		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),
 		"heap rows":        with("--table", table),
+		"heap scan":        with("--like", table),
 		"undelete":         with("--xid", xid),
 		"wal rows":         with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
 		"wal summary":      {data},

@@ -13,12 +13,14 @@ import (
 
 func newHeapCommand(terminal *term.Terminal) *cobra.Command {
 	return newGroup(
-		"heap", "Dead tuples in relation files",
-		`Dead tuples in relation files: rows that were deleted or updated and not vacuumed yet.`,
+		"heap", "Tuples in relation files and in images of disks",
+		`Tuples in relation files: rows that were deleted or updated and not vacuumed yet; and
+tables that no catalog speaks of any more, in relation files or in the image of a disk.`,
 		`  pgrescue heap rows --pgdata /copy/data --table public.orders
   pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742
-  pgrescue heap rows --pgdata /copy/data --table public.orders --format jsonl`,
+  pgrescue heap scan /evidence/disk.img --catalog catalog.json`,
 		newHeapRowsCommand(terminal),
+		newHeapScanCommand(terminal),
 	)
 }
 

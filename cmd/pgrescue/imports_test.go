@@ -36,7 +36,7 @@ func rooms() map[string][]string {
 		"testdata":              {"recover/pg"},
 	}
 	below := append(slices.Clone(base), "recover/wal", "recover/heap")
-	for _, room := range []string{"recover/catalog", "recover/datum", "recover/redo", "recover/undelete"} {
+	for _, room := range []string{"recover/catalog", "recover/datum", "recover/heap/carve", "recover/redo", "recover/undelete"} {
 		table[room] = slices.Clone(below)
 		below = append(below, room)
 	}
