@@ -11,9 +11,10 @@ import (
 // databases: for an overlay, which replays WAL over just these. It goes by what
 // is on disk: the maps of file numbers, and every version of the catalogs' rows
 // in pg_class, so that one which only the WAL knows to be committed is among
-// them; and the number that initdb gave, its OID. The value is the catalog's name.
-func CatalogFiles(ctx context.Context, dataDir string) (map[pg.RelFileLocator]string, error) {
-	r, _, err := begin(Options{DataDir: dataDir})
+// them; and the number that initdb gave, its OID. destroyed, if not nil, adds the
+// versions that are on disk no more. The value is the catalog's name.
+func CatalogFiles(ctx context.Context, dataDir string, destroyed DestroyedRows) (map[pg.RelFileLocator]string, error) {
+	r, _, err := begin(Options{DataDir: dataDir, Destroyed: destroyed})
 	if err != nil {
 		return nil, err
 	}

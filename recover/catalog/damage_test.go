@@ -41,7 +41,7 @@ func remove(t *testing.T, path string) {
 // catalogPath finds a catalog's file in the database postgres (OID 5).
 func catalogPath(t *testing.T, dir, name string) string {
 	t.Helper()
-	files, err := catalog.CatalogFiles(t.Context(), dir)
+	files, err := catalog.CatalogFiles(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func catalogPath(t *testing.T, dir, name string) string {
 func copyCatalogs(t *testing.T, from string) string {
 	t.Helper()
 	dir := t.TempDir()
-	files, err := catalog.CatalogFiles(t.Context(), from)
+	files, err := catalog.CatalogFiles(t.Context(), from, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestCatalogFilesAndPageSource(t *testing.T) {
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
 		t.Fatal(err)
 	}
-	files, err := catalog.CatalogFiles(t.Context(), c.DataDir())
+	files, err := catalog.CatalogFiles(t.Context(), c.DataDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

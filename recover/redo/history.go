@@ -36,10 +36,38 @@ type destroyedVersion struct {
 // version of a row that a record destroys. The pages in the data directory are the
 // base of those without an image, when its last checkpoint began behind the range's start.
 func ReadHistory(ctx context.Context, archive *wal.Archive, dataDir string, control *catalog.ControlState, scan wal.ScanOptions) (*History, error) {
-	catalogs, err := catalog.CatalogFiles(ctx, dataDir)
-	if err != nil {
-		return nil, err
+	var h *History
+	// A rewritten pg_class names the files that catalogs had before only in rows that
+	// are destroyed: these have to be read before all files are known.
+	for known := -1; ; {
+		var destroyed catalog.DestroyedRows
+		if h != nil {
+			destroyed = h
+		}
+		catalogs, err := catalog.CatalogFiles(ctx, dataDir, destroyed)
+		if err != nil {
+			return nil, err
+		}
+		if err := addMappedFiles(ctx, archive, scan, catalogs); err != nil {
+			return nil, err
+		}
+		if len(catalogs) == known {
+			return h, nil
+		}
+		known = len(catalogs)
+		if h, err = replayHistory(ctx, archive, dataDir, control, scan, catalogs); err != nil {
+			return nil, err
+		}
+		if !rewritten(catalogs) {
+			return h, nil
+		}
 	}
+}
+
+// replayHistory is ReadHistory of the given files.
+func replayHistory(
+	ctx context.Context, archive *wal.Archive, dataDir string, control *catalog.ControlState, scan wal.ScanOptions, catalogs map[pg.RelFileLocator]string,
+) (*History, error) {
 	h := &History{versions: make(map[historyKey][]destroyedVersion)}
 	opts := Options{
 		Scan:  scan,

@@ -28,7 +28,7 @@ type Overlay struct {
 // NewOverlay replays the WAL from the last checkpoint's redo point on over the
 // catalogs of all databases, in memory.
 func NewOverlay(ctx context.Context, archive *wal.Archive, dataDir string, control *catalog.ControlState) (*Overlay, error) {
-	catalogs, err := catalog.CatalogFiles(ctx, dataDir)
+	catalogs, err := catalog.CatalogFiles(ctx, dataDir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ type RmgrID uint8
 const (
 	RmgrXLOG    RmgrID = 0
 	RmgrXact    RmgrID = 1
+	RmgrRelMap  RmgrID = 7
 	RmgrSmgr    RmgrID = 2
 	RmgrStandby RmgrID = 8
 	RmgrHeap2   RmgrID = 9

@@ -1,0 +1,63 @@
+package redo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
+)
+
+// addMappedFiles adds to the files of catalogs those that mapped catalogs had
+// between rewrites, as the WAL names them. initdb's files are numbered by OID, so
+// each catalog's first file is among those known, and names the catalog.
+func addMappedFiles(ctx context.Context, archive *wal.Archive, scan wal.ScanOptions, catalogs map[pg.RelFileLocator]string) error {
+	if !rewritten(catalogs) {
+		return nil
+	}
+	scan.Rmgrs, scan.Progress = wal.Rmgrs(wal.RmgrRelMap), nil
+	type files map[pg.RelFileLocator]string
+	all := files{}
+	err := wal.Scan(ctx, archive, scan,
+		func() *files { return &files{} },
+		func(acc *files, rec *wal.Record) error {
+			update, ok, err := rec.RelMapUpdate()
+			if !ok || err != nil {
+				return nil // a damaged record costs its own map only; replay tells of the WAL's damage
+			}
+			m, err := catalog.DecodeRelMap(update.Map)
+			if err != nil {
+				return nil
+			}
+			for oid, file := range m {
+				loc := pg.RelFileLocator{Tablespace: update.Tablespace, Database: update.Database, Relation: pg.RelFileNumber(oid)}
+				if name, known := catalogs[loc]; known {
+					loc.Relation = file
+					(*acc)[loc] = name
+				}
+			}
+			return nil
+		},
+		func(acc *files, _ *wal.Span) error {
+			maps.Copy(all, *acc)
+			clear(*acc)
+			return nil
+		})
+	if err != nil {
+		return fmt.Errorf("redo: read which files catalogs had: %w", err)
+	}
+	maps.Copy(catalogs, all) // not before: the scan reads catalogs on several goroutines
+	return nil
+}
+
+// rewritten reports whether any catalog has a file that initdb did not make.
+func rewritten(catalogs map[pg.RelFileLocator]string) bool {
+	for loc := range catalogs {
+		if loc.Relation >= pg.RelFileNumber(pg.FirstNormalOID) {
+			return true
+		}
+	}
+	return false
+}
