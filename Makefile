@@ -4,6 +4,8 @@ include .ci/versions
 
 GO ?= go
 # The tree may be a copy that git does not trust; nothing here needs its revision but build.
+# Go's own temporary files have programs in them, which a folder in memory may not run.
+INMEMORY = GOTMPDIR="$${TMPDIR:-/tmp}" TMPDIR="$$(bash .ci/tmpdir)"
 RUN := $(GO) run -buildvcs=false
 
 .DEFAULT_GOAL := help
@@ -16,10 +18,10 @@ demo: ## a whole rescue on bundled evidence; needs nothing but Go
 	@$(RUN) ./cmd/pgrescue demo
 
 test: postgresql ## install what the tests need, and run them
-	$(GO) test ./...
+	$(INMEMORY) $(GO) test ./...
 
 race: postgresql compiler ## the tests with the race detector
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(INMEMORY) $(GO) test -race ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
 	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/undelete

@@ -44,11 +44,8 @@ func ReadHistory(ctx context.Context, archive *wal.Archive, dataDir string, cont
 		if h != nil {
 			destroyed = h
 		}
-		catalogs, err := catalog.CatalogFiles(ctx, dataDir, destroyed)
+		catalogs, err := CatalogFiles(ctx, archive, dataDir, destroyed)
 		if err != nil {
-			return nil, err
-		}
-		if err := addMappedFiles(ctx, archive, scan, catalogs); err != nil {
 			return nil, err
 		}
 		if len(catalogs) == known {

@@ -10,14 +10,22 @@ import (
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
-// addMappedFiles adds to the files of catalogs those that mapped catalogs had
-// between rewrites, as the WAL names them. initdb's files are numbered by OID, so
-// each catalog's first file is among those known, and names the catalog.
-func addMappedFiles(ctx context.Context, archive *wal.Archive, scan wal.ScanOptions, catalogs map[pg.RelFileLocator]string) error {
-	if !rewritten(catalogs) {
-		return nil
+// CatalogFiles tells which files hold, or held, the catalogs that are read, as
+// catalog.CatalogFiles does, and adds those that mapped catalogs had between
+// rewrites, as the WAL names them.
+func CatalogFiles(ctx context.Context, archive *wal.Archive, dataDir string, destroyed catalog.DestroyedRows) (map[pg.RelFileLocator]string, error) {
+	catalogs, err := catalog.CatalogFiles(ctx, dataDir, destroyed)
+	if err != nil || !rewritten(catalogs) {
+		return catalogs, err
 	}
-	scan.Rmgrs, scan.Progress = wal.Rmgrs(wal.RmgrRelMap), nil
+	return catalogs, addMappedFiles(ctx, archive, catalogs)
+}
+
+// addMappedFiles reads all of the WAL: the map that was in force at some time may
+// have been written long before. initdb's files are numbered by OID, so each
+// catalog's first file is among those known, and names the catalog.
+func addMappedFiles(ctx context.Context, archive *wal.Archive, catalogs map[pg.RelFileLocator]string) error {
+	scan := wal.ScanOptions{Rmgrs: wal.Rmgrs(wal.RmgrRelMap), SkipCRC: true} // the map has a CRC of its own
 	type files map[pg.RelFileLocator]string
 	all := files{}
 	err := wal.Scan(ctx, archive, scan,

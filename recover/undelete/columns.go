@@ -10,6 +10,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/redo"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
@@ -20,7 +21,7 @@ func (l *Loss) knowColumns(ctx context.Context) error {
 	if l.req.XID == pg.InvalidXID || l.ev.catalogs == nil || l.ev.Archive == nil {
 		return nil
 	}
-	files, err := catalog.CatalogFiles(ctx, l.ev.catalogs.dir)
+	files, err := redo.CatalogFiles(ctx, l.ev.Archive, l.ev.catalogs.dir, nil)
 	if err != nil {
 		return err
 	}
