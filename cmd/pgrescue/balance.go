@@ -83,10 +83,12 @@ type balanceReport struct {
 	// same time, touched and gave back: it is not lost.
 	RolledBack []undelete.RolledBack `json:"rolled_back,omitempty"`
 	// LedgerComplete says whether the WAL proves that no destroyed version is left out of the count.
-	LedgerComplete bool           `json:"ledger_complete"`
-	WhyIncomplete  string         `json:"why_ledger_incomplete,omitempty"`
-	Files          []string       `json:"files,omitempty"`
-	Gaps           []evidence.Gap `json:"gaps"`
+	LedgerComplete bool   `json:"ledger_complete"`
+	WhyIncomplete  string `json:"why_ledger_incomplete,omitempty"`
+	// RecycledSegments counts segments of the WAL that were found under names for later use.
+	RecycledSegments int            `json:"recycled_segments,omitempty"`
+	Files            []string       `json:"files,omitempty"`
+	Gaps             []evidence.Gap `json:"gaps"`
 }
 
 type lossTransaction struct {
@@ -109,6 +111,7 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 	report := &balanceReport{
 		Transactions: []lossTransaction{}, Tables: []tableBalance{},
 		LedgerComplete: loss.Covered, WhyIncomplete: loss.Uncovered, Gaps: noNil(loss.Gaps), RolledBack: loss.RolledBack,
+		RecycledSegments: loss.RecycledSegments(),
 	}
 	for i := range loss.Transactions {
 		tx := &loss.Transactions[i]

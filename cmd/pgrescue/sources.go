@@ -12,6 +12,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/undelete"
+	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
 // sourceOptions are the flags that name evidence.
@@ -52,7 +53,25 @@ func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progr
 	}
 	progress.end()
 	terminal.Gaps(gaps, shownGaps)
+	if err == nil && ev.Archive != nil {
+		tellRecycled(terminal, ev.Archive)
+	}
 	return ev, len(gaps), libraryError(err)
+}
+
+// tellRecycled says that segments were used that other tools reject by their names,
+// and where WAL between them is gone.
+func tellRecycled(terminal *term.Terminal, archive *wal.Archive) {
+	used := archive.Recycled()
+	if len(used) == 0 {
+		return
+	}
+	terminal.Infof("%s used: the server keeps old WAL from %s to %s in files named for later use",
+		term.Plural(int64(len(used)), "recycled segment is", "recycled segments are"), used[0].Start, used[len(used)-1].Start+pg.LSN(used[len(used)-1].Bytes))
+	if holes := len(archive.Holes()); holes > 0 {
+		terminal.Infof("before %s the WAL has %s, where the server wrote over recycled segments", archive.Start(),
+			term.Plural(int64(holes), "hole", "holes"))
+	}
 }
 
 // stages shows the progress of work that has several stages, one after the other.

@@ -91,7 +91,7 @@ func (o *undeleteOptions) addFlags(command *cobra.Command) {
 	o.rowsOptions.addFlags(command, "copy")
 	o.lossOptions.addFlags(command)
 	flags := command.Flags()
-	flags.StringArrayVar(&o.wal, "wal", nil, "WAL directory or segment file; may be repeated (default pg_wal of --pgdata)")
+	flags.StringArrayVar(&o.wal, "wal", nil, "WAL directory, segment or tar file, or an archive; may be repeated (default pg_wal of --pgdata)")
 	flags.StringVarP(&o.output, "output", "o", "", "folder for one file per table and ledger.jsonl")
 	flags.BoolVar(&o.force, "force", false, "replace files that are in the folder")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 
@@ -16,7 +17,9 @@ func newWALCommand(terminal *term.Terminal) *cobra.Command {
 	return newGroup(
 		"wal", "What the write-ahead log says",
 		`What the write-ahead log says. PATH is a data directory, a directory with WAL
-segments, or a segment file; several may be given, in any order.`,
+segments, a segment file, a tar file of pg_basebackup, or an archive of pgBackRest,
+WAL-G or Barman; compressed with gzip, zstd, lz4, xz, bzip2, brotli or lzma as they
+are; several may be given, in any order. What is encrypted has to be decrypted first.`,
 		`  pgrescue wal summary /copy/data
   pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal target /copy/data/pg_wal --xid 742`,
@@ -29,7 +32,7 @@ segments, or a segment file; several may be given, in any order.`,
 }
 
 // openLog opens the WAL in paths, and warns when a server still writes to it.
-func openLog(terminal *term.Terminal, paths []string, timeline uint32) (*wal.Archive, error) {
+func openLog(ctx context.Context, terminal *term.Terminal, paths []string, timeline uint32) (*wal.Archive, error) {
 	if len(paths) == 0 {
 		return nil, exitcode.Usagef("give a data directory, a directory with WAL segments, or segment files", "no path to WAL is named")
 	}
@@ -41,7 +44,11 @@ func openLog(terminal *term.Terminal, paths []string, timeline uint32) (*wal.Arc
 			warnIfRunning(terminal, path)
 		}
 	}
-	archive, err := wal.OpenArchive(paths, wal.OpenOptions{Timeline: pg.TimelineID(timeline)})
+	progress := &stages{terminal: terminal}
+	archive, err := wal.OpenArchive(paths, wal.OpenOptions{
+		Timeline: pg.TimelineID(timeline), Progress: progress.begin, Interrupted: ctx.Err,
+	})
+	progress.end()
 	if err != nil {
 		return nil, libraryError(err)
 	}

@@ -51,17 +51,18 @@ type walSummary struct {
 }
 
 func runWALSummary(ctx context.Context, options *walSummaryOptions, paths []string, terminal *term.Terminal) (err error) {
-	archive, err := openLog(terminal, paths, options.timeline)
+	archive, err := openLog(ctx, terminal, paths, options.timeline)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, archive.Close()) }()
-	progress := terminal.Progress(archive.Bytes(), "reading WAL")
+	progress := terminal.Progress(archive.BytesFrom(archive.Oldest()), "reading WAL")
 	summary, err := wal.Summarize(ctx, archive, wal.ScanOptions{Progress: progress.Add})
 	progress.End()
 	if err != nil {
 		return err
 	}
+	tellRecycled(terminal, archive)
 	summary.Segments, summary.Rmgrs = noNil(summary.Segments), noNil(summary.Rmgrs)
 	summary.Checkpoints, summary.Gaps = noNil(summary.Checkpoints), noNil(summary.Gaps)
 	if terminal.JSON() {
@@ -77,17 +78,25 @@ func runWALSummary(ctx context.Context, options *walSummaryOptions, paths []stri
 			Op: "wal summary", Err: errors.New("there is no sound record in this WAL"),
 		})
 	}
-	return exitcode.PartialIf(len(summary.Gaps))
+	return exitcode.PartialIf(wal.Damage(summary.Gaps))
 }
 
 // shownLines is how many lines of a list are printed for people; --json has all of them.
 const shownLines = 20
 
 func printSummary(terminal *term.Terminal, summary *wal.Summary) error {
-	used := 0
+	used, recycled, compressed := 0, 0, 0
 	for i := range summary.Segments {
-		if summary.Segments[i].State == wal.SegmentInLog {
-			used++
+		segment := &summary.Segments[i]
+		if segment.State != wal.SegmentInLog {
+			continue
+		}
+		used++
+		if segment.Recycled {
+			recycled++
+		}
+		if segment.Compression != "" {
+			compressed++
 		}
 	}
 	facts := term.NewTable("", "")
@@ -95,13 +104,23 @@ func printSummary(terminal *term.Terminal, summary *wal.Summary) error {
 	facts.Add("timeline", fmt.Sprint(summary.Timeline))
 	facts.Add("segments", fmt.Sprintf("%s of %d MiB in the log, %s left out", term.Count(int64(used)),
 		summary.SegmentSize>>20, term.Count(int64(len(summary.Segments)-used))))
+	if recycled > 0 {
+		facts.Add("recycled", fmt.Sprintf("%s of them, found by the page addresses in files named for later use", term.Count(int64(recycled))))
+	}
+	if compressed > 0 {
+		facts.Add("compressed", term.Count(int64(compressed))+" of them")
+	}
 	if summary.Records > 0 {
 		facts.Add("records", fmt.Sprintf("%s from %s to %s", term.Count(summary.Records), summary.Start, summary.End))
 	} else {
 		facts.Add("records", "none")
 	}
 	facts.Add("read", term.Bytes(summary.Bytes))
-	facts.Add("gaps", term.Count(int64(len(summary.Gaps))))
+	damage := wal.Damage(summary.Gaps)
+	facts.Add("gaps", term.Count(int64(damage)))
+	if holes := len(summary.Gaps) - damage; holes > 0 {
+		facts.Add("holes", term.Count(int64(holes))+" between recycled segments, where the server wrote over others")
+	}
 	if err := facts.Write(terminal.Out, ""); err != nil {
 		return err
 	}

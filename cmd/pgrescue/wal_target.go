@@ -70,7 +70,9 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 	defer ev.Close()
 	xid := pg.XID(options.xid)
 	result, err := xact.Collect(ctx, ev.Archive, xact.Options{
-		Scan: wal.ScanOptions{Progress: progress.begin("reading WAL", ev.Archive.Bytes())},
+		Scan: wal.ScanOptions{
+			From: ev.Archive.Oldest(), Progress: progress.begin("reading WAL", ev.Archive.BytesFrom(ev.Archive.Oldest())),
+		},
 		Keep: func(tx *xact.Transaction) bool { return tx.Has(xid) },
 	})
 	progress.end()
@@ -78,9 +80,11 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 		return err
 	}
 	for _, g := range result.Gaps {
-		terminal.Warnf("%s", g.Evidence())
+		if !g.Recycled {
+			terminal.Warnf("%s", g.Evidence())
+		}
 	}
-	target, err := result.Target(xid, ev.Archive.Timeline(), ev.Archive.Start(), ev.Archive.End())
+	target, err := result.Target(xid, ev.Archive.Timeline(), ev.Archive.Oldest(), ev.Archive.End())
 	switch {
 	case errors.Is(err, xact.ErrNotFound):
 		return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("wal target: transaction %d: %w", xid, err),
@@ -95,7 +99,7 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 	if err := printTarget(terminal, target, xid); err != nil {
 		return err
 	}
-	return exitcode.PartialIf(gaps + len(result.Gaps))
+	return exitcode.PartialIf(gaps + wal.Damage(result.Gaps))
 }
 
 func printTarget(terminal *term.Terminal, t *xact.Target, asked pg.XID) error {

@@ -53,7 +53,8 @@ it inserted, updated and deleted in each table. Subtransactions are folded into
 their parent; what was rolled back stands at the end, because it destroyed nothing.
 
 With --pgdata or --catalog the tables have names, without they are file numbers.
-PATH is a data directory, a WAL directory or a segment file; any number of them.`,
+PATH is a data directory, a WAL directory, a segment file, a tar file or an archive;
+any number of them, compressed as they are.`,
 		Example: `  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal transactions /archive --catalog catalog.json --since "2026-11-23 14:00Z" --min-deletes 100
   pgrescue wal transactions /copy/data --pgdata /copy/data --table public.orders --json`,
@@ -82,24 +83,26 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 	if err != nil {
 		return err
 	}
-	collect.Scan.Progress = progress.begin("reading WAL", ev.Archive.Bytes())
+	collect.Scan.Progress = progress.begin("reading WAL", ev.Archive.BytesFrom(collect.Scan.From))
 	result, err := xact.Collect(ctx, ev.Archive, collect)
 	progress.end()
 	if err != nil {
 		return err
 	}
 	for _, g := range result.Gaps {
-		terminal.Warnf("%s", g.Evidence())
+		if !g.Recycled {
+			terminal.Warnf("%s", g.Evidence())
+		}
 	}
 	if terminal.JSON() {
-		err = printTransactionsJSON(terminal, result, names)
+		err = printTransactionsJSON(terminal, result, names, len(ev.Archive.Recycled()))
 	} else {
 		err = printTransactions(terminal, result, names)
 	}
 	if err != nil {
 		return err
 	}
-	return exitcode.PartialIf(gaps + len(result.Gaps))
+	return exitcode.PartialIf(gaps + wal.Damage(result.Gaps))
 }
 
 // collectOptions turns the flags into what to collect.
@@ -129,7 +132,7 @@ func (o *walTransactionsOptions) collectOptions(ev *undelete.Evidence, names *ta
 		}
 	}
 	return xact.Options{
-		Scan:  wal.ScanOptions{},
+		Scan:  wal.ScanOptions{From: ev.Archive.Oldest()},
 		Limit: o.limit,
 		Counts: func(rel pg.RelFileLocator) bool {
 			if len(files) > 0 {
@@ -224,7 +227,7 @@ func transactionOf(tx *xact.Transaction, names *tableNames) transactionLine {
 	return line
 }
 
-func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *tableNames) error {
+func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *tableNames, recycled int) error {
 	for i := range result.Transactions {
 		if err := terminal.WriteLine(transactionOf(&result.Transactions[i], names)); err != nil {
 			return err
@@ -232,7 +235,8 @@ func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *
 	}
 	return terminal.WriteLine(map[string]any{
 		"type": "summary", "listed": len(result.Transactions), "committed": result.Committed, "aborted": result.Aborted,
-		"undecided": result.Undecided, "records": result.Records, "gaps": len(result.Gaps),
+		"undecided": result.Undecided, "records": result.Records, "gaps": wal.Damage(result.Gaps),
+		"recycled_segments": recycled,
 	})
 }
 

@@ -42,6 +42,7 @@ type batch struct {
 	arena   arena
 	// restorer decompresses images; one for each batch, since batches are filled in parallel.
 	restorer wal.Restorer
+	eager    bool // images are restored at once: the WAL is costly to read again
 }
 
 func (b *batch) reset() {
@@ -156,7 +157,7 @@ func (b *batch) addBlock(c *change, ref *wal.BlockRef, wanted bool) {
 	}
 	if ref.HasImage && (ref.Apply || c.op == wal.HeapNone) {
 		// Only what a record destroyed is asked for, so images of others can wait.
-		if c.op != wal.HeapDelete && c.op != wal.HeapUpdate && c.op != wal.HeapHotUpdate {
+		if !b.eager && c.op != wal.HeapDelete && c.op != wal.HeapUpdate && c.op != wal.HeapHotUpdate {
 			blk.later = true
 			return
 		}

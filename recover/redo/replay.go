@@ -133,7 +133,7 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 	if opts.MemoryPages == 0 {
 		opts.MemoryPages = DefaultMemoryPages
 	}
-	start := max(opts.Scan.From, archive.Start())
+	start := archive.ScanStart(opts.Scan)
 	noBase := fmt.Sprintf("the page's image was written before %s, where the WAL at hand begins", start)
 	e := &engine{
 		opts: opts, numbers: make(map[PageKey]int), noBase: &noBase,
@@ -142,7 +142,7 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 	e.result = &Result{engine: e, files: make(map[pg.RelFileLocator]*replayedFile)}
 	e.rereadImages(archive.NewReader(context.WithoutCancel(ctx)))
 	err := wal.Scan(ctx, archive, opts.Scan,
-		func() *batch { return new(batch) },
+		func() *batch { return &batch{eager: !archive.RandomAccess()} },
 		func(b *batch, rec *wal.Record) error { b.collect(rec, opts.Wants); return nil },
 		e.merge)
 	if err != nil {
@@ -158,6 +158,7 @@ func (e *engine) gapsOf(span *wal.Span) []wal.Gap {
 		gaps = append(gaps, e.missing[0])
 		e.missing = e.missing[1:]
 	}
+	gaps = slices.DeleteFunc(gaps, func(g wal.Gap) bool { return g.Doubt }) // its records are there
 	slices.SortStableFunc(gaps, func(a, b wal.Gap) int { return cmp.Compare(a.From, b.From) })
 	return gaps
 }

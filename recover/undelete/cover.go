@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
@@ -39,7 +40,7 @@ func (l *Loss) uncovered() string {
 	case len(l.scan.Gaps) > 0:
 		return fmt.Sprintf("the WAL has %d gaps, the first at %s", len(l.scan.Gaps), l.scan.Gaps[0].From)
 	case len(l.scan.Missing) > 0:
-		return fmt.Sprintf("WAL is missing at %d places, first at %s", len(l.scan.Missing), l.scan.Missing[0].From)
+		return missingSentence(l.scan.Missing)
 	case slices.ContainsFunc(l.req.Tables, func(t Target) bool { return t.Relation.Persistence == "u" }):
 		return "a table asked for is unlogged: the WAL names none of its rows"
 	case l.scan.Horizon.LSN == 0:
@@ -55,6 +56,30 @@ func (l *Loss) uncovered() string {
 		return "the WAL at hand ends before the transaction does"
 	}
 	return l.unseenWhy()
+}
+
+// RecycledSegments counts the segments that the scan read though the server had
+// recycled them under other names.
+func (l *Loss) RecycledSegments() int {
+	if l.ev.Archive == nil {
+		return 0
+	}
+	n := 0
+	for _, segment := range l.ev.Archive.Recycled() {
+		if segment.Start+pg.LSN(segment.Bytes) > l.scanned {
+			n++
+		}
+	}
+	return n
+}
+
+// missingSentence tells of WAL that is not there, or else of WAL that is in doubt.
+func missingSentence(gaps []wal.Gap) string {
+	absent := slices.DeleteFunc(slices.Clone(gaps), func(g wal.Gap) bool { return g.Doubt })
+	if len(absent) == 0 {
+		return fmt.Sprintf("the WAL is in doubt at %d places, first from %s to %s: %s", len(gaps), gaps[0].From, gaps[0].To, gaps[0].What)
+	}
+	return fmt.Sprintf("WAL is missing at %d places, first at %s", len(absent), absent[0].From)
 }
 
 func (l *Loss) endsEarlySentence() string {

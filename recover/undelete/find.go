@@ -186,7 +186,7 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		}
 		opts.Scan.From = begin.LSN
 	}
-	result, err := xact.Collect(ctx, archive, opts)
+	result, err := l.collect(ctx, &opts)
 	if err != nil {
 		return fmt.Errorf("undelete: read WAL: %w", err)
 	}
@@ -197,10 +197,10 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		return l.scanWAL(ctx)
 	}
 	l.entries, l.toastEntries = append(l.entries, l.toastEntries...), nil
-	if begin.LSN != 0 {
+	if begin.LSN != 0 && opts.Scan.From == begin.LSN {
 		result.Horizon = begin // what the scan met first may be a little later
 	}
-	l.scan, l.scanned = result, begin.LSN
+	l.scan, l.scanned = result, opts.Scan.From
 	for _, g := range result.Gaps {
 		l.Gaps = append(l.Gaps, g.Evidence())
 	}
@@ -210,6 +210,38 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	}
 	l.numberTransactions()
 	return nil
+}
+
+// collect scans the WAL from where opts say. Where it does not reach back to what
+// was asked for, recycled segments that lie before it may know of it, in parts.
+func (l *Loss) collect(ctx context.Context, opts *xact.Options) (*xact.Result, error) {
+	archive := l.ev.Archive
+	result, err := xact.Collect(ctx, archive, *opts)
+	if err != nil || opts.Scan.From != 0 || archive.Oldest() == archive.Start() || l.reaches(result) {
+		return result, err
+	}
+	again := func(from pg.LSN) (*xact.Result, error) {
+		l.entries, l.toastEntries, opts.Scan.From = l.entries[:0], nil, from
+		return xact.Collect(ctx, archive, *opts)
+	}
+	if result, err = again(archive.Oldest()); err != nil || l.req.XID == pg.InvalidXID {
+		return result, err
+	}
+	// Holes before the transaction began do not matter.
+	for _, cp := range slices.Backward(result.Checkpoints) {
+		if cp.Redo > archive.Oldest() && !l.req.XID.Precedes(cp.NextXID.XID()) {
+			return again(cp.Redo)
+		}
+	}
+	return result, nil
+}
+
+// reaches reports whether what was asked for began within the scanned WAL.
+func (l *Loss) reaches(result *xact.Result) bool {
+	if l.req.XID != pg.InvalidXID {
+		return result.Horizon.LSN != 0 && !l.req.XID.Precedes(result.Horizon.NextXID)
+	}
+	return !result.FirstEnd.IsZero() && !l.req.Since.Before(result.FirstEnd)
 }
 
 // wanted decides which transactions the request is about.

@@ -19,7 +19,7 @@ import (
 // Sources name the evidence to open.
 type Sources struct {
 	DataDir     string
-	WAL         []string // directories and segment files; empty: pg_wal of DataDir
+	WAL         []string // what wal.OpenArchive reads; empty: pg_wal of DataDir
 	CatalogFile string   // a snapshot file; "": the catalogs in DataDir
 	Timeline    pg.TimelineID
 	Databases   []string // of DataDir to read; empty: all but templates
@@ -63,7 +63,7 @@ func (o *opener) open(ctx context.Context) error {
 	if err := o.openDataDir(); err != nil {
 		return err
 	}
-	if err := o.openWAL(); err != nil {
+	if err := o.openWAL(ctx); err != nil {
 		return err
 	}
 	if o.sources.CatalogFile != "" {
@@ -105,7 +105,7 @@ func (o *opener) openDataDir() error {
 	return nil
 }
 
-func (o *opener) openWAL() error {
+func (o *opener) openWAL(ctx context.Context) error {
 	paths := o.sources.WAL
 	if len(paths) == 0 {
 		if o.sources.DataDir == "" {
@@ -120,7 +120,11 @@ func (o *opener) openWAL() error {
 		}
 		paths = []string{own}
 	}
-	archive, err := wal.OpenArchive(paths, wal.OpenOptions{Timeline: o.sources.Timeline})
+	options := wal.OpenOptions{Timeline: o.sources.Timeline, Progress: o.sources.Progress, Interrupted: ctx.Err}
+	if o.control != nil {
+		options.SystemIdentifier = o.control.SystemIdentifier
+	}
+	archive, err := wal.OpenArchive(paths, options)
 	switch {
 	case err != nil && len(o.sources.WAL) > 0:
 		return err

@@ -235,7 +235,7 @@ func (l *Loss) settleByWAL(ctx context.Context) error {
 	result, err := redo.Replay(ctx, archive, redo.Options{
 		Scan: wal.ScanOptions{
 			From: w.start, To: last + 1, SkipCRC: len(l.scan.Gaps) == 0 && w.start >= l.scanned,
-			Progress: l.ev.stage("replaying pages", int64(last-max(w.start, archive.Start()))),
+			Progress: l.ev.stage("replaying pages", int64(last-w.start)),
 		},
 		Wants:     func(key redo.PageKey) bool { _, wanted := w.numbers[key]; return wanted },
 		Base:      w.base,
@@ -283,14 +283,15 @@ func (w *walRoute) collect() (first, last pg.LSN) {
 // a full-page image, or the begin of the WAL when it is not at hand. With pages
 // in files that are behind, replay also has to begin where crash recovery would.
 func (l *Loss) replayStart(first pg.LSN) pg.LSN {
-	start := l.ev.Archive.Start()
+	start := l.ev.Archive.ScanStart(wal.ScanOptions{From: l.scanned})
+	oldest := start
 	for i := range l.scan.Checkpoints {
 		if redo := l.scan.Checkpoints[i].Redo; redo <= first {
 			start = max(start, redo)
 		}
 	}
 	if control := l.ev.Snapshot.Control; control != nil && l.ev.DataDir != "" && len(l.behind) > 0 {
-		start = max(l.ev.Archive.Start(), min(start, control.Redo))
+		start = max(oldest, min(start, control.Redo))
 	}
 	return start
 }

@@ -38,6 +38,7 @@ type Archive struct {
 	others      []*segmentFile // what is not in the log, by name
 	gaps        []Gap
 	store       io.Closer // of what the files were taken out of; nil: nothing
+	proper      pg.LSN    // where the log proper begins, recycled segments that join it without a hole included
 
 	mu   sync.Mutex
 	open map[*segmentFile]*handle
@@ -59,20 +60,58 @@ func (a *Archive) Segments() []Segment {
 
 // Gaps returns what opening found: missing, cut and conflicting segments. Scan
 // reports what lies inside the segments, and does not repeat these.
-func (a *Archive) Gaps() []Gap { return slices.Clone(a.gaps) }
+func (a *Archive) Gaps() []Gap {
+	return slices.DeleteFunc(slices.Clone(a.gaps), func(g Gap) bool { return g.Recycled })
+}
 
-// GapsWithin is Gaps as far as they touch what a scan with these options reads, in LSN order.
+// Holes returns the stretches before Start that the server wrote over, in LSN order.
+func (a *Archive) Holes() []Gap {
+	return slices.DeleteFunc(slices.Clone(a.gaps), func(g Gap) bool { return !g.Recycled })
+}
+
+// GapsWithin is Gaps and Holes as far as they touch what a scan with these options reads, in LSN order.
 func (a *Archive) GapsWithin(scan ScanOptions) []Gap {
-	gaps := slices.DeleteFunc(a.Gaps(), func(g Gap) bool {
-		return g.To <= max(scan.From, a.Start()) || scan.To != 0 && g.From >= scan.To
+	gaps := slices.DeleteFunc(slices.Clone(a.gaps), func(g Gap) bool {
+		return g.To <= a.ScanStart(scan) || scan.To != 0 && g.From >= scan.To
 	})
 	slices.SortFunc(gaps, func(a, b Gap) int { return cmp.Compare(a.From, b.From) })
 	return gaps
 }
 
-// Start is the place of the first byte of the log. The first record may begin
-// behind it.
-func (a *Archive) Start() pg.LSN { return a.log[0].Start }
+// Start is the place of the first byte of the log: from there on only damage makes
+// gaps. The first record may begin behind it.
+func (a *Archive) Start() pg.LSN { return max(a.proper, a.log[0].Start) }
+
+// Oldest is the place of the oldest byte at hand. Between it and Start lie recycled
+// segments, and holes where the server wrote over others of them. Only a scan that
+// begins before Start reads them.
+func (a *Archive) Oldest() pg.LSN { return a.log[0].Start }
+
+// ScanStart is where a scan with these options begins.
+func (a *Archive) ScanStart(scan ScanOptions) pg.LSN {
+	if scan.From == 0 {
+		return a.Start()
+	}
+	return max(scan.From, a.Oldest())
+}
+
+// Recycled returns the segments of the log that lie under other names because the
+// server recycled them, in LSN order.
+func (a *Archive) Recycled() []Segment {
+	var list []Segment
+	for _, f := range a.log {
+		if f.Recycled {
+			list = append(list, f.Segment)
+		}
+	}
+	return list
+}
+
+// RandomAccess reports whether reading records in any order is cheap. A compressed
+// segment is decompressed from its beginning each time.
+func (a *Archive) RandomAccess() bool {
+	return !slices.ContainsFunc(a.log, func(f *segmentFile) bool { return f.Compression != "" })
+}
 
 // End is the place behind the last page of the log, a multiple of the page size.
 // The last record ends on that page; only a scan knows where.
@@ -90,11 +129,16 @@ func (a *Archive) SegmentSize() uint32 { return a.segmentSize }
 // Layout is the layout of the version that wrote the log.
 func (a *Archive) Layout() *Layout { return a.layout }
 
-// Bytes is the number of usable bytes of the log.
-func (a *Archive) Bytes() int64 {
+// Bytes is the number of usable bytes of the log from Start on.
+func (a *Archive) Bytes() int64 { return a.BytesFrom(a.Start()) }
+
+// BytesFrom is the number of usable bytes of the segments from a place on.
+func (a *Archive) BytesFrom(from pg.LSN) int64 {
 	var n int64
 	for _, f := range a.log {
-		n += f.Bytes
+		if f.Start >= from {
+			n += f.Bytes
+		}
 	}
 	return n
 }

@@ -25,11 +25,12 @@ type loss struct {
 	reach pg.LSN // the pages before it belong to what is lost, or are no pages of the log
 	what  string
 	why   string
+	atEnd bool // there is no WAL behind it
 }
 
 // gap closes the loss at the place where reading went on.
 func (l *loss) gap(a *Archive, to pg.LSN) Gap {
-	return Gap{From: l.from, To: to, Segment: a.SegmentName(l.from), What: l.what, Why: l.why}
+	return Gap{From: l.from, To: to, Segment: a.SegmentName(l.from), What: l.what, Why: l.why, Recycled: l.open && l.atEnd && to <= a.proper}
 }
 
 func newChain(a *Archive, opts *ScanOptions) *chain { return &chain{a: a, opts: opts} }
@@ -85,6 +86,7 @@ func (c *chain) addEmpty(r *spanResult) {
 // breakOff ends the chain where WAL is missing.
 func (c *chain) breakOff(r *spanResult) {
 	if c.lost.open && c.to > c.lost.from {
+		c.lost.atEnd = true
 		r.addGap(c.opts, c.lost.gap(c.a, c.to))
 	}
 	c.lost, c.expected, c.last = loss{}, 0, 0

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -45,87 +44,10 @@ func (a *Archive) choose(placed []*segmentFile) map[uint64]*segmentFile {
 	return chosen
 }
 
-// settle picks one of two files of the same segment and timeline. Copies taken at
-// different times differ only where the older one has no WAL yet. Other
-// differences are a conflict, which is reported; the first file stays.
-func (a *Archive) settle(first, second *segmentFile) *segmentFile {
-	winner, at, err := a.compare(first, second)
-	if winner == nil {
-		winner = first
-		why := fmt.Sprintf("%s and %s differ from %s on", first.Path, second.Path, at)
-		if err != nil {
-			why = fmt.Sprintf("%s and %s cannot be compared: %v", first.Path, second.Path, err)
-		}
-		a.gaps = append(a.gaps, Gap{
-			Segment: first.Name, What: "two files hold different WAL for the same segment; the first is used", Why: why,
-		})
-	}
-	loser := second
-	if winner == second {
-		loser = first
-	}
-	loser.leaveOut(SegmentDuplicate, "another file holds the same segment: "+winner.Path)
-	return winner
-}
-
-// compare reads two files of the same place page by page. It returns the one
-// that holds all that the other holds, or nil and where they begin to differ.
-func (a *Archive) compare(x, y *segmentFile) (*segmentFile, pg.LSN, error) {
-	longer := x
-	if y.Bytes > x.Bytes {
-		longer = y
-	}
-	var pageX, pageY [pg.BlockSize]byte
-	for at := x.Start; at < min(x.end(), y.end()); at += pg.BlockSize {
-		_, errX := a.readAt(x, pageX[:], at)
-		_, errY := a.readAt(y, pageY[:], at)
-		switch {
-		case errX != nil && errY != nil:
-			return nil, at, errX
-		case errX != nil:
-			return y, at, nil
-		case errY != nil:
-			return x, at, nil
-		}
-		if pageX == pageY {
-			continue
-		}
-		soundX, soundY := a.sound(pageX[:], at), a.sound(pageY[:], at)
-		differ := firstDifference(pageX[:], pageY[:])
-		switch {
-		case soundX && (!soundY || isZero(pageY[differ:])):
-			return x, at, nil
-		case soundY && (!soundX || isZero(pageX[differ:])):
-			return y, at, nil
-		case soundX || soundY:
-			return nil, at + pg.LSN(differ), nil
-		}
-	}
-	return longer, 0, nil
-}
-
-// sound reports whether the page has a header of the given place.
-func (a *Archive) sound(page []byte, at pg.LSN) bool {
-	h, ok := decodePageHeader(page)
-	return ok && h.check(a, at) == nil
-}
-
-// firstDifference is the index of the first byte in which two pages differ.
-func firstDifference(x, y []byte) int {
-	for i := range min(len(x), len(y)) {
-		if x[i] != y[i] {
-			return i
-		}
-	}
-	return min(len(x), len(y))
-}
-
-func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
-
-// joinRecycled gives recycled files their old place where that continues the log:
-// below its first segment without a hole, and in holes. A server keeps old
-// segments under new names for long; they are WAL like any other. One that does
-// not join is left aside, and is no gap.
+// joinRecycled gives recycled files their old place, below the log's first segment
+// and in its holes. A server keeps old segments under new names for long; they are
+// WAL like any other. It writes over them in no order that can be foreseen, so there
+// may be holes between them: gaps of a kind of their own.
 func (a *Archive) joinRecycled(chosen map[uint64]*segmentFile, files []*segmentFile) {
 	recycled := map[uint64]*segmentFile{}
 	for _, f := range files {
@@ -146,8 +68,14 @@ func (a *Archive) joinRecycled(chosen map[uint64]*segmentFile, files []*segmentF
 			a.join(chosen, f)
 		}
 	}
-	for ; lowest > 0 && recycled[lowest-1] != nil; lowest-- {
-		a.join(chosen, recycled[lowest-1])
+	a.proper = pg.LSN(lowest * uint64(a.segmentSize))
+	for n, f := range recycled {
+		if n < lowest {
+			a.join(chosen, f)
+		}
+	}
+	for ; chosen[lowest-1] != nil; lowest-- {
+		a.proper -= pg.LSN(a.segmentSize) // those that join it without a hole are as good
 	}
 }
 
@@ -226,7 +154,9 @@ func (a *Archive) missSegments(from, to uint64) {
 		return
 	}
 	why := "there is no such file"
-	if to-from > 1 {
+	if pg.LSN(from*uint64(a.segmentSize)) < a.proper {
+		why = "the server wrote over it after it recycled the segments"
+	} else if to-from > 1 {
 		why = fmt.Sprintf("there are no files for %d segments", to-from)
 	}
 	start := pg.LSN(from * uint64(a.segmentSize))
@@ -234,5 +164,5 @@ func (a *Archive) missSegments(from, to uint64) {
 }
 
 func (a *Archive) miss(from, to pg.LSN, segment, why string) {
-	a.gaps = append(a.gaps, Gap{From: from, To: to, Segment: segment, What: "WAL is missing", Why: why})
+	a.gaps = append(a.gaps, Gap{From: from, To: to, Segment: segment, What: "WAL is missing", Why: why, Recycled: from < a.proper})
 }

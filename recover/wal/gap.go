@@ -17,6 +17,20 @@ type Gap struct {
 	Records int    `json:"records"` // 1: exactly one record with known bounds; 0: an unknown number
 	// Doubt: the records there were read, but they may not be those that the server wrote.
 	Doubt bool `json:"doubt,omitempty"`
+	// Recycled: it lies before Archive.Start, among segments that are there only because
+	// the server keeps old ones for later use. That is no damage.
+	Recycled bool `json:"recycled,omitempty"`
+}
+
+// Damage counts the gaps but for those that recycled segments have by nature.
+func Damage(gaps []Gap) int {
+	n := 0
+	for i := range gaps {
+		if !gaps[i].Recycled {
+			n++
+		}
+	}
+	return n
 }
 
 // Evidence turns the gap into the form that all routes share.

@@ -10,7 +10,8 @@ import (
 
 // ScanOptions say what a scan reads and delivers.
 type ScanOptions struct {
-	// From and To bound the records by their LSN: [From, To). To 0 means to the end of the log.
+	// From and To bound the records by their LSN: [From, To). From 0 means from Archive.Start,
+	// To 0 to the end of the log.
 	From, To pg.LSN
 	// Workers is the number of goroutines; 0 means runtime.GOMAXPROCS(0).
 	Workers int
@@ -136,7 +137,7 @@ func (a *Archive) cut(opts ScanOptions) []stretch {
 	if to == 0 {
 		to = ^pg.LSN(0)
 	}
-	from := opts.From &^ (pg.BlockSize - 1)
+	from := a.ScanStart(opts) &^ (pg.BlockSize - 1)
 	previous := pg.LSN(0)
 	for _, f := range a.log {
 		size := pg.LSN(spanSize)

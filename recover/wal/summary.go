@@ -71,13 +71,16 @@ func (p *summaryPart) addTo(s *Summary, rmgrs *[256]RmgrStats) {
 	p.checkpoints = p.checkpoints[:0]
 }
 
-// Summarize scans the log and counts. Only From, To, Workers, SkipCRC and Progress
+// Summarize scans the log and counts, from Archive.Oldest on unless From says otherwise. Only From, To, Workers, SkipCRC and Progress
 // of the options are used. Damage is in Gaps, those of opening first.
 func Summarize(ctx context.Context, a *Archive, opts ScanOptions) (*Summary, error) {
 	opts.Rmgrs = RmgrSet{}
+	if opts.From == 0 {
+		opts.From = a.Oldest()
+	}
 	s := &Summary{
 		Version: a.layout.Version, SystemIdentifier: a.systemID, Timeline: a.timeline, SegmentSize: a.segmentSize,
-		Segments: a.Segments(), Gaps: a.Gaps(),
+		Segments: a.Segments(), Gaps: append(a.Gaps(), a.Holes()...),
 	}
 	var rmgrs [256]RmgrStats
 	err := Scan(ctx, a, opts, func() *summaryPart { return &summaryPart{} }, (*summaryPart).visit,

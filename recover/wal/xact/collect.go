@@ -71,7 +71,7 @@ type Horizon struct {
 // Collect scans the WAL once and tells what its transactions did.
 func Collect(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
 	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXact, wal.RmgrXLOG, wal.RmgrStandby)
-	opts.start = archive.Start()
+	opts.start = archive.ScanStart(opts.Scan)
 	c := &collector{opts: opts, flights: make(map[pg.XID]*flight), result: &Result{Missing: archive.GapsWithin(opts.Scan)}}
 	err := wal.Scan(ctx, archive, opts.Scan,
 		func() *stretch { return newStretch(&opts) },
