@@ -56,6 +56,10 @@ const (
 // (auth.c); its messages come in the server's language.
 const hbaRoutine = "ClientAuthentication"
 
+// removedRoutine is the function of the server that finds a segment removed while it is
+// read (xlog.c). Its SQLSTATE follows from whatever error the system had last.
+const removedRoutine = "CheckXLogRemoved"
+
 // serverCode is the SQLSTATE of an error that the server sent, or "".
 func serverCode(err error) string {
 	var said *pgconn.PgError

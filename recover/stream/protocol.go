@@ -98,7 +98,7 @@ func (s *Server) refusal(ctx context.Context, op string, m *pgproto3.ErrorRespon
 	if _, err := s.drain(ctx, op); err != nil {
 		return err
 	}
-	if said.Code == codeUndefinedFile {
+	if said.Code == codeUndefinedFile || said.Routine == removedRoutine {
 		return fmt.Errorf("%w: %s", errRemoved, said.Message)
 	}
 	return s.commandFailure(ctx, op, said)

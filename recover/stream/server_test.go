@@ -169,8 +169,8 @@ func noSlot(t testing.TB, c *cluster.Cluster) {
 	}
 }
 
-// promote lets the server change to a new timeline.
-func promote(t testing.TB, c *cluster.Cluster) {
+// makeStandby stops the server and starts it as a standby that follows nobody.
+func makeStandby(t testing.TB, c *cluster.Cluster) {
 	t.Helper()
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
 		t.Fatal(err)
@@ -183,6 +183,11 @@ func promote(t testing.TB, c *cluster.Cluster) {
 	if err := c.Start(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// promote lets a standby change to a new timeline.
+func promote(t testing.TB, c *cluster.Cluster) {
+	t.Helper()
 	if done := clustertest.Value(t, c, "postgres", "SELECT pg_promote()"); done != "t" {
 		t.Fatalf("pg_promote gave %q", done)
 	}
@@ -217,6 +222,7 @@ func TestFetchOnEveryVersion(t *testing.T) {
 
 		hold(t, c)
 		write(t, c, "2")
+		makeStandby(t, c)
 		promote(t, c)
 		write(t, c, "2")
 		plan, result, err = fetch(t.Context(), t, replicatorDSN(c), folder, Options{})
