@@ -68,11 +68,11 @@ func (s *Server) Plan(ctx context.Context, into string, options Options) (*Plan,
 	if p.path, p.histories, err = s.readPath(ctx); err != nil {
 		return nil, err
 	}
-	if p.Until == 0 || p.Until <= options.From {
-		return nil, s.failure("fetch WAL from", ErrNoWAL, fmt.Errorf("there is nothing between %s and %s", options.From, p.Until), "")
-	}
 	if options.From > s.identity.LSN {
 		return nil, s.failure("fetch WAL from", ErrNoWAL, fmt.Errorf("its log ends at %s, before %s", s.identity.LSN, options.From), "")
+	}
+	if p.Until == 0 || p.Until <= options.From {
+		return nil, s.failure("fetch WAL from", ErrNoWAL, fmt.Errorf("there is nothing between %s and %s", options.From, p.Until), "")
 	}
 	return p, s.planFrom(ctx, p, options)
 }
