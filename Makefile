@@ -24,7 +24,7 @@ race: postgresql compiler ## the tests with the race detector
 	CGO_ENABLED=1 $(INMEMORY) $(GO) test -race ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
-	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/undelete
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/undelete ./recover/stream
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap
 
 incident: postgresql ## make the demo's evidence anew from a real server

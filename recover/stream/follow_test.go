@@ -136,11 +136,20 @@ func TestSlots(t *testing.T) {
 	makeReplicator(t, c)
 	hold(t, c)
 	write(t, c, "24")
-	slots := func() string {
-		return clustertest.Value(t, c, "postgres",
-			"SELECT string_agg(slot_name || ' ' || temporary || ' ' || restart_lsn, ', ') FROM pg_replication_slots WHERE slot_name <> '"+holder+"'")
-	}
+	keptSlots(t, c)
+	clustertest.Exec(t, c, "postgres", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name <> '"+holder+"'")
+	temporarySlots(t, c)
+}
 
+// slots lists the server's slots but the tests' own.
+func slots(t *testing.T, c *cluster.Cluster) string {
+	t.Helper()
+	return clustertest.Value(t, c, "postgres",
+		"SELECT string_agg(slot_name || ' ' || temporary || ' ' || restart_lsn, ', ') FROM pg_replication_slots WHERE slot_name <> '"+holder+"'")
+}
+
+func keptSlots(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	t.Run("kept", func(t *testing.T) {
 		folder := t.TempDir()
 		for _, mib := range []string{"1", "2"} {
@@ -149,11 +158,11 @@ func TestSlots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			name, lsn, _ := strings.Cut(slots(), " false ")
+			name, lsn, _ := strings.Cut(slots(t, c), " false ")
 			at, err := pg.ParseLSN(lsn)
 			// The slot moves with whole segments, in steps of status messages.
 			if err != nil || name != "on_purpose" || at > result.To || at < result.From {
-				t.Errorf("the slots are %q; the fetch went to %s", slots(), result.To)
+				t.Errorf("the slots are %q; the fetch went to %s", slots(t, c), result.To)
 			}
 		}
 	})
@@ -182,9 +191,12 @@ func TestSlots(t *testing.T) {
 			t.Errorf("a logical slot gave %v", err)
 		}
 	})
-	clustertest.Exec(t, c, "postgres", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name <> '"+holder+"'")
+}
 
-	// From here on nothing but the fetch itself can hold the WAL.
+// temporarySlots drops the tests' slot under way: nothing but the fetch itself
+// can hold the WAL then.
+func temporarySlots(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
 	begin := func(t *testing.T, options Options) (plan *Plan, result *Result, during string) {
 		t.Helper()
 		server := connect(t, replicatorDSN(c))
@@ -193,7 +205,7 @@ func TestSlots(t *testing.T) {
 			t.Fatal(err)
 		}
 		options.Progress = after(1, func() {
-			during = slots()
+			during = slots(t, c)
 			clustertest.Exec(t, c, "postgres", "SELECT pg_drop_replication_slot('"+holder+"')", "SELECT pg_switch_wal()", "CHECKPOINT", "CHECKPOINT")
 		})
 		result, err = server.Fetch(t.Context(), plan, options)
