@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -44,9 +45,23 @@ var workload = []string{
 	`UPDATE t SET extra = 8 WHERE id % 29 = 0`,
 	`TRUNCATE c`,
 	`INSERT INTO c SELECT i, 'anew ' || i FROM generate_series(10000, 10500) i`,
+	`COPY c FROM PROGRAM 'seq 10501 11000 | sed "s/$/,copied/"' WITH (DELIMITER ',')`,
+	`DELETE FROM c WHERE id % 40 = 0`,
+	`COPY c FROM PROGRAM 'seq 10501 10700 | sed "s/$/,copied into pages that hold some/"' WITH (DELIMITER ',')`,
+	`BEGIN; TRUNCATE c; COPY c FROM PROGRAM 'seq 10001 10900 | sed "s/$/,frozen/"' WITH (DELIMITER ',', FREEZE); COMMIT`,
+	`DELETE FROM c WHERE id % 30 = 0`,
 	`SELECT count(*) FROM t`,
-	`VACUUM t`,
-	`UPDATE t SET n = n - 1 WHERE id % 5 = 0`,
+	`BEGIN; SELECT * FROM t WHERE id % 37 = 0 FOR KEY SHARE; SAVEPOINT s; UPDATE t SET n = n + 2 WHERE id % 37 = 0; COMMIT`, // multixacts
+	`VACUUM (FREEZE) t`,
+	`UPDATE c SET v = v || '!' WHERE id % 7 = 0`,
+	`VACUUM (FREEZE) c`,
+	`BEGIN; SAVEPOINT s; SELECT * FROM t WHERE id % 31 = 0 FOR UPDATE; ROLLBACK TO s; UPDATE t SET n = n - 1 WHERE id % 5 = 0; COMMIT`,
+}
+
+// operations are the records that the workload has to make on each version,
+// beside those that compact and freeze pages.
+var operations = []wal.HeapOp{
+	wal.HeapInsert, wal.HeapMultiInsert, wal.HeapDelete, wal.HeapUpdate, wal.HeapHotUpdate, wal.HeapLock, wal.HeapConfirm, wal.HeapInplace,
 }
 
 // TestReplayEqualsServer replays a table's whole life from WAL and compares
@@ -54,22 +69,41 @@ var workload = []string{
 // options, each option at least two versions; lz4 and zstd are built into 15 only.
 func TestReplayEqualsServer(t *testing.T) {
 	t.Parallel()
+	prune15 := []wal.HeapOp{wal.HeapPrune, wal.HeapVacuum, wal.HeapFreezeEach}
 	for _, test := range []struct {
 		version, name string
 		initdb        []string
 		settings      map[string]string
+		compact       []wal.HeapOp // the records of this version that compact and freeze pages
 	}{
-		{"12", "checksums, pglz, segments of 1 MB", []string{"--data-checksums", "--wal-segsize=1"}, map[string]string{"wal_compression": "pglz"}},
-		{"13", "logical, segments of 64 MB", []string{"--wal-segsize=64"}, map[string]string{"wal_level": "logical"}},
-		{"14", "consistency images", nil, map[string]string{"wal_consistency_checking": "heap,heap2"}},
-		{"15", "plain", nil, nil},
-		{"15", "logical, checksums, lz4", []string{"--data-checksums"}, map[string]string{"wal_level": "logical", "wal_compression": "lz4"}},
-		{"15", "zstd, hints", nil, map[string]string{"wal_compression": "zstd", "wal_log_hints": "on"}},
-		{"16", "pglz, segments of 64 MB", []string{"--wal-segsize=64"}, map[string]string{"wal_compression": "pglz"}},
-		{"17", "logical, checksums, segments of 1 MB", []string{"--data-checksums", "--wal-segsize=1"}, map[string]string{"wal_level": "logical"}},
-		{"18", "pglz, hints, consistency images", []string{"--no-data-checksums"}, map[string]string{
-			"wal_compression": "pglz", "wal_log_hints": "on", "wal_consistency_checking": "heap,heap2",
-		}},
+		{
+			"12", "checksums, pglz, segments of 1 MB", []string{"--data-checksums", "--wal-segsize=1"},
+			map[string]string{"wal_compression": "pglz"}, []wal.HeapOp{wal.HeapClean, wal.HeapFreezeEach},
+		},
+		{
+			"13", "logical, segments of 64 MB", []string{"--wal-segsize=64"},
+			map[string]string{"wal_level": "logical"}, []wal.HeapOp{wal.HeapClean, wal.HeapFreezeEach},
+		},
+		{
+			"14", "consistency images", nil, map[string]string{"wal_consistency_checking": "heap,heap2"},
+			[]wal.HeapOp{wal.HeapPruneIn14, wal.HeapVacuum, wal.HeapFreezeEach},
+		},
+		{"15", "plain", nil, nil, prune15},
+		{"15", "logical, checksums, lz4", []string{"--data-checksums"}, map[string]string{"wal_level": "logical", "wal_compression": "lz4"}, prune15},
+		{"15", "zstd, hints", nil, map[string]string{"wal_compression": "zstd", "wal_log_hints": "on"}, prune15},
+		{
+			"16", "pglz, segments of 64 MB", []string{"--wal-segsize=64"}, map[string]string{"wal_compression": "pglz"},
+			[]wal.HeapOp{wal.HeapPrune, wal.HeapVacuum, wal.HeapFreezePlans},
+		},
+		{
+			"17", "logical, checksums, segments of 1 MB", []string{"--data-checksums", "--wal-segsize=1"},
+			map[string]string{"wal_level": "logical"}, []wal.HeapOp{wal.HeapPruneFreeze},
+		},
+		{
+			"18", "pglz, hints, consistency images", []string{"--no-data-checksums"},
+			map[string]string{"wal_compression": "pglz", "wal_log_hints": "on", "wal_consistency_checking": "heap,heap2"},
+			[]wal.HeapOp{wal.HeapPruneFreeze},
+		},
 	} {
 		t.Run("pg"+test.version+" "+test.name, func(t *testing.T) {
 			t.Parallel()
@@ -82,13 +116,44 @@ func TestReplayEqualsServer(t *testing.T) {
 			if err := c.Exec(ctx, "postgres", workload...); err != nil {
 				t.Fatal(err)
 			}
-			files := relationFiles(t, c, "t", "c")
+			files := relationFiles(t, c, "t", "c", "pg_class")
 			if err := c.Stop(ctx, cluster.Fast); err != nil {
 				t.Fatal(err)
 			}
 			compareWithFiles(t, c.DataDir(), files)
+			done := replayed(t, c.DataDir(), files)
+			for _, op := range slices.Concat(operations, test.compact) {
+				if done[op] == 0 {
+					t.Errorf("the workload made no record of operation %d that carries no image: %v", op, done)
+				}
+			}
 		})
 	}
+}
+
+// replayed counts the records of each operation that have to be applied, since no image stands for them.
+func replayed(t *testing.T, dataDir string, files []pg.RelFileLocator) map[wal.HeapOp]int {
+	t.Helper()
+	archive, err := wal.OpenArchive([]string{dataDir}, wal.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	done := make(map[wal.HeapOp]int)
+	err = wal.Scan(context.Background(), archive, wal.ScanOptions{Workers: 1, Rmgrs: wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2)},
+		func() *struct{} { return &struct{}{} },
+		func(_ *struct{}, rec *wal.Record) error {
+			for i := range rec.Blocks {
+				if b := &rec.Blocks[i]; slices.Contains(files, b.Relation) && b.Fork == pg.ForkMain && (!b.HasImage || !b.Apply) {
+					done[rec.HeapOp()]++
+				}
+			}
+			return nil
+		}, func(*struct{}, *wal.Span) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
 }
 
 func relationFiles(t *testing.T, c *cluster.Cluster, tables ...string) []pg.RelFileLocator {
@@ -144,12 +209,15 @@ func compareWithFiles(t *testing.T, dataDir string, files []pg.RelFileLocator) {
 			t.Fatal(err)
 		}
 		err = rel.Pages(context.Background(), func(block pg.BlockNumber, want heap.Page) error {
-			pages++
 			got, ok := result.Known(redo.PageKey{Relation: file, Block: block})
+			if !ok && file.Relation < pg.RelFileNumber(pg.FirstNormalOID) {
+				return nil // initdb wrote the page before there was a log
+			}
 			if !ok {
 				t.Errorf("%s block %d: not known after replay", file, block)
 				return nil
 			}
+			pages++
 			if g, w := masked(t, got), masked(t, want); !bytes.Equal(g, w) {
 				t.Errorf("%s block %d differs at byte %d", file, block, firstDifference(g, w))
 			}

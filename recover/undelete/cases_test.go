@@ -37,9 +37,10 @@ type lossCase struct {
 	noWAL string
 }
 
-// standard fills t with rows in every form of storage.
+// standard fills t with rows in every form of storage: of the wide values, half are
+// compressed and still do not fit into their row.
 const standard = `CREATE TABLE t (id int PRIMARY KEY, n numeric, note text, wide text, j jsonb);
-INSERT INTO t SELECT i, i/8.0, 'note ' || i, CASE WHEN i%10 = 0 THEN (SELECT string_agg(md5((i*100+g)::text), '') FROM generate_series(1, 200) g) END,
+INSERT INTO t SELECT i, i/8.0, 'note ' || i, CASE WHEN i%10 = 0 THEN (SELECT string_agg(md5((i*100+g)::text) || repeat('x', i % 20 * 4), '') FROM generate_series(1, 200) g) END,
 	jsonb_build_object('i', i, 'list', jsonb_build_array(i, NULL, 'ü')) FROM generate_series(1, 2000) i`
 
 func cases() []lossCase {
