@@ -4,9 +4,9 @@ include .ci/versions
 
 GO ?= go
 # The tree may be a copy that git does not trust; nothing here needs its revision but build.
+RUN := $(GO) run -buildvcs=false
 # Go's own temporary files have programs in them, which a folder in memory may not run.
 INMEMORY = GOTMPDIR="$${TMPDIR:-/tmp}" TMPDIR="$$(bash .ci/tmpdir)"
-RUN := $(GO) run -buildvcs=false
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test race bench incident build check format-check vet staticcheck vulncheck postgresql compiler clean
