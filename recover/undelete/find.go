@@ -79,7 +79,7 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 		ev: ev, req: req,
 		byFile: make(map[pg.RelFileLocator]int), reasonIndex: make(map[string]int32),
 		txIndex: make(map[pg.XID]int32), behind: make(map[redo.PageKey]bool),
-		spool: spool{budget: spoolBudget}, guesses: make(map[pg.XID]Removal),
+		spool: spool{budget: spoolBudget}, guesses: make(map[pg.XID]Removal), index: catalog.NewIndex(ev.Snapshot),
 	}
 	l.reason("not looked for")
 	l.know()
@@ -260,7 +260,7 @@ func (l *Loss) wanted(tx *xact.Transaction) bool {
 		return known && t.Updated+t.Deleted > 0
 	})
 	// Which files a table had may be known only after the history of the catalogs was read.
-	known = known || l.droppedKnown(tx) > 0 || !l.historyRead && len(tx.Dropped) > 0
+	known = known || l.droppedKnown(tx) > 0 || !l.historyRead && (len(tx.Dropped) > 0 || l.strange(tx))
 	// A commit that only pg_xact knows of came after the end of the WAL at hand.
 	inTime := tx.End.IsZero() || !tx.End.Before(l.req.Since) && (l.req.Until.IsZero() || tx.End.Before(l.req.Until))
 	return known && inTime

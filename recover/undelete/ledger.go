@@ -176,6 +176,7 @@ type Loss struct {
 	behind       map[redo.PageKey]bool      // pages whose file is older than a ledger line
 
 	removals    []removal
+	index       *catalog.Index // of the snapshot before the history was read
 	historyRead bool           // the snapshot knows what was dropped and which files there were
 	unnamed     int            // removed files that nothing at hand knows
 	older       *xact.Outcomes // before scanned; nil: pg_xact knows them

@@ -67,7 +67,7 @@ type removal struct {
 // in them. The catalogs are read once more for it, with what the WAL knows of rows
 // that VACUUM took from them.
 func (l *Loss) findRemovals(ctx context.Context) error {
-	if l.scan == nil || !slices.ContainsFunc(l.Transactions, func(tx xact.Transaction) bool { return len(tx.Dropped) > 0 }) {
+	if l.scan == nil || !slices.ContainsFunc(l.Transactions, func(tx xact.Transaction) bool { return len(tx.Dropped) > 0 || l.strange(&tx) }) {
 		return nil
 	}
 	if err := l.ev.ReadHistory(ctx, l.scanned); err != nil {
@@ -95,6 +95,15 @@ func (l *Loss) findRemovals(ctx context.Context) error {
 		}
 	}
 	return l.replayRemoved(ctx)
+}
+
+// strange reports whether a transaction destroyed rows in a file that the snapshot
+// does not know: it belonged to a relation that was rewritten or dropped since.
+func (l *Loss) strange(tx *xact.Transaction) bool {
+	return slices.ContainsFunc(tx.Tallies, func(t xact.Tally) bool {
+		_, _, known := l.index.ByFile(t.Relation)
+		return !known && t.Updated+t.Deleted > 0
+	})
 }
 
 // knowsMore numbers the tables again by the snapshot with history, and reports
