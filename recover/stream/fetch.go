@@ -1,11 +1,16 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
 // Result is what a fetch has done, also one that failed in the middle.
@@ -43,6 +48,11 @@ func (s *Server) Fetch(ctx context.Context, plan *Plan, options Options) (*Resul
 	}
 	for _, history := range plan.histories {
 		if err := plan.folder.addHistory(history); err != nil {
+			return f.result, err
+		}
+	}
+	for _, l := range plan.legs {
+		if err := f.seam(ctx, l); err != nil {
 			return f.result, err
 		}
 	}
@@ -135,6 +145,43 @@ func (f *fetcher) leg(ctx context.Context, l leg) error {
 			return nil
 		}
 	}
+}
+
+// seam checks that a leg goes on where the whole segment before it ends: the server
+// may have been set back since that was fetched, under the same identifier. A
+// segment that the server has removed since cannot be checked.
+func (f *fetcher) seam(ctx context.Context, l leg) error {
+	size := pg.LSN(f.server.segmentSize)
+	before := segmentKey{l.timeline, uint64(l.from/size) - 1}
+	if l.from < size || !f.plan.folder.whole[before] {
+		return nil
+	}
+	name := wal.SegmentName(before.timeline, before.number, f.server.segmentSize)
+	file, err := os.Open(filepath.Join(f.plan.folder.path, name))
+	if err != nil {
+		return f.plan.folder.failure("continue behind", name, ErrDisk, err, "")
+	}
+	defer file.Close() // it was only read
+	var old []byte
+	compare := func(at pg.LSN, data []byte) error {
+		data = data[:min(pg.LSN(len(data)), l.from-at)]
+		if cap(old) < len(data) {
+			old = make([]byte, len(data))
+		}
+		offset := at - (l.from - size)
+		if _, err := file.ReadAt(old[:len(data)], int64(offset)); err != nil {
+			return f.plan.folder.failure("continue behind", name, ErrDisk, err, "")
+		}
+		if !bytes.Equal(old[:len(data)], data) {
+			return f.plan.folder.failure("continue behind", name, ErrOtherSystem, fmt.Errorf("the server has other WAL behind offset %d", offset), setBack)
+		}
+		return nil
+	}
+	err = f.server.stream(ctx, nil, leg{l.timeline, l.from - size, l.from}, compare, func() pg.LSN { return 0 })
+	if errors.Is(err, errRemoved) {
+		return nil
+	}
+	return err
 }
 
 // stream fetches a leg in one go, and says how far it came.

@@ -86,6 +86,9 @@ func (s *Server) planFrom(ctx context.Context, p *Plan, options Options) error {
 	if err != nil {
 		return err
 	}
+	if ahead, found := p.folder.newest(^uint64(0)); found && s.lsn(ahead) >= s.identity.LSN && options.Notice != nil {
+		options.Notice(fmt.Sprintf("the folder has WAL up to %s, and the server only up to %s: it lags behind, or was set back", s.lsn(ahead+1), s.identity.LSN))
+	}
 	had, some := p.folder.newest(last)
 	if oldest > last && (!some || had < last) {
 		return s.failure("fetch WAL from", ErrNoWAL, fmt.Errorf("it has removed all WAL before %s", s.lsn(oldest)), elsewhere)

@@ -138,11 +138,13 @@ func (w *writer) compare(data []byte, offset int64) error {
 	}
 	if at, differs := conflict(old, data, offset); differs {
 		return w.folder.failure("continue with", w.name()+partialSuffix, ErrOtherSystem,
-			fmt.Errorf("the server has other WAL on the page at offset %d", at),
-			"the server was set back since: keep the folder, it holds what the server lost, and name another one with -o")
+			fmt.Errorf("the server has other WAL on the page at offset %d", at), setBack)
 	}
 	return nil
 }
+
+// setBack is the hint where the server has other WAL than the folder.
+const setBack = "the server was set back since: keep the folder, it holds what the server lost, and name another one with -o"
 
 // hand gives the segment that is complete to the background.
 func (w *writer) hand() error {
