@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,11 +23,13 @@ type sourceOptions struct {
 	catalogFile string
 	timeline    uint32
 	databases   []string
+	tablespaces []string
 }
 
 func (o *sourceOptions) addDataDir(command *cobra.Command) {
 	command.Flags().StringVarP(&o.dataDir, "pgdata", "D", "", "data directory, or a copy of one")
 	command.Flags().StringArrayVar(&o.databases, "database", nil, "only this database; may be repeated (default all but templates)")
+	command.Flags().StringArrayVar(&o.tablespaces, "tablespace", nil, "OID=DIR: where the copy of a tablespace lies, if its link in pg_tblspc does not lead there; may be repeated")
 }
 
 func (o *sourceOptions) addCatalog(command *cobra.Command) {
@@ -42,9 +45,13 @@ func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progr
 	if o.dataDir != "" {
 		warnIfRunning(terminal, o.dataDir)
 	}
+	spaces, err := o.tablespaceMap()
+	if err != nil {
+		return nil, 0, err
+	}
 	ev, gaps, err := undelete.Open(ctx, undelete.Sources{
 		DataDir: o.dataDir, WAL: o.wal, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
-		Databases: o.databases, Progress: progress.begin,
+		Databases: o.databases, Tablespaces: spaces, Progress: progress.begin,
 	})
 	if err == nil && ev.Archive != nil {
 		for _, g := range ev.Archive.Gaps() {
@@ -72,6 +79,21 @@ func tellRecycled(terminal *term.Terminal, archive *wal.Archive) {
 		terminal.Infof("before %s the WAL has %s, where the server wrote over recycled segments", archive.Start(),
 			term.Plural(int64(holes), "hole", "holes"))
 	}
+}
+
+// tablespaceMap reads --tablespace.
+func (o *sourceOptions) tablespaceMap() (map[pg.OID]string, error) {
+	spaces := make(map[pg.OID]string, len(o.tablespaces))
+	for _, text := range o.tablespaces {
+		number, dir, found := strings.Cut(text, "=")
+		oid, err := strconv.ParseUint(number, 10, 32)
+		if !found || err != nil || dir == "" {
+			return nil, exitcode.Usagef("the OID is the name of the link in pg_tblspc, such as --tablespace 16400=/copy/space",
+				"--tablespace %q is not OID=DIR", text)
+		}
+		spaces[pg.OID(oid)] = dir
+	}
+	return spaces, nil
 }
 
 // stages shows the progress of work that has several stages, one after the other.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -13,8 +14,8 @@ import (
 // in pg_class, so that one which only the WAL knows to be committed is among
 // them; and the number that initdb gave, its OID. destroyed, if not nil, adds the
 // versions that are on disk no more. The value is the catalog's name.
-func CatalogFiles(ctx context.Context, dataDir string, destroyed DestroyedRows) (map[pg.RelFileLocator]string, error) {
-	r, _, err := begin(Options{DataDir: dataDir, Destroyed: destroyed})
+func CatalogFiles(ctx context.Context, dir heap.DataDir, destroyed DestroyedRows) (map[pg.RelFileLocator]string, error) {
+	r, _, err := begin(Options{DataDir: dir.Path, Tablespaces: dir.Tablespaces, Destroyed: destroyed})
 	if err != nil {
 		return nil, err
 	}

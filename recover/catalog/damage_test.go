@@ -41,7 +41,7 @@ func remove(t *testing.T, path string) {
 // catalogPath finds a catalog's file in the database postgres (OID 5).
 func catalogPath(t *testing.T, dir, name string) string {
 	t.Helper()
-	files, err := catalog.CatalogFiles(t.Context(), dir, nil)
+	files, err := catalog.CatalogFiles(t.Context(), heap.DataDir{Path: dir}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func catalogPath(t *testing.T, dir, name string) string {
 func copyCatalogs(t *testing.T, from string) string {
 	t.Helper()
 	dir := t.TempDir()
-	files, err := catalog.CatalogFiles(t.Context(), from, nil)
+	files, err := catalog.CatalogFiles(t.Context(), heap.DataDir{Path: from}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestCatalogFilesAndPageSource(t *testing.T) {
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
 		t.Fatal(err)
 	}
-	files, err := catalog.CatalogFiles(t.Context(), c.DataDir(), nil)
+	files, err := catalog.CatalogFiles(t.Context(), heap.DataDir{Path: c.DataDir()}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestCatalogFilesAndPageSource(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("not found: %v", want)
 	}
-	source := &replaced{Files: catalog.NewFiles(c.DataDir(), false), asked: map[pg.RelFileLocator]int{}}
+	source := &replaced{Files: catalog.NewFiles(heap.DataDir{Path: c.DataDir()}, false), asked: map[pg.RelFileLocator]int{}}
 	if _, gaps, err := catalog.Read(t.Context(), catalog.Options{DataDir: c.DataDir(), Pages: source}); err != nil || len(gaps) > 0 {
 		t.Fatal(err, gaps)
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -89,7 +88,7 @@ func (d *databaseReader) fail(cause error) error {
 // readClasses reads the map of file numbers and pg_class.
 func (d *databaseReader) readClasses(ctx context.Context) error {
 	d.base = pg.RelFileLocator{Tablespace: d.row.tablespace, Database: d.row.oid}
-	dir, err := heap.DatabasePath(d.opts.DataDir, d.row.tablespace, d.row.oid)
+	dir, err := d.opts.dir().DatabasePath(d.row.tablespace, d.row.oid)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type PageSource interface {
 // Files is the PageSource of a data directory as it lies on disk. It may be
 // used from several goroutines.
 type Files struct {
-	dir       string
+	dir       heap.DataDir
 	checksums bool
 
 	mu   sync.Mutex
@@ -36,13 +36,13 @@ type Files struct {
 // NewFiles makes the PageSource of a data directory. With checksums, a page
 // that does not match its checksum is a Gap; it is handed out all the same, for
 // what can be read of it.
-func NewFiles(dataDir string, checksums bool) *Files {
-	return &Files{dir: dataDir, checksums: checksums}
+func NewFiles(dir heap.DataDir, checksums bool) *Files {
+	return &Files{dir: dir, checksums: checksums}
 }
 
 // ReadPages reads the relation's segment files.
 func (f *Files) ReadPages(ctx context.Context, loc pg.RelFileLocator, visit func(block pg.BlockNumber, page heap.Page) error) error {
-	rel, err := heap.OpenRelation(f.dir, loc)
+	rel, err := f.dir.OpenRelation(loc)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ import (
 // Options say what Read reads, and how it decides which rows count.
 type Options struct {
 	DataDir string
+	// Tablespaces says where those lie that the links in pg_tblspc do not lead to.
+	Tablespaces map[pg.OID]string
 	// Pages is where the pages of catalogs come from; nil means the files in DataDir.
 	Pages PageSource
 	// Status knows the outcome of transactions; what it does not know is looked
@@ -32,6 +34,10 @@ type Options struct {
 	Databases []string
 	// Templates adds template databases when Databases is empty.
 	Templates bool
+}
+
+func (o *Options) dir() heap.DataDir {
+	return heap.DataDir{Path: o.DataDir, Tablespaces: o.Tablespaces}
 }
 
 // reader is one run of Read.
@@ -99,7 +105,7 @@ func begin(opts Options) (*reader, *Snapshot, error) {
 	}
 	r.pages = opts.Pages
 	if r.pages == nil {
-		r.pages = NewFiles(dir, checksums)
+		r.pages = NewFiles(opts.dir(), checksums)
 	}
 	r.destroyed = opts.Destroyed
 	r.openXacts(dir)

@@ -48,12 +48,11 @@ type segmentFile struct {
 	pages pg.BlockNumber
 }
 
-// OpenRelation finds the files of a relation's main fork below a data
-// directory. A missing middle segment and a file that ends within a page are
+// OpenRelation finds the files of a relation's main fork. A missing middle segment and a file that ends within a page are
 // Gaps, see Gaps; a relation without any file is an error that wraps
 // fs.ErrNotExist. Nothing is read yet.
-func OpenRelation(dir string, loc pg.RelFileLocator) (*Relation, error) {
-	path, err := RelationPath(dir, loc)
+func (d DataDir) OpenRelation(loc pg.RelFileLocator) (*Relation, error) {
+	path, err := d.RelationPath(loc)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +111,7 @@ func openError(loc pg.RelFileLocator, path string, cause error) error {
 	if errors.Is(cause, fs.ErrNotExist) {
 		err.Hint = "the relation may have been dropped or rewritten under another file number"
 		if loc.Tablespace != pg.DefaultTablespace && loc.Tablespace != pg.GlobalTablespace {
-			err.Hint = "the tablespace lies outside the data directory; check that it was copied and that the link in pg_tblspc leads to the copy"
+			err.Hint = fmt.Sprintf("the tablespace lies outside the data directory; name the copy of it with --tablespace %d=DIR, or put it beside that of the data directory", loc.Tablespace)
 		}
 	}
 	if errors.Is(cause, fs.ErrPermission) {

@@ -1,8 +1,8 @@
 package heap
 
 import (
-	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,33 +10,81 @@ import (
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
-// DatabasePath is the directory of a database in one of its tablespaces, below
-// the data directory dir (GetDatabasePath in common/relpath.c). Outside the
-// default tablespaces it lies under pg_tblspc in a directory that carries the
-// version; PG_VERSION decides which one when several versions share a tablespace.
-func DatabasePath(dir string, tablespace, database pg.OID) (string, error) {
+// DataDir is a data directory. Its tablespaces lie where the links in pg_tblspc
+// lead, unless Tablespaces says otherwise; where a link leads nowhere, as in a copy,
+// a folder beside the data directory stands in: one with the name of the link's
+// target, or with the tablespace's OID, such as tar base backups have.
+type DataDir struct {
+	Path        string
+	Tablespaces map[pg.OID]string
+}
+
+// DatabasePath is the directory of a database in one of its tablespaces
+// (GetDatabasePath in common/relpath.c). Outside the default tablespaces it lies in
+// a directory that carries the version; PG_VERSION decides which one when several
+// versions share a tablespace.
+func (d DataDir) DatabasePath(tablespace, database pg.OID) (string, error) {
 	switch tablespace {
 	case pg.GlobalTablespace:
-		return filepath.Join(dir, "global"), nil
+		return filepath.Join(d.Path, "global"), nil
 	case pg.DefaultTablespace:
-		return filepath.Join(dir, "base", fmt.Sprint(uint32(database))), nil
+		return filepath.Join(d.Path, "base", fmt.Sprint(uint32(database))), nil
 	}
-	space := filepath.Join(dir, "pg_tblspc", fmt.Sprint(uint32(tablespace)))
-	version, err := tablespaceVersionDirectory(dir, space)
+	space, err := d.TablespacePath(tablespace)
 	if err != nil {
 		return "", openError(pg.RelFileLocator{Tablespace: tablespace, Database: database}, space, err)
 	}
-	return filepath.Join(space, version, fmt.Sprint(uint32(database))), nil
+	return filepath.Join(space, fmt.Sprint(uint32(database))), nil
+}
+
+// TablespacePath is the directory of a tablespace that carries the version. The
+// path beside an error is where it was looked for.
+func (d DataDir) TablespacePath(tablespace pg.OID) (string, error) {
+	if named, ok := d.Tablespaces[tablespace]; ok {
+		version, err := tablespaceVersionDirectory(d.Path, named)
+		return filepath.Join(named, version), err
+	}
+	link := filepath.Join(d.Path, "pg_tblspc", fmt.Sprint(uint32(tablespace)))
+	version, err := tablespaceVersionDirectory(d.Path, link)
+	if err == nil {
+		return filepath.Join(link, version), nil
+	}
+	parent := filepath.Dir(d.Path)
+	beside := []string{filepath.Join(parent, filepath.Base(link)), filepath.Join(parent, "pg_tblspc", filepath.Base(link))}
+	if target, err := os.Readlink(link); err == nil {
+		beside = append([]string{filepath.Join(parent, filepath.Base(target))}, beside...)
+	}
+	for _, folder := range beside {
+		if version, err := tablespaceVersionDirectory(d.Path, folder); err == nil {
+			return filepath.Join(folder, version), nil
+		}
+	}
+	return link, err
 }
 
 // RelationPath is the first file of a relation's main fork (GetRelationPath in
 // common/relpath.c). The file need not exist.
-func RelationPath(dir string, loc pg.RelFileLocator) (string, error) {
-	parent, err := DatabasePath(dir, loc.Tablespace, loc.Database)
+func (d DataDir) RelationPath(loc pg.RelFileLocator) (string, error) {
+	parent, err := d.DatabasePath(loc.Tablespace, loc.Database)
 	if err != nil {
 		return "", err
 	}
 	return filepath.Join(parent, fmt.Sprint(uint32(loc.Relation))), nil
+}
+
+// DatabasePath is the method of a DataDir with nothing but a path.
+func DatabasePath(dir string, tablespace, database pg.OID) (string, error) {
+	return DataDir{Path: dir}.DatabasePath(tablespace, database)
+}
+
+// RelationPath is the method of a DataDir with nothing but a path.
+func RelationPath(dir string, loc pg.RelFileLocator) (string, error) {
+	return DataDir{Path: dir}.RelationPath(loc)
+}
+
+// OpenRelation is the method of a DataDir with nothing but a path.
+func OpenRelation(dir string, loc pg.RelFileLocator) (*Relation, error) {
+	return DataDir{Path: dir}.OpenRelation(loc)
 }
 
 // tablespaceVersionDirectory finds PG_<major>_<catalog version> in a
@@ -57,7 +105,7 @@ func tablespaceVersionDirectory(dir, space string) (string, error) {
 		}
 	}
 	if found == "" {
-		return "", errors.New("no directory " + prefix + "… in the tablespace")
+		return "", fmt.Errorf("no directory %s… in the tablespace: %w", prefix, fs.ErrNotExist)
 	}
 	return found, nil
 }

@@ -35,7 +35,7 @@ type destroyedVersion struct {
 // ReadHistory replays the catalogs' pages over a range of the WAL and keeps each
 // version of a row that a record destroys. The pages in the data directory are the
 // base of those without an image, when its last checkpoint began behind the range's start.
-func ReadHistory(ctx context.Context, archive *wal.Archive, dataDir string, control *catalog.ControlState, scan wal.ScanOptions) (*History, error) {
+func ReadHistory(ctx context.Context, archive *wal.Archive, dir heap.DataDir, control *catalog.ControlState, scan wal.ScanOptions) (*History, error) {
 	var h *History
 	// A rewritten pg_class names the files that catalogs had before only in rows that
 	// are destroyed: these have to be read before all files are known.
@@ -44,7 +44,7 @@ func ReadHistory(ctx context.Context, archive *wal.Archive, dataDir string, cont
 		if h != nil {
 			destroyed = h
 		}
-		catalogs, err := CatalogFiles(ctx, archive, dataDir, destroyed)
+		catalogs, err := CatalogFiles(ctx, archive, dir, destroyed)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +52,7 @@ func ReadHistory(ctx context.Context, archive *wal.Archive, dataDir string, cont
 			return h, nil
 		}
 		known = len(catalogs)
-		if h, err = replayHistory(ctx, archive, dataDir, control, scan, catalogs); err != nil {
+		if h, err = replayHistory(ctx, archive, dir, control, scan, catalogs); err != nil {
 			return nil, err
 		}
 		if !rewritten(catalogs) {
@@ -63,7 +63,7 @@ func ReadHistory(ctx context.Context, archive *wal.Archive, dataDir string, cont
 
 // replayHistory is ReadHistory of the given files.
 func replayHistory(
-	ctx context.Context, archive *wal.Archive, dataDir string, control *catalog.ControlState, scan wal.ScanOptions, catalogs map[pg.RelFileLocator]string,
+	ctx context.Context, archive *wal.Archive, dir heap.DataDir, control *catalog.ControlState, scan wal.ScanOptions, catalogs map[pg.RelFileLocator]string,
 ) (*History, error) {
 	h := &History{versions: make(map[historyKey][]destroyedVersion)}
 	opts := Options{
@@ -74,7 +74,7 @@ func replayHistory(
 			return Keep, nil
 		},
 	}
-	if base := newFileBase(dataDir); control != nil && control.Redo >= max(scan.From, archive.Start()) {
+	if base := newFileBase(dir); control != nil && control.Redo >= max(scan.From, archive.Start()) {
 		defer base.close()
 		opts.Base = base.read
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
@@ -13,8 +14,8 @@ import (
 // CatalogFiles tells which files hold, or held, the catalogs that are read, as
 // catalog.CatalogFiles does, and adds those that mapped catalogs had between
 // rewrites, as the WAL names them.
-func CatalogFiles(ctx context.Context, archive *wal.Archive, dataDir string, destroyed catalog.DestroyedRows) (map[pg.RelFileLocator]string, error) {
-	catalogs, err := catalog.CatalogFiles(ctx, dataDir, destroyed)
+func CatalogFiles(ctx context.Context, archive *wal.Archive, dir heap.DataDir, destroyed catalog.DestroyedRows) (map[pg.RelFileLocator]string, error) {
+	catalogs, err := catalog.CatalogFiles(ctx, dir, destroyed)
 	if err != nil || !rewritten(catalogs) {
 		return catalogs, err
 	}

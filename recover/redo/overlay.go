@@ -27,15 +27,15 @@ type Overlay struct {
 
 // NewOverlay replays the WAL from the last checkpoint's redo point on over the
 // catalogs of all databases, in memory.
-func NewOverlay(ctx context.Context, archive *wal.Archive, dataDir string, control *catalog.ControlState) (*Overlay, error) {
-	catalogs, err := catalog.CatalogFiles(ctx, dataDir, nil)
+func NewOverlay(ctx context.Context, archive *wal.Archive, dir heap.DataDir, control *catalog.ControlState) (*Overlay, error) {
+	catalogs, err := catalog.CatalogFiles(ctx, dir, nil)
 	if err != nil {
 		return nil, err
 	}
-	base := newFileBase(dataDir)
+	base := newFileBase(dir)
 	defer base.close()
 	o := &Overlay{
-		files:  catalog.NewFiles(dataDir, control != nil && control.Checksums),
+		files:  catalog.NewFiles(dir, control != nil && control.Checksums),
 		blocks: make(map[pg.RelFileLocator][]pg.BlockNumber), end: archive.End(),
 	}
 	var from pg.LSN
@@ -132,18 +132,18 @@ func (o *Overlay) visitReplayed(loc pg.RelFileLocator, block pg.BlockNumber, vis
 
 // fileBase reads base pages from relation files, each opened once.
 type fileBase struct {
-	dir   string
+	dir   heap.DataDir
 	files map[pg.RelFileLocator]*heap.Relation
 }
 
-func newFileBase(dir string) *fileBase {
+func newFileBase(dir heap.DataDir) *fileBase {
 	return &fileBase{dir: dir, files: make(map[pg.RelFileLocator]*heap.Relation)}
 }
 
 func (b *fileBase) read(key PageKey, dst heap.Page) bool {
 	rel, opened := b.files[key.Relation]
 	if !opened {
-		rel, _ = heap.OpenRelation(b.dir, key.Relation)
+		rel, _ = b.dir.OpenRelation(key.Relation)
 		b.files[key.Relation] = rel
 	}
 	return rel != nil && rel.ReadPage(key.Block, dst) == nil

@@ -30,7 +30,7 @@ func (l *Loss) settleByCarving(ctx context.Context) error {
 		if t.Relation == nil || len(t.Relation.Attributes) == 0 || !l.anyOpen(t) {
 			continue
 		}
-		rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+		rel, err := l.ev.dir().OpenRelation(t.File)
 		if err != nil {
 			continue // said by the heap route
 		}
@@ -242,7 +242,7 @@ func (l *Loss) chunksFromFreeSpace(ctx context.Context, lacking map[valueKey]boo
 		if t.toastOf < 0 || !anyOf(lacking, t.toastTable()) {
 			continue
 		}
-		rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+		rel, err := l.ev.dir().OpenRelation(t.File)
 		if err != nil {
 			continue
 		}

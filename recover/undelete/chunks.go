@@ -276,7 +276,7 @@ func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) e
 		if t.toastOf < 0 || !anyOf(lacking, t.toastTable()) {
 			continue
 		}
-		rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+		rel, err := l.ev.dir().OpenRelation(t.File)
 		if err != nil {
 			continue // the values stay lacking, and their rows say so
 		}

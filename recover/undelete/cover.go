@@ -113,7 +113,7 @@ func (l *Loss) uncoveredTime() string {
 // nameByHeap adds the dead tuples of a relation file that the request is about
 // and the WAL did not name.
 func (l *Loss) nameByHeap(ctx context.Context, t *Table, known int) error {
-	rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+	rel, err := l.ev.dir().OpenRelation(t.File)
 	if err != nil {
 		return nil // reported by the heap route, if a line needs the file
 	}

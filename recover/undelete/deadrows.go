@@ -39,12 +39,12 @@ type DeadRowsResult struct {
 // from the file but for their bytes, which opts.Carve looks for, and changes that
 // were not written yet are not in it.
 func DeadRows(ctx context.Context, ev *Evidence, target Target, opts DeadRowsOptions, sink evidence.Sink) (*DeadRowsResult, error) {
-	rel, err := heap.OpenRelation(ev.DataDir, target.Relation.File)
+	rel, err := ev.dir().OpenRelation(target.Relation.File)
 	if err != nil {
 		return nil, err
 	}
 	defer rel.Close()
-	toast := newToastFile(ev.DataDir, &target, opts.Carve)
+	toast := newToastFile(ev.dir(), &target, opts.Carve)
 	defer toast.close()
 	s := &deadScan{
 		ev: ev, opts: opts, sink: sink, toast: toast, source: rel.Path(),

@@ -18,18 +18,23 @@ import (
 
 // Evidence is what a rescue works on. Any part but the snapshot may be absent.
 type Evidence struct {
-	Snapshot *catalog.Snapshot
-	DataDir  string          // "": no relation files
-	Archive  *wal.Archive    // nil: no WAL
-	Clog     *heap.XactLog   // nil: no pg_xact
-	Multi    *heap.MultiXact // nil: no pg_multixact
-	Subtrans *heap.SubTrans  // nil: no pg_subtrans
+	Snapshot    *catalog.Snapshot
+	DataDir     string            // "": no relation files
+	Tablespaces map[pg.OID]string // see heap.DataDir
+	Archive     *wal.Archive      // nil: no WAL
+	Clog        *heap.XactLog     // nil: no pg_xact
+	Multi       *heap.MultiXact   // nil: no pg_multixact
+	Subtrans    *heap.SubTrans    // nil: no pg_subtrans
 	// Progress, if not nil, begins a stage that works through that many bytes and
 	// returns what is to be called with bytes done.
 	Progress func(stage string, bytes int64) func(done int64)
 
 	outcomes *xact.Outcomes // of the WAL since the last checkpoint; nil: not read
 	catalogs *catalogSource // nil: the snapshot came from a file
+}
+
+func (ev *Evidence) dir() heap.DataDir {
+	return heap.DataDir{Path: ev.DataDir, Tablespaces: ev.Tablespaces}
 }
 
 func (ev *Evidence) stage(name string, bytes int64) func(int64) {

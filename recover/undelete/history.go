@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/redo"
 	"github.com/pgrescue/pgrescue/recover/wal"
@@ -15,7 +16,7 @@ import (
 // catalogSource is where the catalogs came from, to read them again with what
 // the WAL adds.
 type catalogSource struct {
-	dir       string
+	dir       heap.DataDir
 	databases []string
 	control   *catalog.ControlState
 	history   *redo.History
@@ -26,7 +27,7 @@ type catalogSource struct {
 // are those of catalog.Options, and may be nil.
 func (ev *Evidence) readCatalogs(ctx context.Context, destroyed catalog.DestroyedRows, notYet func(pg.XID) bool) (*catalog.Snapshot, []evidence.Gap, error) {
 	source := ev.catalogs
-	opts := catalog.Options{DataDir: source.dir, Databases: source.databases, Destroyed: destroyed, NotYet: notYet}
+	opts := catalog.Options{DataDir: source.dir.Path, Tablespaces: source.dir.Tablespaces, Databases: source.databases, Destroyed: destroyed, NotYet: notYet}
 	if ev.Archive != nil {
 		overlay, err := redo.NewOverlay(ctx, ev.Archive, source.dir, source.control)
 		if err != nil {

@@ -22,7 +22,8 @@ type Sources struct {
 	WAL         []string // what wal.OpenArchive reads; empty: pg_wal of DataDir
 	CatalogFile string   // a snapshot file; "": the catalogs in DataDir
 	Timeline    pg.TimelineID
-	Databases   []string // of DataDir to read; empty: all but templates
+	Tablespaces map[pg.OID]string // see heap.DataDir
+	Databases   []string          // of DataDir to read; empty: all but templates
 	Progress    func(stage string, bytes int64) func(done int64)
 }
 
@@ -32,7 +33,7 @@ var ErrOtherCluster = errors.New("the evidence comes from different clusters")
 // Open opens a data directory, WAL and catalogs as far as they are there. What
 // cannot be read but can be done without is a gap.
 func Open(ctx context.Context, s Sources) (*Evidence, []evidence.Gap, error) {
-	o := opener{sources: s, ev: &Evidence{DataDir: s.DataDir, Progress: s.Progress}}
+	o := opener{sources: s, ev: &Evidence{DataDir: s.DataDir, Tablespaces: s.Tablespaces, Progress: s.Progress}}
 	err := o.open(ctx)
 	if err != nil {
 		return nil, o.gaps, errors.Join(err, o.ev.Close())
@@ -91,6 +92,14 @@ func (o *opener) openDataDir() error {
 		o.control = nil // said by catalog.Read, which needs it too
 		if _, err := catalog.ReadVersion(dir); err != nil {
 			return err // it is no data directory at all
+		}
+	}
+	for space := range o.sources.Tablespaces {
+		if path, err := o.ev.dir().TablespacePath(space); err != nil {
+			return &evidence.Error{
+				Op: fmt.Sprintf("undelete: open tablespace %d", space), Place: path, Err: err,
+				Hint: "name the folder that has a folder PG_… in it",
+			}
 		}
 	}
 	if o.ev.Clog, err = heap.OpenXactLog(dir); err != nil {
@@ -172,7 +181,7 @@ func (o *opener) loadCatalog() error {
 // readCatalog reads the catalogs of the data directory, with the WAL replayed
 // over them where there is WAL behind the last checkpoint.
 func (o *opener) readCatalog(ctx context.Context) error {
-	o.ev.catalogs = &catalogSource{dir: o.sources.DataDir, databases: o.sources.Databases, control: o.controlState()}
+	o.ev.catalogs = &catalogSource{dir: o.ev.dir(), databases: o.sources.Databases, control: o.controlState()}
 	if o.ev.Archive != nil {
 		if err := o.readOutcomes(ctx); err != nil {
 			return err

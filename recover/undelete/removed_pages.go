@@ -101,7 +101,7 @@ func (f *fileCopies) base() func(redo.PageKey, heap.Page) bool {
 func (f *fileCopies) relation(file pg.RelFileLocator) *heap.Relation {
 	rel, opened := f.open[file]
 	if !opened {
-		rel, _ = heap.OpenRelation(f.l.ev.DataDir, file)
+		rel, _ = f.l.ev.dir().OpenRelation(file)
 		f.open[file] = rel
 	}
 	return rel

@@ -78,7 +78,7 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 		markDropped(d.rows.Relation(), t.Columns)
 	}
 	if l.ev.DataDir != "" {
-		if path, err := heap.RelationPath(l.ev.DataDir, t.File); err == nil {
+		if path, err := l.ev.dir().RelationPath(t.File); err == nil {
 			d.heapFile = path
 		}
 	}

@@ -50,7 +50,7 @@ func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
 	if !slices.ContainsFunc(l.entries[t.first:t.last], func(e entry) bool { return e.state == pending }) {
 		return nil
 	}
-	rel, err := heap.OpenRelation(l.ev.DataDir, t.File)
+	rel, err := l.ev.dir().OpenRelation(t.File)
 	if err != nil {
 		// A former file, and that of a dropped relation, is removed for good: its absence is no damage.
 		if current := t.Relation != nil && t.File == t.Relation.File && t.Removal == "" && t.Relation.DroppedBy == 0; current || !errors.Is(err, fs.ErrNotExist) {
@@ -305,7 +305,7 @@ func (w *walRoute) base(key redo.PageKey, dst heap.Page) bool {
 	}
 	rel, opened := w.files[key.Relation]
 	if !opened {
-		rel, _ = heap.OpenRelation(w.ev.DataDir, key.Relation)
+		rel, _ = w.ev.dir().OpenRelation(key.Relation)
 		w.files[key.Relation] = rel
 	}
 	if rel == nil {

@@ -88,7 +88,7 @@ func (s *standing) read(ctx context.Context) error {
 	s.done, s.why = make(map[pg.BlockNumber]bool), "the WAL at hand has no image of them"
 	var rel *heap.Relation
 	if s.ev.DataDir != "" && !s.req.NoHeap {
-		if opened, err := heap.OpenRelation(s.ev.DataDir, s.table.File); err == nil {
+		if opened, err := s.ev.dir().OpenRelation(s.table.File); err == nil {
 			rel = opened
 			defer rel.Close()
 		}

@@ -33,11 +33,11 @@ type chunkPlace struct {
 
 // newToastFile opens the TOAST relation of a table. Without one, every value
 // that is asked for is missing.
-func newToastFile(dataDir string, target *Target, carve bool) *toastFile {
+func newToastFile(dir heap.DataDir, target *Target, carve bool) *toastFile {
 	f := &toastFile{carve: carve, oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
 	for i := range target.Database.Relations {
 		if toast := &target.Database.Relations[i]; toast.OID == f.oid && f.oid != 0 {
-			f.rel, _ = heap.OpenRelation(dataDir, toast.File)
+			f.rel, _ = dir.OpenRelation(toast.File)
 		}
 	}
 	return f
