@@ -164,6 +164,7 @@ func (l *Loss) addTable(db *catalog.Database, rel *catalog.Relation, file pg.Rel
 // scanWAL lists the transactions and the lines that the WAL names.
 func (l *Loss) scanWAL(ctx context.Context) error {
 	archive := l.ev.Archive
+	l.RolledBack = nil // of a scan before
 	opts := xact.Options{
 		Scan:   wal.ScanOptions{Progress: l.ev.stage("reading WAL", archive.Bytes()), TrustOthers: true},
 		One:    l.req.XID != pg.InvalidXID,
@@ -198,7 +199,6 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	if len(result.Transactions) > 0 && l.req.XID != 0 && result.Transactions[0].XID != l.req.XID {
 		// A subtransaction was asked for: the lines of its parent are older than it.
 		l.req.XID, l.entries, l.toastEntries = result.Transactions[0].XID, l.entries[:0], nil
-		l.RolledBack = nil
 		return l.scanWAL(ctx)
 	}
 	l.entries, l.toastEntries = append(l.entries, l.toastEntries...), nil
