@@ -52,6 +52,10 @@ type Database struct {
 	Relations  []Relation `json:"relations"`
 	Types      []Type     `json:"types"`
 	Sequences  []Sequence `json:"sequences,omitempty"`
+	// Names are read only when a column holds references to such objects.
+	Names *Names `json:"names,omitempty"`
+	// Version is that of the snapshot which the database is in.
+	Version pg.Version `json:"-"`
 }
 
 // Relation is a row of pg_class that has rows of its own, or is a parent of such.
@@ -145,6 +149,11 @@ type Type struct {
 	Relation  pg.OID      `json:"relation,omitempty"` // typrelid of a composite
 	Labels    []EnumLabel `json:"labels,omitempty"`
 	DroppedBy pg.XID      `json:"dropped_by,omitempty"`
+	Subtype   pg.OID      `json:"subtype,omitempty"` // rngsubtype of a range
+	Range     pg.OID      `json:"range,omitempty"`   // of a multirange: the range that it is made of
+	// Attributes are those of a composite that is not the row type of one of the
+	// Relations, as far as a column needs them.
+	Attributes []Attribute `json:"attributes,omitempty"`
 }
 
 // EnumLabel is a row of pg_enum.

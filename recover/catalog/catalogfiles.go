@@ -19,7 +19,11 @@ func CatalogFiles(ctx context.Context, dir heap.DataDir, destroyed DestroyedRows
 	if err != nil {
 		return nil, err
 	}
-	files := map[pg.RelFileLocator]string{r.sharedFile(databaseOID): r.layout.database.name}
+	roles := authidTable()
+	files := map[pg.RelFileLocator]string{
+		r.sharedFile(databaseOID): r.layout.database.name,
+		r.sharedFile(roles.oid):   roles.name,
+	}
 	databases, err := r.databases(ctx)
 	if err != nil {
 		return nil, err
@@ -35,7 +39,7 @@ func CatalogFiles(ctx context.Context, dir heap.DataDir, destroyed DestroyedRows
 		if err := d.readClasses(ctx); err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		for _, t := range r.layout.tables() {
+		for _, t := range append(r.layout.tables(), r.layout.lookupTables()...) {
 			files[d.catalogFile(t.oid)] = t.name
 			files[d.mapped(d.base, t.oid, d.maps)] = t.name
 			files[d.mapped(d.base, t.oid, nil)] = t.name // before VACUUM FULL gave it another one

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -26,6 +25,7 @@ type databaseReader struct {
 	rewrites map[rewrite]bool
 	schemas  rows[pg.OID, string]
 	types    rows[pg.OID, typeRow]
+	needed   map[pg.OID]bool // types that a column can hold
 }
 
 // readDatabase reads one database. Without pg_class or pg_attribute it fails;
@@ -39,7 +39,9 @@ func (r *reader) readDatabase(ctx context.Context, row databaseRow) (*Database, 
 	if err != nil {
 		return nil, d.fail(err)
 	}
-	db := &Database{OID: row.oid, Name: row.name, Tablespace: row.tablespace, Encoding: encodingName(row.encoding)}
+	db := &Database{
+		OID: row.oid, Name: row.name, Tablespace: row.tablespace, Encoding: encodingName(row.encoding), Version: r.layout.version,
+	}
 	if d.schemas, err = optional(ctx, d, &r.layout.namespace, namespaceDecoder(&r.layout.namespace), "schemas have no names"); err != nil {
 		return nil, err
 	}
@@ -60,7 +62,13 @@ func (r *reader) readDatabase(ctx context.Context, row databaseRow) (*Database, 
 	if err != nil {
 		return nil, err
 	}
-	db.Types = d.usedTypes(db.Relations, labels)
+	if err := d.readRanges(ctx); err != nil {
+		return nil, err
+	}
+	db.Types = d.usedTypes(db.Relations, labels, attributes)
+	if db.Names, err = d.readNames(ctx); err != nil {
+		return nil, err
+	}
 	return db, nil
 }
 
@@ -268,48 +276,6 @@ func (d *databaseReader) schema(oid pg.OID) string {
 		return "pg_toast"
 	}
 	return fmt.Sprintf("schema_%d", oid)
-}
-
-// usedTypes keeps the user's types and every type that a column needs, with
-// the types that those are made of, sorted by OID.
-func (d *databaseReader) usedTypes(relations []Relation, labels rows[pg.OID, enumRow]) []Type {
-	used := map[pg.OID]bool{}
-	var need func(oid pg.OID)
-	need = func(oid pg.OID) {
-		v, found := d.types.find(oid)
-		if !found || used[oid] {
-			return
-		}
-		used[oid] = true
-		need(v.row.Element)
-		need(v.row.Base)
-	}
-	for oid := range d.types.live {
-		if oid >= pg.FirstNormalOID {
-			need(oid)
-		}
-	}
-	for i := range relations {
-		for j := range relations[i].Attributes {
-			need(relations[i].Attributes[j].Type)
-		}
-	}
-	byType := map[pg.OID][]enumRow{}
-	for _, found := range []newest[pg.OID, enumRow]{labels.live, labels.gone} {
-		for _, v := range found {
-			byType[v.row.of] = append(byType[v.row.of], v.row)
-		}
-	}
-	var types []Type
-	for _, oid := range slices.Sorted(maps.Keys(used)) {
-		found, _ := d.types.find(oid)
-		row := &found.row
-		t := row.Type
-		t.Schema, t.Name = d.schema(row.namespace), d.readable(t.Name, "pg_type of "+d.row.name)
-		t.Labels, t.DroppedBy = d.labels(byType[oid]), found.by
-		types = append(types, t)
-	}
-	return types
 }
 
 // labels sorts the labels of one enum as it compares them.

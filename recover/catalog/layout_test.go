@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestLayoutAgreesWithServer(t *testing.T) {
 		t.Run(fmt.Sprint(l.version), func(t *testing.T) {
 			t.Parallel()
 			c := clustertest.Start(t, cluster.Options{Version: fmt.Sprint(l.version)})
-			for _, table := range append(l.tables(), l.database) {
+			for _, table := range slices.Concat(l.tables(), l.lookupTables(), []table{l.database, authidTable()}) {
 				checkLayout(t, c, table)
 			}
 			compareControl(t, c)

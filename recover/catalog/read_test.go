@@ -215,7 +215,9 @@ func compareRelations(t *testing.T, db *catalog.Database, want map[pg.OID]catalo
 }
 
 const typeSQL = `SELECT t.oid, nspname, typname, typlen, typalign, typtype, typcategory, typdelim, typelem, typbasetype, typrelid,
-		(SELECT string_agg(e.oid || '=' || enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum e WHERE enumtypid = t.oid)
+		(SELECT string_agg(e.oid || '=' || enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum e WHERE enumtypid = t.oid),
+		coalesce((SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid), 0), coalesce((SELECT rngtypid FROM pg_range WHERE rngmultitypid = t.oid), 0),
+		(SELECT string_agg(attname || ' ' || atttypid || ' ' || attlen || attalign, '|' ORDER BY attnum) FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0)
 	FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace`
 
 func expectedTypes(t *testing.T, c *cluster.Cluster, db string) map[pg.OID]catalog.Type {
@@ -225,15 +227,28 @@ func expectedTypes(t *testing.T, c *cluster.Cluster, db string) map[pg.OID]catal
 		typ := catalog.Type{
 			OID: pg.OID(number(t, row[0])), Schema: row[1], Name: row[2], Len: int16(number(t, row[3])), Align: row[4], Kind: row[5],
 			Category: row[6], Delimiter: row[7], Element: pg.OID(number(t, row[8])), Base: pg.OID(number(t, row[9])), Relation: pg.OID(number(t, row[10])),
+			Subtype: pg.OID(number(t, row[12])), Range: pg.OID(number(t, row[13])),
 		}
 		for _, label := range strings.Split(row[11], "|") {
 			if oid, text, found := strings.Cut(label, "="); found {
 				typ.Labels = append(typ.Labels, catalog.EnumLabel{OID: pg.OID(number(t, oid)), Label: text})
 			}
 		}
+		if row[5] == "c" {
+			typ.Attributes = []catalog.Attribute{{Name: row[14]}} // one for all, see composite
+		}
 		types[typ.OID] = typ
 	}
 	return types
+}
+
+// composite writes a type's attributes as typeSQL does.
+func composite(typ catalog.Type) string {
+	var parts []string
+	for _, a := range typ.Attributes {
+		parts = append(parts, fmt.Sprintf("%s %d %d%s", a.Name, a.Type, a.Len, a.Align))
+	}
+	return strings.Join(parts, "|")
 }
 
 // compareTypes wants every user type and every type that is needed to read a
@@ -241,11 +256,18 @@ func expectedTypes(t *testing.T, c *cluster.Cluster, db string) map[pg.OID]catal
 func compareTypes(t *testing.T, db *catalog.Database, want map[pg.OID]catalog.Type) {
 	t.Helper()
 	have := map[pg.OID]bool{}
-	labels := 0
+	labels, composites := 0, 0
 	for _, typ := range db.Types {
 		have[typ.OID] = true
 		labels += len(typ.Labels)
-		if w := want[typ.OID]; !reflect.DeepEqual(typ, w) {
+		w := want[typ.OID]
+		if len(typ.Attributes) > 0 {
+			composites++
+			typ.Attributes = []catalog.Attribute{{Name: composite(typ)}}
+		} else {
+			w.Attributes = nil
+		}
+		if !reflect.DeepEqual(typ, w) {
 			t.Errorf("%s: type\n got %+v\nwant %+v", db.Name, typ, w)
 		}
 	}
@@ -267,6 +289,9 @@ func compareTypes(t *testing.T, db *catalog.Database, want map[pg.OID]catalog.Ty
 		for _, a := range rel.Attributes {
 			need(a.Type, "column "+a.Name)
 		}
+	}
+	if composites != 1 {
+		t.Errorf("%s: %d composites have attributes, want only the one that a column holds", db.Name, composites)
 	}
 	if labels != 3 {
 		t.Errorf("%s: %d enum labels, want 3", db.Name, labels)

@@ -53,6 +53,9 @@ func Load(r io.Reader) (*Snapshot, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("catalog: read snapshot: %w", err)
 	}
+	for i := range s.Databases {
+		s.Databases[i].Version = s.Version
+	}
 	return s, nil
 }
 
@@ -66,23 +69,35 @@ func (s *Snapshot) check() error {
 				return fmt.Errorf("database %s: table %s: %w", db.Name, rel.QualifiedName(), err)
 			}
 		}
+		for j := range db.Types {
+			if err := checkAttributes(db.Types[j].Attributes); err != nil {
+				return fmt.Errorf("database %s: type %s: %w", db.Name, db.Types[j].Name, err)
+			}
+		}
 	}
 	return nil
 }
 
 func (r *Relation) check() error {
-	for i := range r.Attributes {
-		a := &r.Attributes[i]
+	if err := checkAttributes(r.Attributes); err != nil {
+		return err
+	}
+	for _, number := range r.PrimaryKey {
+		if number < 1 || int(number) > len(r.Attributes) {
+			return fmt.Errorf("primary key names column %d of %d", number, len(r.Attributes))
+		}
+	}
+	return nil
+}
+
+func checkAttributes(attributes []Attribute) error {
+	for i := range attributes {
+		a := &attributes[i]
 		if int(a.Number) != i+1 {
 			return fmt.Errorf("column %d has the number %d", i+1, a.Number)
 		}
 		if !validShape(a.Len, a.Align) {
 			return fmt.Errorf("column %d has the impossible length %d and alignment %q", i+1, a.Len, a.Align)
-		}
-	}
-	for _, number := range r.PrimaryKey {
-		if number < 1 || int(number) > len(r.Attributes) {
-			return fmt.Errorf("primary key names column %d of %d", number, len(r.Attributes))
 		}
 	}
 	return nil

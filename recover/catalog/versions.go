@@ -91,6 +91,17 @@ func (r *rows[K, T]) find(key K) (version[T], bool) {
 	return v, found
 }
 
+// change completes a row, one that is there or one that is gone, by what another
+// catalog says of it.
+func (r *rows[K, T]) change(key K, complete func(row *T)) {
+	for _, versions := range []newest[K, T]{r.live, r.gone} {
+		if v, found := versions[key]; found {
+			complete(&v.row)
+			versions[key] = v
+		}
+	}
+}
+
 // collect scans a catalog and keeps what is of use of the rows that decode accepts.
 func collect[K comparable, T any](ctx context.Context, s *scanner, t *table, loc pg.RelFileLocator, decode func(*record) (K, T, bool)) (rows[K, T], error) {
 	found := newRows[K, T]()
