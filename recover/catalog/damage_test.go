@@ -288,7 +288,7 @@ func TestCatalogFilesAndPageSource(t *testing.T) {
 	clustertest.Exec(t, c, "postgres", "CREATE DATABASE second", "VACUUM FULL pg_namespace", "VACUUM FULL pg_class", "VACUUM FULL pg_database")
 	want := map[string]string{}
 	for _, db := range []string{"postgres", "second", "template1"} {
-		for _, row := range queryRows(t, c, db, "SELECT pg_relation_filepath(oid), relname FROM pg_class WHERE relname IN ('pg_class', 'pg_attribute', 'pg_type', 'pg_namespace', 'pg_enum', 'pg_index', 'pg_database')") {
+		for _, row := range queryRows(t, c, db, "SELECT pg_relation_filepath(oid), relname FROM pg_class WHERE relname IN ('pg_class', 'pg_attribute', 'pg_type', 'pg_namespace', 'pg_enum', 'pg_index', 'pg_database', 'pg_range', 'pg_proc', 'pg_authid', 'pg_ts_dict')") {
 			want[row[0]] = row[1]
 		}
 	}

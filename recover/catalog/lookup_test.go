@@ -22,7 +22,7 @@ func sample() *catalog.Snapshot {
 		Format: catalog.SnapshotFormat, Version: 15, SystemIdentifier: 1<<63 + 1, TakenFrom: "/data",
 		Control: &catalog.ControlState{State: "shut down", CleanShutdown: true, Redo: 0x100000028, Timeline: 3, NextXID: 1<<32 + 7, SegmentSize: 1 << 24},
 		Databases: []catalog.Database{{
-			OID: 5, Name: "app", Tablespace: pg.DefaultTablespace, Encoding: "UTF8",
+			OID: 5, Name: "app", Tablespace: pg.DefaultTablespace, Encoding: "UTF8", Version: 15,
 			Relations: []catalog.Relation{
 				{OID: 100, Schema: "public", Name: "bookmarks", Kind: "r", File: file(100), Toast: 101, Attributes: []catalog.Attribute{number}, PrimaryKey: []int16{1}},
 				{OID: 101, Schema: "pg_toast", Name: "pg_toast_100", Kind: "t", File: file(101)},
