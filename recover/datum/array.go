@@ -197,24 +197,7 @@ func quoteElement(dst []byte, start int, delimiter byte) []byte {
 	if !needed && escapes == 0 {
 		return dst
 	}
-	length := len(text)
-	for range escapes + 2 {
-		dst = append(dst, '"')
-	}
-	// From the back, so that nothing is overwritten before it has moved; the last
-	// byte is the closing quote already.
-	to := len(dst) - 2
-	for from := start + length - 1; from >= start; from-- {
-		c := dst[from]
-		dst[to] = c
-		to--
-		if c == '"' || c == '\\' {
-			dst[to] = '\\'
-			to--
-		}
-	}
-	dst[start] = '"'
-	return dst
+	return wrapQuotes(dst, start, escapes, func(byte) byte { return '\\' })
 }
 
 // only prints the one element that the bytes hold, without quotes.

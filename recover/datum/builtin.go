@@ -8,11 +8,11 @@ import (
 // builtin is a base type that every database has, with its fixed OIDs
 // (catalog/pg_type.dat).
 type builtin struct {
-	oid, array pg.OID
+	oid, array pg.OID // array is 0 where there is none
 	name       string
 	len        int16
 	align      string
-	append     Append // nil: known by name only
+	append     Append // nil: made for each Registry, see its builtins
 }
 
 // The types that are spoken of elsewhere too.
@@ -31,6 +31,13 @@ const (
 	oidTimeTZ      pg.OID = 1266
 	oidInterval    pg.OID = 1186
 	oidNumeric     pg.OID = 1700
+	oidACLItem     pg.OID = 1033
+	oidXML         pg.OID = 142
+	oidRefcursor   pg.OID = 1790
+	oidTSVector    pg.OID = 3614
+	oidTSQuery     pg.OID = 3615
+	oidJSONPath    pg.OID = 4072
+	oidMinmaxMulti pg.OID = 4601
 )
 
 // builtins lists the base types of pg_type.dat that a table can have.
@@ -67,52 +74,78 @@ func builtins() []builtin {
 		{2950, 2951, "uuid", 16, "c", appendUUID},
 		{oidJSONB, 3807, "jsonb", -1, "i", appendJSONB},
 
-		{22, 1006, "int2vector", -1, "i", nil},
+		{22, 1006, "int2vector", -1, "i", appendInt2Vector},
 		{24, 1008, "regproc", 4, "i", nil},
-		{27, 1010, "tid", 6, "s", nil},
-		{30, 1013, "oidvector", -1, "i", nil},
-		{142, 143, "xml", -1, "i", nil},
-		{600, 1017, "point", 16, "d", nil},
-		{601, 1018, "lseg", 32, "d", nil},
-		{602, 1019, "path", -1, "d", nil},
-		{603, 1020, "box", 32, "d", nil},
-		{604, 1027, "polygon", -1, "d", nil},
-		{628, 629, "line", 24, "d", nil},
-		{718, 719, "circle", 24, "d", nil},
-		{790, 791, "money", 8, "d", nil},
-		{1033, 1034, "aclitem", 12, "i", nil},
-		{oidBit, 1561, "bit", -1, "i", nil},
-		{oidVarbit, 1563, "varbit", -1, "i", nil},
-		{1790, 2201, "refcursor", -1, "i", nil},
+		{27, 1010, "tid", 6, "s", appendTID},
+		{30, 1013, "oidvector", -1, "i", appendOIDVector},
+		{oidXML, 143, "xml", -1, "i", appendXML},
+		{194, 0, "pg_node_tree", -1, "i", appendText},
+		{600, 1017, "point", 16, "d", appendPoint},
+		{601, 1018, "lseg", 32, "d", appendLseg},
+		{602, 1019, "path", -1, "d", appendPath},
+		{603, 1020, "box", 32, "d", appendBox},
+		{604, 1027, "polygon", -1, "d", appendPolygon},
+		{628, 629, "line", 24, "d", appendLine},
+		{718, 719, "circle", 24, "d", appendCircle},
+		{790, 791, "money", 8, "d", appendMoney},
+		{oidACLItem, 1034, "aclitem", 12, "i", nil},
+		{oidBit, 1561, "bit", -1, "i", appendBits},
+		{oidVarbit, 1563, "varbit", -1, "i", appendBits},
+		{oidRefcursor, 2201, "refcursor", -1, "i", appendText},
 		{2202, 2207, "regprocedure", 4, "i", nil},
 		{2203, 2208, "regoper", 4, "i", nil},
 		{2204, 2209, "regoperator", 4, "i", nil},
 		{2205, 2210, "regclass", 4, "i", nil},
 		{2206, 2211, "regtype", 4, "i", nil},
-		{2970, 2949, "txid_snapshot", -1, "d", nil},
-		{3220, 3221, "pg_lsn", 8, "d", nil},
-		{3614, 3643, "tsvector", -1, "i", nil},
-		{3615, 3645, "tsquery", -1, "i", nil},
+		{2970, 2949, "txid_snapshot", -1, "d", appendSnapshot},
+		{3220, 3221, "pg_lsn", 8, "d", appendLSN},
+		{3361, 0, "pg_ndistinct", -1, "i", appendNDistinct},
+		{3402, 0, "pg_dependencies", -1, "i", appendDependencies},
+		{oidTSVector, 3643, "tsvector", -1, "i", appendTSVector},
+		{oidTSQuery, 3645, "tsquery", -1, "i", appendTSQuery},
+		{3642, 3644, "gtsvector", -1, "i", appendGTSVector},
 		{3734, 3735, "regconfig", 4, "i", nil},
 		{3769, 3770, "regdictionary", 4, "i", nil},
-		{3904, 3905, "int4range", -1, "i", nil},
-		{3906, 3907, "numrange", -1, "i", nil},
-		{3908, 3909, "tsrange", -1, "d", nil},
-		{3910, 3911, "tstzrange", -1, "d", nil},
-		{3912, 3913, "daterange", -1, "i", nil},
-		{3926, 3927, "int8range", -1, "d", nil},
-		{4072, 4073, "jsonpath", -1, "i", nil},
+		{oidJSONPath, 4073, "jsonpath", -1, "i", nil},
 		{4089, 4090, "regnamespace", 4, "i", nil},
 		{4096, 4097, "regrole", 4, "i", nil},
 		{4191, 4192, "regcollation", 4, "i", nil},
-		{4451, 6150, "int4multirange", -1, "i", nil},
-		{4532, 6151, "nummultirange", -1, "i", nil},
-		{4533, 6152, "tsmultirange", -1, "d", nil},
-		{4534, 6153, "tstzmultirange", -1, "d", nil},
-		{4535, 6155, "datemultirange", -1, "i", nil},
-		{4536, 6157, "int8multirange", -1, "d", nil},
-		{5038, 5039, "pg_snapshot", -1, "d", nil},
+		{4600, 0, "pg_brin_bloom_summary", -1, "i", appendBloomSummary},
+		{oidMinmaxMulti, 0, "pg_brin_minmax_multi_summary", -1, "i", nil},
+		{5017, 0, "pg_mcv_list", -1, "i", appendBytea},
+		{5038, 5039, "pg_snapshot", -1, "d", appendSnapshot},
 	}
+}
+
+// builtinRange is a range type that every database has, with its multirange
+// (catalog/pg_range.dat).
+type builtinRange struct {
+	oid, array, multirange, multirangeArray pg.OID
+	name, multirangeName                    string
+	subtype                                 pg.OID
+	align                                   string
+}
+
+func builtinRanges() []builtinRange {
+	return []builtinRange{
+		{3904, 3905, 4451, 6150, "int4range", "int4multirange", 23, "i"},
+		{3906, 3907, 4532, 6151, "numrange", "nummultirange", oidNumeric, "i"},
+		{3908, 3909, 4533, 6152, "tsrange", "tsmultirange", oidTimestamp, "d"},
+		{3910, 3911, 4534, 6153, "tstzrange", "tstzmultirange", oidTimestampTZ, "d"},
+		{3912, 3913, 4535, 6155, "daterange", "datemultirange", 1082, "i"},
+		{3926, 3927, 4536, 6157, "int8range", "int8multirange", 20, "d"},
+	}
+}
+
+// types gives the range, the multirange and the array types of both as pg_type
+// and pg_range have them.
+func (b *builtinRange) types() []catalog.Type {
+	one := builtin{oid: b.oid, array: b.array, name: b.name, len: -1, align: b.align}
+	many := builtin{oid: b.multirange, array: b.multirangeArray, name: b.multirangeName, len: -1, align: b.align}
+	ranges, multiranges := one.types(), many.types()
+	ranges[0].Kind, ranges[0].Category, ranges[0].Subtype = "r", "R", b.subtype
+	multiranges[0].Kind, multiranges[0].Category, multiranges[0].Range = "m", "R", b.oid
+	return append(ranges[:], multiranges[:]...)
 }
 
 // types gives the type and its array type as pg_type has them.

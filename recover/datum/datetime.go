@@ -192,6 +192,19 @@ func appendSeconds(dst []byte, micros int64) []byte {
 // appendTwo appends a number below 100 with two digits.
 func appendTwo(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
 
+// appendInfiniteInterval decodes an interval where all fields extreme are infinity.
+func appendInfiniteInterval(dst, raw []byte) ([]byte, error) {
+	r := binreader.New(raw)
+	micros, days, months := r.Int64(), r.Int32(), r.Int32()
+	switch {
+	case micros == math.MaxInt64 && days == math.MaxInt32 && months == math.MaxInt32:
+		return append(dst, "infinity"...), nil
+	case micros == math.MinInt64 && days == math.MinInt32 && months == math.MinInt32:
+		return append(dst, "-infinity"...), nil
+	}
+	return appendInterval(dst, raw)
+}
+
 // appendInterval follows interval_out (timestamp.c) with IntervalStyle
 // postgres: months, days and microseconds, each with a sign of its own.
 func appendInterval(dst, raw []byte) ([]byte, error) {

@@ -25,9 +25,14 @@ func appendFloat4(dst, raw []byte) ([]byte, error) {
 	if err := whole(&r, "real"); err != nil {
 		return dst, err
 	}
+	return appendSingle(dst, v), nil
+}
+
+// appendSingle appends a float4 within another value.
+func appendSingle(dst []byte, v float32) []byte {
 	b := math.Float32bits(v)
 	form := floatForm{bits: 32, mantissa: 23, bias: 127 + 23, fixed: 6, digits: 9}
-	return appendFloat(dst, float64(v), uint64(b)&(1<<23-1), int(b>>23&0xFF), form), nil
+	return appendFloat(dst, float64(v), uint64(b)&(1<<23-1), int(b>>23&0xFF), form)
 }
 
 // appendFloat8 follows float8out (float.c) with extra_float_digits above 0.
@@ -37,9 +42,14 @@ func appendFloat8(dst, raw []byte) ([]byte, error) {
 	if err := whole(&r, "double precision"); err != nil {
 		return dst, err
 	}
+	return appendDouble(dst, v), nil
+}
+
+// appendDouble appends a float8 within another value.
+func appendDouble(dst []byte, v float64) []byte {
 	b := math.Float64bits(v)
 	form := floatForm{bits: 64, mantissa: 52, bias: 1023 + 52, fixed: 15, digits: 17}
-	return appendFloat(dst, v, b&(1<<52-1), int(b>>52&0x7FF), form), nil
+	return appendFloat(dst, v, b&(1<<52-1), int(b>>52&0x7FF), form)
 }
 
 // appendFloat appends the shortest digits that read back as v, as Ryu in

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,13 +29,13 @@ const samplePreamble = `
 	CREATE DOMAIN smallpos AS posint;
 	CREATE DOMAIN label AS varchar(30);
 	CREATE DOMAIN ints AS int4[];
-	CREATE DOMAIN moods AS mood[];`
+	CREATE DOMAIN moods AS mood[];` + madePreamble + systemPreamble
 
-// samples lists every type of this stage.
+// samples lists every type but those of extensions.
 func samples() []sample {
 	list := append(numberSamples(), timeSamples()...)
 	list = append(list, textSamples()...)
-	return append(list, otherSamples()...)
+	return slices.Concat(list, otherSamples(), geometricSamples(), bitSamples(), textSearchSamples(), systemSamples(), rangeSamples(), compositeSamples())
 }
 
 func words(text string) []string { return strings.Fields(text) }
@@ -397,7 +398,7 @@ func jsonText(r *rand.Rand) string {
 
 // arrayOf writes an array of the given texts, every element in quotes, with the
 // given dimensions; about every eighth element is NULL.
-func arrayOf(r *rand.Rand, dimensions []int, element func() string) string {
+func arrayOf(r *rand.Rand, dimensions []int, delimiter string, element func() string) string {
 	if len(dimensions) == 0 {
 		if r.IntN(8) == 0 {
 			return "NULL"
@@ -406,14 +407,14 @@ func arrayOf(r *rand.Rand, dimensions []int, element func() string) string {
 	}
 	parts := make([]string, dimensions[0])
 	for i := range parts {
-		parts[i] = arrayOf(r, dimensions[1:], element)
+		parts[i] = arrayOf(r, dimensions[1:], delimiter, element)
 	}
-	return "{" + strings.Join(parts, ",") + "}"
+	return "{" + strings.Join(parts, delimiter) + "}"
 }
 
 // shapedArray writes an array of one to six dimensions with bounds of its own,
 // or an empty one.
-func shapedArray(r *rand.Rand, element func() string) string {
+func shapedArray(r *rand.Rand, delimiter string, element func() string) string {
 	count := r.IntN(5)
 	if r.IntN(20) == 0 {
 		count = 6
@@ -430,5 +431,5 @@ func shapedArray(r *rand.Rand, element func() string) string {
 		}
 		bounds += fmt.Sprintf("[%d:%d]", low, low+dimensions[i]-1)
 	}
-	return bounds + "=" + arrayOf(r, dimensions, element)
+	return bounds + "=" + arrayOf(r, dimensions, delimiter, element)
 }

@@ -181,6 +181,10 @@ func copyLine(values ...string) string {
 func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *rand.Rand) {
 	t.Helper()
 	clustertest.Exec(t, c, "postgres", fmt.Sprintf("CREATE TABLE %s (n int4, v %s, flat %s[], shaped %s[])", name, s.name, s.name, s.name))
+	delimiter := ","
+	if s.name == "box" {
+		delimiter = ";"
+	}
 	var lines strings.Builder
 	put := func(n int, v string) {
 		element := func() string {
@@ -192,10 +196,10 @@ func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *ran
 			}
 			return s.more(r)
 		}
-		if strings.HasSuffix(s.name, "s") && strings.Contains("ints moods", s.name) {
+		if strings.HasSuffix(s.name, "s") && strings.Contains("ints moods dpairs", s.name) {
 			element = func() string { return s.fixed[r.IntN(len(s.fixed))] }
 		}
-		lines.WriteString(copyLine(fmt.Sprint(n), v, arrayOf(r, []int{r.IntN(5)}, element), shapedArray(r, element)))
+		lines.WriteString(copyLine(fmt.Sprint(n), v, arrayOf(r, []int{r.IntN(5)}, delimiter, element), shapedArray(r, delimiter, element)))
 	}
 	n := 0
 	for _, v := range s.fixed {
@@ -210,7 +214,7 @@ func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *ran
 	}
 	lines.WriteString("-1\t\\N\t\\N\t\\N\n\\N\t\\N\t{}\t\\N\n")
 	if err := c.CopyIn(t.Context(), strings.NewReader(lines.String()), "postgres", name); err != nil {
-		t.Fatalf("%s: %v", s.name, err)
+		t.Errorf("%s: %v", s.name, err)
 	}
 }
 

@@ -34,9 +34,9 @@ func (g *Registry) elementName(oid pg.OID, typmod int32) string {
 	case !ok:
 		return ""
 	case t.Schema != systemSchema && t.Schema != "public" && t.Schema != "":
-		return pg.QuoteIdent(t.Schema) + "." + pg.QuoteIdent(t.Name)
+		return g.quoteName(t.Schema) + "." + g.quoteName(t.Name)
 	case t.Schema != systemSchema:
-		return pg.QuoteIdent(t.Name)
+		return g.quoteName(t.Name)
 	}
 	switch oid {
 	case oidBpchar:

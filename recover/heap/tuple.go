@@ -33,8 +33,8 @@ const (
 	XmaxBits = XmaxCommitted | XmaxInvalid | XmaxIsMulti | lockMask | XmaxLockOnly
 
 	lockMask  = XmaxKeyShrLck | XmaxExclLock
-	nattsMask = 0x07FF // HEAP_NATTS_MASK of t_infomask2
 
+	NattsMask   = 0x07FF // of t_infomask2: how many attributes (HEAP_NATTS_MASK)
 	KeysUpdated = 0x2000 // of t_infomask2
 	HotUpdated  = 0x4000 // of t_infomask2
 	OnlyTuple   = 0x8000 // HEAP_ONLY_TUPLE of t_infomask2
@@ -80,7 +80,7 @@ func DecodeTuple(raw []byte) (Tuple, error) {
 
 // Natts is the number of attributes that the tuple holds; columns added later
 // are not among them.
-func (t *Tuple) Natts() int { return int(t.Infomask2 & nattsMask) }
+func (t *Tuple) Natts() int { return int(t.Infomask2 & NattsMask) }
 
 // Xmin is the inserting transaction, or pg.FrozenXID when it is frozen
 // (HeapTupleHeaderGetXmin).
