@@ -148,7 +148,7 @@ func freeUnits(p Page, h PageHeader) *[unitsPerPage]bool {
 // mayBeHead is what most bytes fail of looksLikeTuple, before they are decoded.
 func mayBeHead(p Page, at, attributes int) bool {
 	fields := binreader.Fields(p)
-	natts, head := int(fields.Uint16(at+18)&nattsMask), fields.Uint8(at+22)
+	natts, head := int(fields.Uint16(at+18)&NattsMask), fields.Uint8(at+22)
 	return natts >= 1 && natts <= attributes && head > TupleHeaderSize && head%8 == 0
 }
 
