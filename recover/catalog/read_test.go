@@ -216,7 +216,7 @@ func compareRelations(t *testing.T, db *catalog.Database, want map[pg.OID]catalo
 
 const typeSQL = `SELECT t.oid, nspname, typname, typlen, typalign, typtype, typcategory, typdelim, typelem, typbasetype, typrelid,
 		(SELECT string_agg(e.oid || '=' || enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum e WHERE enumtypid = t.oid),
-		coalesce((SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid), 0), coalesce((SELECT rngtypid FROM pg_range WHERE rngmultitypid = t.oid), 0),
+		coalesce((SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid), 0), coalesce((SELECT rngtypid FROM pg_range r WHERE to_jsonb(r) ->> 'rngmultitypid' = t.oid::text), 0),
 		(SELECT string_agg(attname || ' ' || atttypid || ' ' || attlen || attalign::text, '|' ORDER BY attnum) FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0)
 	FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace`
 
