@@ -32,7 +32,7 @@ const (
 	// XmaxBits are all bits that say something of xmax (HEAP_XMAX_BITS).
 	XmaxBits = XmaxCommitted | XmaxInvalid | XmaxIsMulti | lockMask | XmaxLockOnly
 
-	lockMask  = XmaxKeyShrLck | XmaxExclLock
+	lockMask = XmaxKeyShrLck | XmaxExclLock
 
 	NattsMask   = 0x07FF // of t_infomask2: how many attributes (HEAP_NATTS_MASK)
 	KeysUpdated = 0x2000 // of t_infomask2
