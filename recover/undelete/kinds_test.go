@@ -239,8 +239,15 @@ func (p *played) recover(t *testing.T, loss *undelete.Loss) (rows map[string][]b
 
 func TestKindsOfLoss(t *testing.T) {
 	t.Parallel()
-	version := clustertest.DefaultVersion
-	c := clustertest.Start(t, cluster.Options{Settings: kindSettings()})
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		t.Parallel()
+		kindsOfLoss(t, version)
+	})
+}
+
+func kindsOfLoss(t *testing.T, version string) {
+	t.Helper()
+	c := clustertest.Start(t, cluster.Options{Version: version, Settings: kindSettings()})
 	kinds := playKinds(t, c, version, slices.Concat(cascadeKinds(), changeKinds(), endKinds(), familyKinds(), columnKinds()))
 	if len(kinds) < 15 || !slices.ContainsFunc(kinds, func(p played) bool { return p.updated > 0 }) {
 		t.Fatalf("only %d kinds were played", len(kinds))

@@ -92,8 +92,16 @@ func removalKinds() []kind {
 // the server write all over: the catalogs are rewritten, the removed files are gone.
 func TestLossOfWholeTables(t *testing.T) {
 	t.Parallel()
-	c := clustertest.Start(t, cluster.Options{Settings: kindSettings()})
-	kinds := playKinds(t, c, clustertest.DefaultVersion, removalKinds())
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		t.Parallel()
+		lossOfWholeTables(t, version)
+	})
+}
+
+func lossOfWholeTables(t *testing.T, version string) {
+	t.Helper()
+	c := clustertest.Start(t, cluster.Options{Version: version, Settings: kindSettings()})
+	kinds := playKinds(t, c, version, removalKinds())
 	clustertest.Exec(t, c, "postgres", "CREATE TABLE flush_now ()") // a rollback does not write the log out
 	ctx := context.WithoutCancel(t.Context())
 	if err := c.Crash(ctx); err != nil {
