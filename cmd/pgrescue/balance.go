@@ -47,7 +47,7 @@ func nameTaken(name string, taken []*rescueFile) bool {
 			return true
 		}
 	}
-	return name == "ledger"
+	return name == "ledger" || name == "schema"
 }
 
 // lineWriter writes JSON Lines.
@@ -82,6 +82,10 @@ type balanceReport struct {
 	// RolledBack lists what savepoints of the transaction, or others that ran at the
 	// same time, touched and gave back: it is not lost.
 	RolledBack []undelete.RolledBack `json:"rolled_back,omitempty"`
+	// Sequences tell where those stood that were dropped or restarted.
+	Sequences []undelete.SequenceState `json:"sequences,omitempty"`
+	// Kept are tables that got another file and kept their rows.
+	Kept []keptTable `json:"rewritten_tables,omitempty"`
 	// LedgerComplete says whether the WAL proves that no destroyed version is left out of the count.
 	LedgerComplete bool   `json:"ledger_complete"`
 	WhyIncomplete  string `json:"why_ledger_incomplete,omitempty"`
@@ -133,10 +137,17 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 		report.Tables = append(report.Tables, line)
 		add(&report.Total, &t.Balance)
 	}
+	report.Sequences = loss.Sequences
+	for _, kept := range loss.Kept {
+		report.Kept = append(report.Kept, keptTable{kept.Table.Relation.QualifiedName(), kept.Transaction, kept.Removal})
+	}
 	report.Balanced = report.Total.Balances()
 	if folder != nil && folder.dir != "" {
 		for _, file := range folder.files {
 			report.Files = append(report.Files, file.name)
+		}
+		if folder.schema {
+			report.Files = append(report.Files, schemaFile)
 		}
 		report.Files = append(report.Files, ledgerFile)
 	}
@@ -166,6 +177,11 @@ func add(total, b *undelete.Balance) {
 	total.Updated += b.Updated
 	total.Carved += b.Carved
 	total.Intermediate += b.Intermediate
+	total.Removed += b.Removed
+	total.Unsure += b.Unsure
+	if b.Unseen != nil && b.Unseen.Why != "" {
+		total.Unseen = b.Unseen
+	}
 	total.Columns += b.Columns
 }
 
@@ -211,7 +227,11 @@ func printBalance(terminal *term.Terminal, loss *undelete.Loss, asked pg.XID, fo
 func balanceTable(report *balanceReport) *term.Table {
 	table := term.NewTable("TABLE", ">LOST", ">= HEAP", ">+ WAL", ">+ IN PART", ">+ MISSING")
 	line := func(name string, b *undelete.Balance) {
-		table.Add(name, term.Count(b.Lost), term.Count(b.Heap), term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
+		least := ""
+		if b.Unseen != nil && b.Unseen.Why != "" {
+			least = "≥ " // rows on pages that nobody has seen cannot be counted
+		}
+		table.Add(name, least+term.Count(b.Lost), term.Count(b.Heap), term.Count(b.WAL), term.Count(b.InPart), least+term.Count(b.Missing))
 	}
 	for i := range report.Partitioned { // the subtotal, then the partitions that it is made of
 		root := &report.Partitioned[i]
@@ -240,8 +260,13 @@ func printReasons(terminal *term.Terminal, report *balanceReport) error {
 				return err
 			}
 		}
+		if unseen := report.Tables[i].Unseen; unseen != nil && unseen.Why != "" {
+			if err := terminal.Printf("  %s: not counted: %s\n", report.Tables[i].Table, unseen.Why); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	return printRemovalNotes(terminal, report)
 }
 
 // balanceSentence says the balance in one line.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,6 +35,19 @@ func targets(snapshot *catalog.Snapshot, names []string, only bool) ([]undelete.
 		}
 	}
 	return found, nil
+}
+
+// targetsOf finds the tables that were named in the evidence's catalogs. One that
+// was dropped, and whose dead rows there are gone, is looked for in the WAL.
+func targetsOf(ctx context.Context, ev *undelete.Evidence, names []string, only bool) ([]undelete.Target, error) {
+	found, err := targets(ev.Snapshot, names, only)
+	if !errors.Is(err, catalog.ErrNotFound) {
+		return found, err
+	}
+	if failed := ev.ReadHistory(ctx, 0); failed != nil {
+		return nil, failed
+	}
+	return targets(ev.Snapshot, names, only)
 }
 
 // addOnly adds the flag that leaves children out.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/datum"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/undelete"
@@ -34,7 +36,7 @@ func (o *lossOptions) addFlags(command *cobra.Command) {
 }
 
 // request turns the flags into what the library looks for.
-func (o *lossOptions) request(ev *undelete.Evidence) (undelete.Request, error) {
+func (o *lossOptions) request(ctx context.Context, ev *undelete.Evidence) (undelete.Request, error) {
 	request := undelete.Request{XID: pg.XID(o.xid)}
 	var err error
 	if request.Since, err = parseTime("since", o.since); err != nil {
@@ -50,13 +52,13 @@ func (o *lossOptions) request(ev *undelete.Evidence) (undelete.Request, error) {
 	case o.xid != 0 && (o.since != "" || o.until != ""):
 		return request, exitcode.Usagef("a transaction has one commit time", "--xid and --since or --until exclude each other")
 	}
-	request.Tables, err = targets(ev.Snapshot, o.tables, o.only)
+	request.Tables, err = targetsOf(ctx, ev, o.tables, o.only)
 	return request, err
 }
 
 // find lists the ledger of the loss.
 func (o *lossOptions) find(ctx context.Context, ev *undelete.Evidence, format evidence.Format) (*undelete.Loss, error) {
-	request, err := o.request(ev)
+	request, err := o.request(ctx, ev)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +115,11 @@ reason. Each version is settled exactly once.
 -o writes one file per table and ledger.jsonl, which says for each version where it
 lay, what destroyed it, and what settled it or why it is missing. --format sql
 gives statements that put the rows back: INSERTs, and for an UPDATE the old
-values by primary key. Without -o only the balance is printed.`,
+values by primary key. Without -o only the balance is printed.
+
+Tables that were truncated or dropped come back too, each row a line of the ledger;
+schema.sql beside them has the dropped tables' CREATE TABLE. Rows on pages that the
+WAL does not reach cannot be counted: the balance says ≥, and the exit code is 3.`,
 		Example: `  pgrescue undelete --pgdata /copy/data --xid 742
   pgrescue undelete --pgdata /copy/data --wal /archive --xid 742 -o rescued --format csv
   pgrescue undelete --pgdata /copy/data --table public.orders --since "2026-11-23 14:00Z" -o rescued --format sql`,
@@ -191,6 +197,7 @@ type rescueFolder struct {
 	force             bool
 	files             []*rescueFile
 	unknown, unstated int64
+	schema            bool // schemaFile was written
 }
 
 // rescueFile is the file of one table.
@@ -266,7 +273,44 @@ func (f *rescueFolder) finish(terminal *term.Terminal, loss *undelete.Loss) erro
 	}
 	warnUnknown(terminal, f.unknown, f.format)
 	warnUnstated(terminal, f.unstated)
+	if err := f.writeSchema(loss); err != nil {
+		return err
+	}
 	return f.writeLedger(loss)
+}
+
+// schemaFile holds the statements that make dropped tables anew.
+const schemaFile = "schema.sql"
+
+// writeSchema writes statements that make the dropped tables of the loss anew, for
+// each database in the order of the balance; nothing when none was dropped.
+func (f *rescueFolder) writeSchema(loss *undelete.Loss) error {
+	var databases []*catalog.Database
+	dropped := make(map[*catalog.Database][]*catalog.Relation)
+	for _, t := range loss.Tables() {
+		if t.Removal != undelete.Dropped || t.Relation == nil {
+			continue
+		}
+		if dropped[t.Database] == nil {
+			databases = append(databases, t.Database)
+		}
+		dropped[t.Database] = append(dropped[t.Database], t.Relation)
+	}
+	if len(databases) == 0 {
+		return nil
+	}
+	output, err := createOutput(filepath.Join(f.dir, schemaFile), f.force)
+	if err != nil {
+		return err
+	}
+	defer output.discard()
+	for _, db := range databases {
+		if _, err := fmt.Fprintln(output, datum.CreateTables(db, dropped[db])); err != nil {
+			return fmt.Errorf("write %s: %w", schemaFile, err)
+		}
+	}
+	f.schema = true
+	return output.commit()
 }
 
 func (f *rescueFolder) writeLedger(loss *undelete.Loss) error {

@@ -50,7 +50,8 @@ func newWALTransactionsCommand(terminal *term.Terminal) *cobra.Command {
 		Short: "List what each transaction did, the biggest destroyer first",
 		Long: `List the transactions in the WAL: when each ended and how, and how many tuples
 it inserted, updated and deleted in each table. Subtransactions are folded into
-their parent; what was rolled back stands at the end, because it destroyed nothing.
+their parent; what truncated or dropped tables stands first, and what was rolled
+back at the end, because it destroyed nothing.
 
 With --pgdata or --catalog the tables have names, without they are file numbers.
 PATH is a data directory, a WAL directory, a segment file, a tar file or an archive;
@@ -78,13 +79,7 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 		return err
 	}
 	defer ev.Close()
-	names := newTableNames(ev.Snapshot)
-	collect, err := options.collectOptions(ev, names)
-	if err != nil {
-		return err
-	}
-	collect.Scan.Progress = progress.begin("reading WAL", ev.Archive.BytesFrom(collect.Scan.From))
-	result, err := xact.Collect(ctx, ev.Archive, collect)
+	result, names, err := options.collect(ctx, ev, progress)
 	progress.end()
 	if err != nil {
 		return err
@@ -105,8 +100,9 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 	return exitcode.PartialIf(gaps + wal.Damage(result.Gaps))
 }
 
-// collectOptions turns the flags into what to collect.
-func (o *walTransactionsOptions) collectOptions(ev *undelete.Evidence, names *tableNames) (xact.Options, error) {
+// collectOptions turns the flags into what to collect. puzzled is set when a
+// transaction removed files that names does not know.
+func (o *walTransactionsOptions) collectOptions(ctx context.Context, ev *undelete.Evidence, names *tableNames, puzzled *bool) (xact.Options, error) {
 	since, err := parseTime("since", o.since)
 	if err != nil {
 		return xact.Options{}, err
@@ -120,14 +116,15 @@ func (o *walTransactionsOptions) collectOptions(ev *undelete.Evidence, names *ta
 		if ev.Snapshot == nil {
 			return xact.Options{}, exitcode.Usagef("add --pgdata DIR or --catalog FILE", "--table needs a catalog to find the table's file")
 		}
-		found, err := targets(ev.Snapshot, o.tables, o.only)
+		found, err := targetsOf(ctx, ev, o.tables, o.only)
 		if err != nil {
 			return xact.Options{}, err
 		}
+		*names = *newTableNames(ev.Snapshot) // finding a dropped table may have read more
 		for _, t := range found {
-			files[t.Relation.File] = true
-			for _, former := range t.Relation.FormerFiles {
-				files[former] = true
+			filesOf(t.Relation, files)
+			for _, gone := range t.Database.Namesakes(t.Relation) {
+				filesOf(gone, files)
 			}
 		}
 	}
@@ -141,7 +138,9 @@ func (o *walTransactionsOptions) collectOptions(ev *undelete.Evidence, names *ta
 			return o.all || rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.isToast(rel)
 		},
 		Keep: func(tx *xact.Transaction) bool {
-			if len(tx.Tallies) == 0 && (len(tx.Dropped) == 0 || len(files) > 0) || tx.Destroyed() < o.minDeletes {
+			removes, puzzling := names.countRemovals(tx, files)
+			tx.Removes, *puzzled = removes, *puzzled || puzzling
+			if len(tx.Tallies) == 0 && (len(tx.Dropped) == 0 || len(files) > 0 && removes == 0) || tx.Destroyed() < o.minDeletes && removes == 0 {
 				return false
 			}
 			return tx.End.IsZero() || !tx.End.Before(since) && (until.IsZero() || tx.End.Before(until))
@@ -194,6 +193,8 @@ type transactionLine struct {
 	Deleted         int64       `json:"deleted"`
 	Tables          []tableLine `json:"tables"`
 	RemovedFiles    []string    `json:"removed_files,omitempty"`
+	// RemovedTables are those among the removed files whose names are known.
+	RemovedTables []removedTable `json:"removed_tables,omitempty"`
 }
 
 type tableLine struct {
@@ -224,6 +225,7 @@ func transactionOf(tx *xact.Transaction, names *tableNames) transactionLine {
 	for _, file := range tx.Dropped {
 		line.RemovedFiles = append(line.RemovedFiles, names.of(file))
 	}
+	line.RemovedTables, _ = names.removals(tx)
 	return line
 }
 
@@ -255,7 +257,9 @@ func printTransactions(terminal *term.Terminal, result *xact.Result, names *tabl
 		if n := len(line.Subtransactions); n > 0 {
 			name += fmt.Sprintf(" (%s)", term.Plural(int64(n), "subtransaction", "subtransactions"))
 		}
-		if n := len(line.RemovedFiles); n > 0 {
+		if n := len(line.RemovedFiles); len(line.RemovedTables) > 0 {
+			name = strings.TrimSpace(removalText(line.RemovedTables) + "  " + name)
+		} else if n > 0 {
 			name += fmt.Sprintf(" (removed files of %s)", strings.Join(line.RemovedFiles[:min(n, 3)], ", "))
 		}
 		table.Add(fmt.Sprint(line.XID), string(line.State), end, term.Count(line.Deleted), term.Count(line.Updated), term.Count(line.Inserted), name)

@@ -87,6 +87,8 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 		spool: spool{budget: spoolBudget}, guesses: make(map[pg.XID]Removal), index: catalog.NewIndex(ev.Snapshot),
 	}
 	l.reason("not looked for")
+	l.req.Tables = slices.Clone(req.Tables)
+	l.addNamesakes()
 	l.know()
 	if err := l.knowColumns(ctx); err != nil {
 		return nil, err

@@ -56,6 +56,9 @@ func (ev *Evidence) ReadHistory(ctx context.Context, from pg.LSN) error {
 	return err
 }
 
+// HasHistory reports whether ReadHistory can add anything.
+func (ev *Evidence) HasHistory() bool { return ev.catalogs != nil && ev.Archive != nil }
+
 // CatalogBefore reads the catalogs as they were just before a transaction whose
 // commit record is at an LSN: neither it nor what committed later has happened.
 func (ev *Evidence) CatalogBefore(ctx context.Context, from, commit pg.LSN) (*catalog.Snapshot, []evidence.Gap, error) {

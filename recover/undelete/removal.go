@@ -115,6 +115,7 @@ func (l *Loss) knowsMore() bool {
 	for i := range l.req.Tables {
 		l.req.Tables[i] = l.again(l.req.Tables[i])
 	}
+	l.addNamesakes()
 	l.know()
 	for i := range l.Transactions {
 		tx := &l.Transactions[i]
@@ -138,6 +139,18 @@ func (l *Loss) knowsMore() bool {
 	}
 	l.byFile, l.tables = before, tables
 	return false
+}
+
+// addNamesakes adds the dropped tables that had the name of one that was asked for:
+// who names a table means what went by that name.
+func (l *Loss) addNamesakes() {
+	for _, t := range slices.Clone(l.req.Tables) {
+		for _, rel := range t.Database.Namesakes(t.Relation) {
+			if !slices.ContainsFunc(l.req.Tables, func(known Target) bool { return known.Relation == rel }) {
+				l.req.Tables = append(l.req.Tables, Target{Database: t.Database, Relation: rel})
+			}
+		}
+	}
 }
 
 // again finds a target in the snapshot with history.

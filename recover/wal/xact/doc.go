@@ -55,6 +55,8 @@ type Transaction struct {
 	Tallies             []Tally
 	// Dropped are relations whose files the commit removed: DROP, TRUNCATE, rewrites.
 	Dropped []pg.RelFileLocator
+	// Removes is for Options.Keep to set: how many tables went with Dropped, rows and all.
+	Removes int64
 }
 
 // Destroyed is the number of tuple versions that it updated or deleted.
@@ -91,11 +93,12 @@ func (l *Line) Operation() evidence.Operation {
 	return evidence.OpUpdate
 }
 
-// bigger orders transactions for people: those that took effect first, then by
-// what they destroyed, then by LSN.
+// bigger orders transactions for people: those that took effect first, then those
+// that took whole tables, then by what they destroyed, then by LSN.
 func bigger(a, b *Transaction) int {
 	return cmp.Or(
 		cmp.Compare(rank(b.State), rank(a.State)),
+		cmp.Compare(b.Removes, a.Removes),
 		cmp.Compare(b.Destroyed(), a.Destroyed()),
 		cmp.Compare(a.First, b.First))
 }
