@@ -371,7 +371,7 @@ func (l *Loss) nothing() error {
 	if l.walIsHurt() {
 		return l.nothingBecause(ErrUnreadable, l.Uncovered)
 	}
-	hint := "no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do"
+	hint := "no WAL record and no dead tuple at hand carries this transaction id; `pgrescue wal transactions` lists those that do; " + noteTemporary
 	if l.Uncovered != "" {
 		hint += "; " + l.Uncovered
 	}
@@ -404,8 +404,11 @@ func (l *Loss) nothingOf(tx *xact.Transaction) error {
 		return l.nothingBecause(ErrNothingDestroyed,
 			fmt.Sprintf("the transaction is %s and destroyed no version of the tables asked for", tx.State))
 	}
-	return l.nothingBecause(ErrNothingDestroyed, fmt.Sprintf("the transaction is %s and destroyed no row version", tx.State))
+	return l.nothingBecause(ErrNothingDestroyed, fmt.Sprintf("the transaction is %s and destroyed no row version; %s", tx.State, noteTemporary))
 }
+
+// noteTemporary says what no evidence can show.
+const noteTemporary = "rows of temporary tables are never in the WAL, and their files end with the session"
 
 func (l *Loss) nothingBecause(cause error, hint string) error {
 	return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: cause, Hint: hint}
