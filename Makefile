@@ -20,8 +20,8 @@ demo: ## a whole rescue on bundled evidence; needs nothing but Go
 test: postgresql ## install what the tests need, and run them
 	$(INMEMORY) $(GO) test ./...
 
-race: postgresql compiler ## the tests with the race detector
-	CGO_ENABLED=1 $(INMEMORY) $(GO) test -race ./...
+race: postgresql compiler ## the tests with the race detector; the matrix of scenarios on one version
+	CGO_ENABLED=1 $(INMEMORY) $(GO) test -race -short ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
 	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/undelete ./recover/stream

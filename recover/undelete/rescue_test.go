@@ -20,6 +20,16 @@ type rescue struct {
 // means that only the catalogs of the data directory are used.
 func run(t *testing.T, sources undelete.Sources, request func(*undelete.Evidence) undelete.Request, withoutFiles bool) *rescue {
 	t.Helper()
+	r, err := tryRun(t, sources, request, withoutFiles)
+	if err != nil {
+		t.Fatalf("find: %v", err)
+	}
+	return r
+}
+
+// tryRun is run where the loss may not be found: that error is returned.
+func tryRun(t *testing.T, sources undelete.Sources, request func(*undelete.Evidence) undelete.Request, withoutFiles bool) (*rescue, error) {
+	t.Helper()
 	ctx := context.Background()
 	ev, gaps, err := undelete.Open(ctx, sources)
 	if err != nil {
@@ -31,7 +41,7 @@ func run(t *testing.T, sources undelete.Sources, request func(*undelete.Evidence
 	}
 	loss, err := undelete.Find(ctx, ev, request(ev))
 	if err != nil {
-		t.Fatalf("find: %v", err)
+		return nil, err
 	}
 	t.Cleanup(func() { loss.Close() })
 	if err := loss.Settle(ctx); err != nil {
@@ -69,7 +79,7 @@ func run(t *testing.T, sources undelete.Sources, request func(*undelete.Evidence
 		}
 		checkLedger(t, loss, table)
 	}
-	return r
+	return r, nil
 }
 
 // checkLedger compares the ledger with the balance: every version once, and

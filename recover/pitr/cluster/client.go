@@ -104,6 +104,15 @@ func (s *Session) Value(ctx context.Context, query string) (string, error) {
 	return queryValue(ctx, s.conn, query)
 }
 
+// CopyOut gives the rows of a query as Cluster.CopyOut does.
+func (s *Session) CopyOut(ctx context.Context, query string) ([]byte, error) {
+	var out bytes.Buffer
+	if err := copyQuery(ctx, s.conn.PgConn(), &out, query); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
 // Close ends the session.
 func (s *Session) Close(ctx context.Context) error {
 	if err := s.conn.Close(ctx); err != nil {
