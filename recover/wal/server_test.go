@@ -292,6 +292,7 @@ func TestScanAgreesWithWaldump(t *testing.T) {
 	t.Run("orders", func(t *testing.T) { t.Parallel(); scanOrders(t, f) })
 	t.Run("damage", func(t *testing.T) { t.Parallel(); damageAll(t, f) })
 	t.Run("forms", func(t *testing.T) { t.Parallel(); scanForms(t, f) })
+	t.Run("damaged archives", func(t *testing.T) { t.Parallel(); damagedArchives(t, f) })
 	t.Run("pgBackRest", func(t *testing.T) { t.Parallel(); scanPGBackRest(t, f) })
 }
 
