@@ -29,7 +29,10 @@ const hurtSegment = 3
 
 func archivedDamages() []archivedDamage {
 	cut := func(_ *testing.T, _ *hurt, _ string, stored []byte) []byte { return stored[:len(stored)*2/3] }
-	flip := func(_ *testing.T, _ *hurt, _ string, stored []byte) []byte { stored[len(stored)*2/3] ^= 0x55; return stored }
+	flip := func(_ *testing.T, _ *hurt, _ string, stored []byte) []byte {
+		stored[len(stored)*2/3] ^= 0x55
+		return stored
+	}
 	list := []archivedDamage{
 		{"of no bytes", ".gz", func(_ *testing.T, _ *hurt, _ string, _ []byte) []byte { return nil }, []string{"only 0 bytes"}, -1},
 		{"zeros", ".zst", func(_ *testing.T, _ *hurt, _ string, stored []byte) []byte { clear(stored); return stored }, []string{"does not begin as a .zst file does"}, -1},
