@@ -104,6 +104,16 @@ func changeKinds() []kind {
 			},
 			loss: []string{"DELETE FROM t"}, doomed: map[string]string{"t": "SELECT * FROM t"}, after: []string{"VACUUM t"},
 		},
+		{
+			name: "VACUUM FULL and CLUSTER since", prepare: plainTable(), loss: []string{"DELETE FROM t WHERE id % 2 = 0"},
+			doomed: map[string]string{"t": "SELECT * FROM t WHERE id % 2 = 0"},
+			after:  []string{"VACUUM FULL t", "CLUSTER t USING t_pkey", "CHECKPOINT"},
+		},
+		{
+			name: "VACUUM FULL since, of pg_class too", prepare: plainTable(), loss: []string{"UPDATE t SET note = 'x' WHERE id % 2 = 0"}, updated: 200,
+			doomed: map[string]string{"t": "SELECT * FROM t WHERE id % 2 = 0"},
+			after:  []string{"VACUUM FULL t", "VACUUM FULL pg_class", "CHECKPOINT"},
+		},
 	}
 }
 

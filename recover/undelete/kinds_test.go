@@ -252,7 +252,22 @@ func kindsOfLoss(t *testing.T, version string) {
 	if len(kinds) < 15 || !slices.ContainsFunc(kinds, func(p played) bool { return p.updated > 0 }) {
 		t.Fatalf("only %d kinds were played", len(kinds))
 	}
-	rescueKinds(t, c, kinds)
+	rescueKinds(t, c, append(kinds, playSpeculative(t, c)))
+}
+
+// TestKindsWithOldTuples plays kinds whose records carry the old row for logical decoding.
+func TestKindsWithOldTuples(t *testing.T) {
+	t.Parallel()
+	settings := kindSettings()
+	settings["wal_level"] = "logical"
+	c := clustertest.Start(t, cluster.Options{Settings: settings})
+	kinds := slices.Concat(cascadeKinds(), changeKinds(), endKinds(), familyKinds())
+	for i := range kinds {
+		kinds[i].prepare = append(slices.Clone(kinds[i].prepare), `DO $$ DECLARE t regclass; BEGIN
+			FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace LOOP
+				EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', t); END LOOP; END $$`)
+	}
+	rescueKinds(t, c, playKinds(t, c, clustertest.DefaultVersion, kinds))
 }
 
 func kindSettings() map[string]string {
