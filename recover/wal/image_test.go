@@ -23,10 +23,22 @@ import (
 // nothing but the LSN and the checksum is set later.
 func TestRestoreImageGivesThePage(t *testing.T) {
 	t.Parallel()
-	c := clustertest.Start(t, cluster.Options{Settings: map[string]string{"wal_keep_size": "1GB", "shared_buffers": "32MB"}})
-	tables := map[wal.Compression]string{
-		wal.CompressionNone: "off", wal.CompressionPGLZ: "pglz", wal.CompressionLZ4: "lz4", wal.CompressionZSTD: "zstd",
+	for version, tables := range map[string]map[wal.Compression]string{
+		"13": {wal.CompressionNone: "off", wal.CompressionPGLZ: "on"},
+		"15": {wal.CompressionNone: "off", wal.CompressionPGLZ: "pglz", wal.CompressionLZ4: "lz4", wal.CompressionZSTD: "zstd"},
+		"17": {wal.CompressionNone: "off", wal.CompressionPGLZ: "pglz"},
+	} {
+		t.Run("pg"+version, func(t *testing.T) {
+			t.Parallel()
+			restoreImages(t, version, tables)
+		})
 	}
+}
+
+// restoreImages compares images of each compression; tables has the value of wal_compression for each.
+func restoreImages(t *testing.T, version string, tables map[wal.Compression]string) {
+	t.Helper()
+	c := clustertest.Start(t, cluster.Options{Version: version, Settings: map[string]string{"wal_keep_size": "1GB", "shared_buffers": "32MB"}})
 	files := map[pg.RelFileNumber]string{}
 	method := map[pg.RelFileNumber]wal.Compression{}
 	for compression, setting := range tables {
