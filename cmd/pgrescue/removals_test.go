@@ -16,8 +16,9 @@ import (
 const removalSQL = `CREATE SCHEMA app;
 CREATE TYPE app.mood AS ENUM ('sad', 'it''s ok');
 CREATE DOMAIN app.small AS smallint;
-CREATE TABLE app."Orders" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, m app.mood NOT NULL, moods app.mood[], s app.small, note varchar(20), price numeric(10,2));
-INSERT INTO app."Orders" (m, moods, s, note, price) SELECT 'it''s ok', '{sad,NULL}', i, 'note ' || i, i / 4.0 FROM generate_series(1, 500) i;
+CREATE TYPE app.pair AS (s app.small, m app.mood);
+CREATE TABLE app."Orders" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, m app.mood NOT NULL, moods app.mood[], s app.small, note varchar(20), price numeric(10,2), p app.pair);
+INSERT INTO app."Orders" (m, moods, s, note, price, p) SELECT 'it''s ok', '{sad,NULL}', i, 'note ' || i, i / 4.0, (i::app.small, 'sad'::app.mood)::app.pair FROM generate_series(1, 500) i;
 CREATE TABLE emptied (id serial PRIMARY KEY, t text);
 INSERT INTO emptied (t) SELECT 'row ' || i FROM generate_series(1, 100) i;
 CREATE TABLE packed (id int PRIMARY KEY);

@@ -68,6 +68,9 @@ func (w *schemaWriter) typeOf(oid pg.OID, depth int) {
 	}
 	w.typeOf(t.Element, depth+1)
 	w.typeOf(t.Base, depth+1)
+	for i := range t.Attributes {
+		w.typeOf(t.Attributes[i].Type, depth+1)
+	}
 	name := pg.QuoteIdent(t.Schema) + "." + pg.QuoteIdent(t.Name)
 	if t.DroppedBy == pg.InvalidXID || isArray(t) || !w.once("type "+name) {
 		return
@@ -82,6 +85,14 @@ func (w *schemaWriter) typeOf(oid pg.OID, depth int) {
 		w.line("CREATE TYPE " + name + " AS ENUM (" + strings.Join(labels, ", ") + ");")
 	case "d":
 		w.line("CREATE DOMAIN " + name + " AS " + w.types.TypeName(t.Base, -1) + "; -- its checks are not known")
+	case "c":
+		var fields []string
+		for i := range t.Attributes {
+			if a := &t.Attributes[i]; !a.Dropped {
+				fields = append(fields, pg.QuoteIdent(a.Name)+" "+w.types.TypeName(a.Type, a.TypeMod))
+			}
+		}
+		w.line("CREATE TYPE " + name + " AS (" + strings.Join(fields, ", ") + ");")
 	default:
 		w.comment("The type " + name + " was dropped too, and has to be made by hand.")
 	}

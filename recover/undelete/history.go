@@ -20,7 +20,8 @@ type catalogSource struct {
 	databases []string
 	control   *catalog.ControlState
 	history   *redo.History
-	from      pg.LSN // of history
+	from      pg.LSN        // of history
+	shown     *redo.History // that the snapshot has
 }
 
 // readCatalogs reads the catalogs of the data directory. destroyed and notYet
@@ -49,9 +50,12 @@ func (ev *Evidence) ReadHistory(ctx context.Context, from pg.LSN) error {
 	if err := ev.learn(ctx, from); err != nil || ev.catalogs == nil || ev.catalogs.history == nil {
 		return err
 	}
+	if ev.catalogs.shown == ev.catalogs.history {
+		return nil
+	}
 	snapshot, _, err := ev.readCatalogs(ctx, ev.catalogs.history, nil) // its gaps are those that Open told
 	if err == nil {
-		ev.Snapshot = snapshot
+		ev.Snapshot, ev.catalogs.shown = snapshot, ev.catalogs.history
 	}
 	return err
 }
