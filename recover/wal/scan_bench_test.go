@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -79,6 +80,33 @@ func BenchmarkScan(b *testing.B) {
 			})
 		}
 	}
+	for _, suffix := range []string{".gz", ".zst", ".lz4"} {
+		b.Run("archive"+suffix, func(b *testing.B) { benchArchive(b, dir, suffix) })
+	}
+}
+
+// benchArchive prints the cost of scanning a compressed archive as ratios against
+// the same segments uncompressed, in the same run. Decompression is all the difference.
+func benchArchive(b *testing.B, dir, suffix string) {
+	packed := b.TempDir()
+	for _, name := range segmentNames(b, dir) {
+		writeFile(b, filepath.Join(packed, name+suffix), compress(b, read(b, filepath.Join(dir, name)), compressors()[suffix]...))
+	}
+	var cost [2]cost
+	for b.Loop() {
+		for i, path := range []string{dir, packed} {
+			cost[i].measure(b, syscall.RUSAGE_SELF, func() error {
+				a, err := wal.OpenArchive([]string{path}, wal.OpenOptions{})
+				if err != nil {
+					return err
+				}
+				b.SetBytes(a.Bytes())
+				return errors.Join(countBlocks(b.Context(), a, wal.ScanOptions{}), a.Close())
+			})
+		}
+	}
+	b.ReportMetric(cost[1].cpu.Seconds()/cost[0].cpu.Seconds(), "cpu/plain")
+	b.ReportMetric(cost[1].wall.Seconds()/cost[0].wall.Seconds(), "wall/plain")
 }
 
 func benchScan(b *testing.B, dir, waldump string, opts wal.ScanOptions) {
