@@ -294,3 +294,27 @@ func saveCatalogs(t *testing.T, dir string) string {
 	}
 	return path
 }
+
+// TestWholeTableInAnOlderCopy has a copy of the data directory from before the
+// loss: its file gives the pages that the WAL does not have.
+func TestWholeTableInAnOlderCopy(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{Settings: kindSettings()})
+	clustertest.Exec(t, c, "postgres", "CREATE TABLE t (id int PRIMARY KEY, t text)", "INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i",
+		"CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT")
+	from, err := c.CurrentLSN(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := clustertest.Snapshot(t, c)
+	clustertest.Exec(t, c, "postgres", "UPDATE t SET t = 'changed' WHERE id % 200 = 0", "DELETE FROM t WHERE id = 7")
+	doomed := clustertest.CopyOut(t, c, "postgres", "SELECT * FROM t")
+	xid := lose(t, c, "DROP TABLE t")
+	paths := walFrom(t, stopped(t, c), from)
+	r := run(t, undelete.Sources{DataDir: copied, WAL: paths}, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, false)
+	tables := r.loss.Tables()
+	if len(tables) != 1 || !r.loss.Covered || tables[0].Balance.Heap == 0 || tables[0].Balance.WAL == 0 {
+		t.Fatalf("tables %v, covered %t %q", tables, r.loss.Covered, r.loss.Uncovered)
+	}
+	equalRows(t, "t", r.rows[tables[0].Name()], []byte(doomed))
+}
