@@ -41,6 +41,9 @@ func incidentChanges(f *testing.F) []seedChange {
 		func() *batch { return new(batch) },
 		func(b *batch, rec *wal.Record) error {
 			first := len(b.changes)
+			if rec.Rmgr == wal.RmgrSmgr || rec.Rmgr == wal.RmgrSequence {
+				return nil // of a file as a whole: no page to apply it to
+			}
 			b.collect(rec, func(PageKey) bool { return true })
 			return withImages(b.changes[first:], rec)
 		},
@@ -122,6 +125,10 @@ func FuzzApply(f *testing.F) {
 	} { // rare ones
 		f.Add(make([]byte, pg.BlockSize), uint8(op), uint8(0), make([]byte, 8), make([]byte, 24), []byte(nil), uint8(0), uint8(0), uint8(1), uint8(0), true)
 	}
+	// One freeze plan for two tuples, a redirection, a dead and an unused line pointer.
+	everything := []byte{1, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 11, 0, 0, 2, 0, 1, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 4, 0, 5, 0, 6, 0}
+	f.Add(make([]byte, pg.BlockSize), uint8(wal.HeapPruneFreeze), uint8(0), []byte{0, pruneFreezePlans | pruneItems | pruneCleanupLock}, everything,
+		[]byte(nil), uint8(0), uint8(0), uint8(1), uint8(0), false)
 	f.Fuzz(func(t *testing.T, content []byte, op, info uint8, main, data0, data1 []byte, id0, id1, count, block uint8, willInit bool) {
 		p := make(page, pg.BlockSize)
 		copy(p, content)
