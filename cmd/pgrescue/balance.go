@@ -176,6 +176,8 @@ func add(total, b *undelete.Balance) {
 	total.Deleted += b.Deleted
 	total.Updated += b.Updated
 	total.Carved += b.Carved
+	total.Also += b.Also
+	total.Derived += b.Derived
 	total.Intermediate += b.Intermediate
 	total.Removed += b.Removed
 	total.Unsure += b.Unsure
@@ -271,12 +273,8 @@ func printReasons(terminal *term.Terminal, report *balanceReport) error {
 
 // balanceSentence says the balance in one line.
 func balanceSentence(b *undelete.Balance) string {
-	carved := ""
-	if b.Carved > 0 {
-		carved = fmt.Sprintf(" (%s of them carved from free space)", term.Count(b.Carved))
-	}
 	text := fmt.Sprintf("%s lost, %s recovered: %s from dead tuples%s, %s from WAL; %s in part, %s missing.",
-		term.Count(b.Lost), term.Count(b.Settled()), term.Count(b.Heap), carved, term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
+		term.Count(b.Lost), term.Count(b.Settled()), term.Count(b.Heap), howFound(b), term.Count(b.WAL), term.Count(b.InPart), term.Count(b.Missing))
 	if b.Updated > 0 {
 		text += fmt.Sprintf(" %s of them were updated, not deleted.", term.Count(b.Updated))
 	}
@@ -287,6 +285,23 @@ func balanceSentence(b *undelete.Balance) string {
 		text += fmt.Sprintf(" %s were made by the same transaction.", term.Count(b.Intermediate))
 	}
 	return text
+}
+
+// howFound says which of the dead tuples did not simply lie in the relation files.
+func howFound(b *undelete.Balance) string {
+	var parts []string
+	for _, part := range []struct {
+		count int64
+		how   string
+	}{{b.Carved, "carved from free space"}, {b.Also, "from further copies"}, {b.Derived, "from older pages, and not proven"}} {
+		if part.count > 0 {
+			parts = append(parts, term.Count(part.count)+" of them "+part.how)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 // rolledBackSentences say what was touched, and is not lost.
@@ -329,11 +344,18 @@ func tellBalance(terminal *term.Terminal, loss *undelete.Loss, gaps int) error {
 	if !loss.Covered {
 		terminal.Warnf("more may be lost than the ledger names: %s", loss.Uncovered)
 	}
+	if total.Derived > 0 {
+		terminal.Warnf("%s from pages older than the loss, and WAL in between is missing: another row may have stood in their place since",
+			term.Plural(total.Derived, "row comes", "rows come"))
+		terminal.Hintf("ledger.jsonl and --format jsonl name them: derived, not proven")
+	}
 	switch {
 	case total.Settled() == 0 && total.InPart == 0:
 		return exitcode.With(exitcode.Insufficient, fmt.Errorf("undelete: %w: none of %s", errIncomplete, term.Count(total.Lost)))
 	case total.Missing+total.InPart > 0:
 		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %w: %s missing, %s in part", errIncomplete, term.Count(total.Missing), term.Count(total.InPart)))
+	case total.Derived > 0:
+		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %s not proven", term.Plural(total.Derived, "row is", "rows are")))
 	case !loss.Covered:
 		return exitcode.With(exitcode.Partial, errors.New("undelete: the ledger may not be complete"))
 	}

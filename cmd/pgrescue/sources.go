@@ -22,6 +22,7 @@ type sourceOptions struct {
 	wal         []string
 	catalogFile string
 	timeline    uint32
+	also        []string
 	databases   []string
 	tablespaces []string
 }
@@ -34,6 +35,10 @@ func (o *sourceOptions) addDataDir(command *cobra.Command) {
 
 func (o *sourceOptions) addCatalog(command *cobra.Command) {
 	command.Flags().StringVar(&o.catalogFile, "catalog", "", "snapshot file of `catalog dump`, in the place of the catalogs in --pgdata")
+}
+
+func (o *sourceOptions) addAlso(command *cobra.Command) {
+	command.Flags().StringArrayVar(&o.also, "also", nil, "further data directory or unpacked base backup of the same cluster, whose pages are looked at; may be repeated")
 }
 
 func (o *sourceOptions) addTimeline(command *cobra.Command) {
@@ -50,7 +55,7 @@ func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progr
 		return nil, 0, err
 	}
 	ev, gaps, err := undelete.Open(ctx, undelete.Sources{
-		DataDir: o.dataDir, WAL: o.wal, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
+		DataDir: o.dataDir, WAL: o.wal, Also: o.also, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
 		Databases: o.databases, Tablespaces: spaces, Progress: progress.begin,
 	})
 	if err == nil && ev.Archive != nil {

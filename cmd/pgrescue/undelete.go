@@ -90,6 +90,7 @@ func (o *undeleteOptions) addFlags(command *cobra.Command) {
 	o.addDataDir(command)
 	o.addCatalog(command)
 	o.addTimeline(command)
+	o.addAlso(command)
 	o.rowsOptions.addFlags(command, "copy")
 	o.lossOptions.addFlags(command)
 	flags := command.Flags()
@@ -119,9 +120,15 @@ values by primary key. Without -o only the balance is printed.
 
 Tables that were truncated or dropped come back too, each row a line of the ledger;
 schema.sql beside them has the dropped tables' CREATE TABLE. Rows on pages that the
-WAL does not reach cannot be counted: the balance says ≥, and the exit code is 3.`,
+WAL does not reach cannot be counted: the balance says ≥, and the exit code is 3.
+
+--also names further copies of the same cluster: a base backup, a standby's data
+directory, a snapshot. A dead tuple on a younger page of theirs settles its version,
+and so does an older page when the WAL at hand holds every change since. Where WAL
+in between is missing, a row from an older page is derived and not proven (exit
+code 3). A copy of another cluster is refused.`,
 		Example: `  pgrescue undelete --pgdata /copy/data --xid 742
-  pgrescue undelete --pgdata /copy/data --wal /archive --xid 742 -o rescued --format csv
+  pgrescue undelete --pgdata /copy/data --wal /archive --also /backup/monday --xid 742 -o rescued --format csv
   pgrescue undelete --pgdata /copy/data --table public.orders --since "2026-11-23 14:00Z" -o rescued --format sql`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {

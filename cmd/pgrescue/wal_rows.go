@@ -42,6 +42,7 @@ back whose pages are in the WAL, and the others are counted with their reasons.`
 	options.addDataDir(command)
 	options.addCatalog(command)
 	options.addTimeline(command)
+	options.addAlso(command)
 	options.rowsOptions.addFlags(command, "copy")
 	options.lossOptions.addFlags(command)
 	return command

@@ -52,6 +52,21 @@ func (e *entry) open() bool { return e.state == pending || e.state == missing }
 
 func (l *Loss) carveTable(ctx context.Context, t *Table, rel *heap.Relation) error {
 	c := newCarver(l, t)
+	err := l.eachOpenPage(ctx, t, func(lines []entry) error {
+		h, err := l.readPage(rel, lines[0].block, c.page)
+		if err != nil {
+			return nil // its gap is listed by the heap route
+		}
+		return c.settle(lines, h)
+	})
+	if err != nil || !l.req.Successors {
+		return err
+	}
+	return l.successorsFromFile(t, rel, c.page)
+}
+
+// eachOpenPage visits the lines of a table page by page, where one is open.
+func (l *Loss) eachOpenPage(ctx context.Context, t *Table, visit func(lines []entry) error) error {
 	for from := t.first; from < t.last; {
 		to := from + 1
 		for to < t.last && l.entries[to].block == l.entries[from].block {
@@ -65,16 +80,9 @@ func (l *Loss) carveTable(ctx context.Context, t *Table, rel *heap.Relation) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		h, err := l.readPage(rel, lines[0].block, c.page)
-		if err != nil {
-			continue // its gap is listed by the heap route
-		}
-		if err := c.settle(lines, h); err != nil {
+		if err := visit(lines); err != nil {
 			return err
 		}
-	}
-	if l.req.Successors {
-		return l.successorsFromFile(t, rel, c.page)
 	}
 	return nil
 }

@@ -180,8 +180,8 @@ func decodeChunk(toast toastTable, t *heap.Tuple) (key valueKey, seq int32, data
 }
 
 // gatherChunks collects the chunks that the ledger settled, and looks for what
-// rows need beyond them: in the TOAST relation's file, in the whole WAL, and in the
-// free space of the file's pages.
+// rows need beyond them: in the TOAST relation's file, in the whole WAL, in the
+// free space of the file's pages, and in further copies.
 func (l *Loss) gatherChunks(ctx context.Context) error {
 	l.chunks.spool = &l.spool
 	reader := spoolReader{spool: &l.spool}
@@ -206,7 +206,7 @@ func (l *Loss) gatherChunks(ctx context.Context) error {
 		}
 	}
 	l.chunks.sort()
-	for _, more := range []func(context.Context, map[valueKey]bool) error{l.chunksFromFiles, l.chunksFromWAL, l.chunksFromFreeSpace} {
+	for _, more := range []func(context.Context, map[valueKey]bool) error{l.chunksFromFiles, l.chunksFromWAL, l.chunksFromFreeSpace, l.chunksFromCopies} {
 		lacking, err := l.lacking()
 		if err != nil || len(lacking) == 0 {
 			return err
@@ -271,12 +271,17 @@ func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) e
 	if l.ev.DataDir == "" || l.req.NoHeap {
 		return nil
 	}
+	return l.chunksIn(ctx, l.ev.dir(), lacking)
+}
+
+// chunksIn reads the TOAST relations' files of one data directory.
+func (l *Loss) chunksIn(ctx context.Context, dir heap.DataDir, lacking map[valueKey]bool) error {
 	wanted := func(key valueKey) bool { return lacking[key] }
 	for _, t := range l.tables {
 		if t.toastOf < 0 || !anyOf(lacking, t.toastTable()) {
 			continue
 		}
-		rel, err := l.ev.dir().OpenRelation(t.File)
+		rel, err := dir.OpenRelation(t.File)
 		if err != nil {
 			continue // the values stay lacking, and their rows say so
 		}

@@ -29,6 +29,7 @@ type Evidence struct {
 	// returns what is to be called with bytes done.
 	Progress func(stage string, bytes int64) func(done int64)
 
+	also     []*furtherCopy
 	outcomes *xact.Outcomes // of the WAL since the last checkpoint; nil: not read
 	catalogs *catalogSource // nil: the snapshot came from a file
 }

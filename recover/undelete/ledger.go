@@ -37,9 +37,11 @@ type entry struct {
 	state               state
 	deleted, multi      bool
 	namedByHeap, inPart bool
-	carved              bool // by heap, from its page's free space
-	removed             bool // with the whole file
-	unsure              bool // nothing at hand says whether its transactions committed
+	carved              bool  // by heap, from its page's free space
+	removed             bool  // with the whole file
+	derived             bool  // by heap, from an older page whose history has a hole
+	also                uint8 // number of the further copy that it was found in; 0: none
+	unsure              bool  // nothing at hand says whether its transactions committed
 }
 
 func (e *entry) tid() pg.TID { return pg.TID{Block: e.block, Offset: e.offset} }
@@ -56,7 +58,9 @@ type Line struct {
 	CommitTime string             `json:"commit_time,omitempty"`
 	NamedBy    evidence.Route     `json:"named_by"`
 	Settled    evidence.Route     `json:"settled_by,omitempty"`
-	Carved     bool               `json:"carved,omitempty"` // from the free space of its page
+	Carved     bool               `json:"carved,omitempty"`  // from the free space of its page
+	Copy       string             `json:"copy,omitempty"`    // the further copy it was found in
+	Derived    bool               `json:"derived,omitempty"` // from an older page: not proven
 	InPart     bool               `json:"in_part,omitempty"`
 	Reason     string             `json:"reason,omitempty"` // why missing, or why in part
 }
@@ -73,7 +77,9 @@ type Balance struct {
 
 	Deleted      int64 `json:"deleted"`
 	Updated      int64 `json:"updated"`
-	Carved       int64 `json:"carved"` // of those settled by heap: from the free space of their pages
+	Carved       int64 `json:"carved"`              // of those settled by heap: from the free space of their pages
+	Also         int64 `json:"from_further_copies"` // of those settled by heap
+	Derived      int64 `json:"derived"`             // of those: from an older page, not proven
 	Intermediate int64 `json:"made_by_the_same_transaction"`
 	Columns      int64 `json:"lost_columns,omitempty"` // rows that lost columns, not themselves
 	// Removed counts those of Deleted that went with the whole table.
@@ -271,9 +277,9 @@ func (l *Loss) tally() {
 				t.reasons[e.reason]++
 			case e.state == byHeap:
 				b.Heap++
-				if e.carved {
-					b.Carved++
-				}
+				b.Carved += one(e.carved)
+				b.Also += one(e.also > 0)
+				b.Derived += one(e.derived)
 			default:
 				b.WAL++
 			}
@@ -292,6 +298,14 @@ func (l *Loss) tally() {
 	}
 }
 
+// one counts a yes.
+func one(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
 // Ledger calls visit for each line of a table, in the order of its blocks.
 func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 	name := t.Name()
@@ -299,7 +313,10 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 		e := &l.entries[i]
 		line := Line{
 			Relation: name, File: t.File.String(), TID: e.tid(), XID: e.xid, LSN: e.lsn,
-			Operation: t.operation(e), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved,
+			Operation: t.operation(e), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved, Derived: e.derived,
+		}
+		if e.also > 0 {
+			line.Copy = l.ev.also[e.also-1].dir
 		}
 		if tx := l.transaction(e); tx != nil {
 			if tx.XID != e.xid {

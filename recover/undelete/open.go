@@ -21,6 +21,7 @@ type Sources struct {
 	DataDir     string
 	WAL         []string // what wal.OpenArchive reads; empty: pg_wal of DataDir
 	CatalogFile string   // a snapshot file; "": the catalogs in DataDir
+	Also        []string // further data directories and base backups, of the same cluster
 	Timeline    pg.TimelineID
 	Tablespaces map[pg.OID]string // see heap.DataDir
 	Databases   []string          // of DataDir to read; empty: all but templates
@@ -67,6 +68,13 @@ func (o *opener) open(ctx context.Context) error {
 	if err := o.openWAL(ctx); err != nil {
 		return err
 	}
+	if err := o.openCatalog(ctx); err != nil {
+		return err
+	}
+	return o.openAlso()
+}
+
+func (o *opener) openCatalog(ctx context.Context) error {
 	if o.sources.CatalogFile != "" {
 		return o.loadCatalog()
 	}

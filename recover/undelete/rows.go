@@ -157,7 +157,12 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 	if e.state == byHeap {
 		d.row.Route, d.row.Source = evidence.RouteHeap, d.heapFile
 	}
+	if e.also > 0 {
+		d.row.Source = d.copyPlace(d.table, e)
+	}
 	switch {
+	case e.derived:
+		d.row.Confidence, d.row.Note = evidence.Derived, noteDerived
 	case e.carved:
 		d.row.Note = noteCarved
 	case e.unsure:

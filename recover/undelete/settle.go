@@ -37,6 +37,9 @@ func (l *Loss) Settle(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.settleByAlso(ctx); err != nil {
+		return err
+	}
 	for i := range l.entries {
 		if e := &l.entries[i]; e.state == pending {
 			e.state = missing
@@ -215,6 +218,11 @@ type walRoute struct {
 	pages   []pageLines
 	files   map[pg.RelFileLocator]*heap.Relation
 	start   pg.LSN
+	// also is the further copy whose pages are replayed, and its number; nil: none. With
+	// trust, its pages are taken to have stayed as they were until the WAL at hand begins.
+	also   *furtherCopy
+	number uint8
+	trust  bool
 }
 
 // pageLines are the lines of one page, entries[from:to], and how many are pending.
@@ -225,17 +233,23 @@ type pageLines struct {
 
 func (l *Loss) settleByWAL(ctx context.Context) error {
 	w := &walRoute{Loss: l, numbers: make(map[redo.PageKey]int32), files: make(map[pg.RelFileLocator]*heap.Relation)}
+	return w.replay(ctx, l.replayStart)
+}
+
+// replay settles what it can of the lines that are pending. startOf gives where
+// replay begins, of the first line's LSN.
+func (w *walRoute) replay(ctx context.Context, startOf func(first pg.LSN) pg.LSN) error {
 	defer w.close()
 	first, last := w.collect()
 	if len(w.pages) == 0 {
 		return nil
 	}
-	w.start = l.replayStart(first)
-	archive := l.ev.Archive
+	w.start = startOf(first)
+	archive := w.ev.Archive
 	result, err := redo.Replay(ctx, archive, redo.Options{
 		Scan: wal.ScanOptions{
-			From: w.start, To: last + 1, SkipCRC: len(l.scan.Gaps) == 0 && w.start >= l.scanned,
-			Progress: l.ev.stage("replaying pages", int64(last-w.start)),
+			From: w.start, To: last + 1, SkipCRC: len(w.scan.Gaps) == 0 && w.start >= w.scanned,
+			Progress: w.ev.stage("replaying pages", int64(last-w.start)),
 		},
 		Wants:     func(key redo.PageKey) bool { _, wanted := w.numbers[key]; return wanted },
 		Base:      w.base,
@@ -300,14 +314,13 @@ func (l *Loss) replayStart(first pg.LSN) pg.LSN {
 // lies between the page's LSN and the replay's start is on the page already
 // when the checkpoint in pg_control began behind the start.
 func (w *walRoute) base(key redo.PageKey, dst heap.Page) bool {
+	if w.also != nil {
+		return w.copyBase(key, dst)
+	}
 	if !w.behind[key] {
 		return false
 	}
-	rel, opened := w.files[key.Relation]
-	if !opened {
-		rel, _ = w.ev.dir().OpenRelation(key.Relation)
-		w.files[key.Relation] = rel
-	}
+	rel := w.file(w.ev.dir(), key.Relation)
 	if rel == nil {
 		return false
 	}
@@ -317,6 +330,16 @@ func (w *walRoute) base(key redo.PageKey, dst heap.Page) bool {
 	}
 	control := w.ev.Snapshot.Control
 	return h.LSN >= w.start || control != nil && control.Redo >= w.start
+}
+
+// file opens a relation file once; nil if it is not there.
+func (w *walRoute) file(dir heap.DataDir, loc pg.RelFileLocator) *heap.Relation {
+	rel, opened := w.files[loc]
+	if !opened {
+		rel, _ = dir.OpenRelation(loc)
+		w.files[loc] = rel
+	}
+	return rel
 }
 
 // destroyed settles the line of one replayed delete or update.
@@ -357,6 +380,9 @@ func (w *walRoute) settleReplayed(e *entry, d *redo.Destroyed) error {
 	case err != nil:
 		w.fail(e, "the replayed page does not hold the tuple")
 		return nil
+	}
+	if by == byHeap && w.also != nil {
+		e.also, e.derived = w.number, w.trust
 	}
 	if w.req.Successors && !e.deleted && e.successor.length() == 0 {
 		if next, ok := d.Successor(); ok {
