@@ -3,14 +3,18 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/recover/stream"
 )
 
 const replicatorPassword = "Geh1im, sagt keiner"
@@ -197,5 +201,43 @@ func walFetchOtherCluster(t *testing.T, dsn, folder string) {
 	}
 	if fingerprint(t, other) != before {
 		t.Error("the folder was changed")
+	}
+}
+
+// TestFetchOutcome: how a fetch ended decides the exit code.
+func TestFetchOutcome(t *testing.T) {
+	t.Parallel()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	disk := func(err error) error { return &evidence.Error{Op: "write", Err: errors.Join(stream.ErrDisk, err)} }
+	for _, test := range []struct {
+		name   string
+		ctx    context.Context
+		follow bool
+		gaps   []evidence.Gap
+		err    error
+		want   exitcode.Code
+		says   string
+	}{
+		{name: "done", ctx: t.Context(), want: exitcode.Done},
+		{name: "gaps", ctx: t.Context(), gaps: []evidence.Gap{{}}, want: exitcode.Partial},
+		{name: "server gone", ctx: t.Context(), err: stream.ErrLost, want: exitcode.Partial, says: "kept in out; run the same command again"},
+		{name: "server gone while following", ctx: t.Context(), follow: true, err: stream.ErrLost, want: exitcode.Partial, says: "run the same command again"},
+		{name: "interrupted", ctx: gone, err: context.Canceled, want: exitcode.Interrupted, says: "kept"},
+		{name: "followed until interrupted", ctx: gone, follow: true, err: context.Canceled, want: exitcode.Done},
+		{name: "disk full", ctx: t.Context(), err: disk(syscall.ENOSPC), want: exitcode.Failed},
+		{name: "input/output error", ctx: t.Context(), err: disk(syscall.EIO), want: exitcode.Failed},
+		{name: "no right to write", ctx: t.Context(), err: disk(syscall.EACCES), want: exitcode.Permission},
+		{name: "other WAL", ctx: t.Context(), err: stream.ErrOtherSystem, want: exitcode.Refused},
+		{name: "slot in use", ctx: t.Context(), err: stream.ErrSlotInUse, want: exitcode.Locked},
+	} {
+		out := &walFetch{Fetched: &stream.Result{Gaps: test.gaps}}
+		err := fetchOutcome(test.ctx, out, &walFetchOptions{folder: "out", follow: test.follow}, test.err)
+		if code := exitcode.Of(err); code != test.want {
+			t.Errorf("%s: code %d, want %d", test.name, code, test.want)
+		}
+		if test.says != "" && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %q does not say %q", test.name, err, test.says)
+		}
 	}
 }
