@@ -17,6 +17,18 @@ type extensionType struct {
 func extensionTypes() []extensionType {
 	return []extensionType{
 		{"citext", -1, "i", appendText},
+		{"hstore", -1, "i", appendHstore},
+		{"ltree", -1, "i", appendLtree},
+		{"lquery", -1, "i", appendLquery},
+		{"ltxtquery", -1, "i", appendLtxtquery},
+		{"query_int", -1, "i", appendQueryInt},
+		{"cube", -1, "d", appendCube},
+		{"seg", 12, "i", appendSeg},
+		{"vector", -1, "i", appendEmbedding},
+		{"halfvec", -1, "i", appendHalfvec},
+		{"sparsevec", -1, "i", appendSparsevec},
+		{"geometry", -1, "d", appendGeometry},
+		{"geography", -1, "d", appendGeometry},
 	}
 }
 

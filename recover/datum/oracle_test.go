@@ -224,16 +224,5 @@ func TestOracleTypes(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Start(t, cluster.Options{})
 	clustertest.Exec(t, c, "postgres", samplePreamble)
-	all := samples()
-	for i, s := range all {
-		sampleTable(t, c, s, fmt.Sprintf("s%d", i), rand.New(rand.NewPCG(15, uint64(i))))
-	}
-	db := snapshot(t, c)
-	for i, s := range all {
-		name := fmt.Sprintf("s%d", i)
-		t.Run(s.name, func(t *testing.T) {
-			got := decodeTable(t, c, db, table(t, db, name))
-			compare(t, got, clustertest.CopyOut(t, c, "postgres", "SELECT * FROM "+name))
-		})
-	}
+	loadSamples(t, c, samples())
 }

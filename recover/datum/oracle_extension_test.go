@@ -1,0 +1,174 @@
+package datum_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/recover/datum"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+)
+
+// contribPreamble makes the extensions of contribSamples, one of them in a schema of its own.
+const contribPreamble = `
+	CREATE SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube;
+	CREATE EXTENSION seg; CREATE EXTENSION intarray;`
+
+// contribSamples are the types of PostgreSQL's own extensions.
+func contribSamples() []sample {
+	pairs := func(r *rand.Rand) string {
+		var list []string
+		for i := range r.IntN(6) {
+			value := "NULL"
+			if r.IntN(3) > 0 {
+				value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(pickText(r)+pickText(r)) + `"`
+			}
+			list = append(list, fmt.Sprintf(`"%c %d"=>%s`, 'a'+r.IntN(26), i, value))
+		}
+		return strings.Join(list, ",")
+	}
+	return []sample{
+		{"ext.hstore", []string{"", "a=>1", `"a b"=>"c\"d\\", e=>NULL, ""=>""`, "x=>" + strings.Repeat("y", 5000)}, pairs},
+		{"citext", []string{"", "AbC", `"q", {x}`, "Ünï"}, nil},
+		{"ltree", []string{"", "Top", "Top.Science.Astronomy", "a.bb.ccc.dddd.eeeee.ffffff.ggggggg.hhhhhhhh", "A_1.2"}, nil},
+		{"lquery", words("* *.a.* a.b *{2} *{,3}.a *{1,} *{1,4} !a.b a|b.c !a|b.c foo*.bar@.baz% foo%@* aa|bbb*|cccc@.d"), nil},
+		{"ltxtquery", []string{"a", "a & b", "a | b & !c", "!(a | b)", "(a | b) & (c | d)", "foo*@ & !bar%", "!!a", "a & (b & c)"}, nil},
+		{"query_int", words("1 1&2 1|2&!3 !(1|2) (1|2)&(3|4) -5&2147483647 !!1 1&(2&3)"), nil},
+		{"cube", []string{"()", "(1)", "(1,2,3)", "(1,2),(3,4)", "(0),(-0)", "(NaN)", "(1,2),(1,2)", "(1e300, -Infinity)"}, nil},
+		{"seg", []string{
+			"1", "10", "1.0", "1.50", "0.001", "0.00001", "123456", "1e10", "-1.5", "<5", ">5.0", "~5.00", "1 .. 2", "1.5 ..", ".. 2.5", "~1 .. ~2", "-1e-20 .. 1e20",
+			"100 .. 1000.0", "1.2(+-)0.1", "0", "0.0", "-0.05", "12345.6", "1234.5", "99999", "<1.5 .. >2",
+		}, func(r *rand.Rand) string {
+			return strconv.FormatFloat(float64(r.Int64N(2e6)-1e6)/float64([]int{1, 10, 1000, 1e6, 1e9}[r.IntN(5)]), 'f', r.IntN(8), 64)
+		}},
+	}
+}
+
+// loadSamples makes and fills a table for each sample and compares each with COPY.
+func loadSamples(t *testing.T, c *cluster.Cluster, all []sample) {
+	t.Helper()
+	for i, s := range all {
+		sampleTable(t, c, s, fmt.Sprintf("s%d", i), rand.New(rand.NewPCG(15, uint64(i))))
+	}
+	db := snapshot(t, c)
+	for i, s := range all {
+		name := fmt.Sprintf("s%d", i)
+		t.Run(s.name, func(t *testing.T) {
+			got := decodeTable(t, c, db, table(t, db, name))
+			compare(t, got, clustertest.CopyOut(t, c, "postgres", "SELECT * FROM "+name))
+		})
+	}
+}
+
+// acceptsSQL makes a function that tells whether the server takes a text as a type's value.
+const acceptsSQL = `CREATE FUNCTION accepts(value text, type text) RETURNS bool LANGUAGE plpgsql AS $$
+	BEGIN EXECUTE format('SELECT %L::%s', value, type); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN false; END $$`
+
+// known leaves out what a version before 15 does not have: types and values that
+// came later. 15 and those after it must take all.
+func known(t *testing.T, c *cluster.Cluster, version string, all []sample) []sample {
+	t.Helper()
+	major, err := strconv.Atoi(version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []sample
+	for _, s := range all {
+		var fixed []string
+		for _, v := range s.fixed {
+			if len(v) > 6000 {
+				continue // version 15 has them
+			}
+			query := fmt.Sprintf("SELECT accepts('%s', '%s')", strings.ReplaceAll(v, "'", "''"), strings.ReplaceAll(s.name, "'", "''"))
+			if clustertest.Value(t, c, "postgres", query) == "t" {
+				fixed = append(fixed, v)
+			} else if major >= 15 {
+				t.Errorf("version %s does not take %s %.60q", version, s.name, v)
+			}
+		}
+		if len(fixed) > 40 {
+			fixed = fixed[:40]
+		}
+		if s.more = nil; len(fixed) > 0 {
+			s.fixed = fixed
+			kept = append(kept, s)
+		}
+	}
+	if len(kept) < len(all)*4/5 {
+		t.Errorf("version %s knows only %d of %d types", version, len(kept), len(all))
+	}
+	return kept
+}
+
+// TestOracleVersions compares the extreme values of every type, of the
+// extensions' too, with COPY of every version.
+func TestOracleVersions(t *testing.T) {
+	t.Parallel()
+	clustertest.EachVersion(t, func(t *testing.T, version string) {
+		t.Parallel()
+		c := clustertest.Start(t, cluster.Options{Version: version})
+		clustertest.Exec(t, c, "postgres", samplePreamble, contribPreamble, acceptsSQL)
+		all := append(samples(), contribSamples()...)
+		if version == "17" || version == "18" {
+			all = append(all, sample{name: "interval hour to second", fixed: words("infinity -infinity")})
+		}
+		everyBuiltin(t, c)
+		loadSamples(t, c, known(t, c, version, all))
+	})
+}
+
+// everyBuiltin asks the server for its types: each one that is not a pseudo-type
+// or the row of a catalog must be decoded.
+func everyBuiltin(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	types := datum.NewRegistry(snapshot(t, c))
+	list := strings.Fields(clustertest.CopyOut(t, c, "postgres",
+		"SELECT oid || ':' || typname FROM pg_type WHERE typtype IN ('b', 'r', 'm') AND typnamespace = 'pg_catalog'::regnamespace AND oid < 16384"+
+			" AND NOT (typelem <> 0 AND typlen = -1 AND (SELECT typtype FROM pg_type e WHERE e.oid = pg_type.typelem) IN ('c', 'p'))"))
+	if len(list) < 130 {
+		t.Errorf("the server has only %d types", len(list))
+	}
+	for _, line := range list {
+		number, name, _ := strings.Cut(line, ":")
+		oid, err := strconv.ParseUint(number, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := types.ForType(pg.OID(oid)); err != nil {
+			t.Errorf("type %s is not decoded: %v", name, err)
+		}
+	}
+}
+
+// TestOracleContrib compares random values of the extensions' types with COPY.
+func TestOracleContrib(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, c, "postgres", contribPreamble)
+	loadSamples(t, c, contribSamples())
+}
+
+// TestOracleStatistics compares types that only the server makes with what COPY prints.
+func TestOracleStatistics(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, c, "postgres", `
+		CREATE TABLE a AS SELECT g % 7 AS x, g % 14 AS y, (g % 70)::text AS z FROM generate_series(1, 1000) g;
+		CREATE STATISTICS s ON x, y, z FROM a;
+		ANALYZE a;
+		ALTER TABLE a ADD d int DEFAULT 7 + 8`, `
+		CREATE TABLE kept AS SELECT stxdndistinct, stxddependencies, stxdmcv FROM pg_statistic_ext_data;
+		CREATE TABLE trees AS SELECT adbin, ARRAY[adrelid::regclass] AS of FROM pg_attrdef`)
+	db := snapshot(t, c)
+	for _, name := range []string{"kept", "trees"} {
+		got := decodeTable(t, c, db, table(t, db, name))
+		if len(got) < 100 {
+			t.Errorf("%s: %q", name, got)
+		}
+		compare(t, got, clustertest.CopyOut(t, c, "postgres", "SELECT * FROM "+name))
+	}
+}
