@@ -49,7 +49,7 @@ vulncheck:
 	@bash .ci/vulncheck '$(RUN) $(GOVULNCHECK)'
 
 postgresql:
-	@bash .ci/install postgresql servers archivers
+	@bash .ci/install postgresql postgis servers archivers
 
 compiler:
 	@bash .ci/install compiler

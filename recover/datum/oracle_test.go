@@ -182,8 +182,11 @@ func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *ran
 	t.Helper()
 	clustertest.Exec(t, c, "postgres", fmt.Sprintf("CREATE TABLE %s (n int4, v %s, flat %s[], shaped %s[])", name, s.name, s.name, s.name))
 	delimiter := ","
-	if s.name == "box" {
+	switch s.name {
+	case "box":
 		delimiter = ";"
+	case "geometry", "geography":
+		delimiter = ":"
 	}
 	var lines strings.Builder
 	put := func(n int, v string) {

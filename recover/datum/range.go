@@ -54,8 +54,11 @@ func (t *rangeType) append(dst, raw []byte) ([]byte, error) {
 // appendBounds prints one range. The bounds lie behind each other, aligned
 // (range_deparse in rangetypes.c).
 func (t *rangeType) appendBounds(dst []byte, r *binreader.Reader, flags byte) (_ []byte, err error) {
-	if flags&rangeEmpty != 0 {
+	if flags == rangeEmpty {
 		return append(dst, "empty"...), nil
+	}
+	if flags&^(rangeLowerInclusive|rangeUpperInclusive|rangeLowerInfinite|rangeUpperInfinite) != 0 {
+		return dst, fmt.Errorf("range: impossible flags 0x%02X", flags)
 	}
 	open, end := byte('('), byte(')')
 	if flags&rangeLowerInclusive != 0 {
