@@ -11,12 +11,16 @@ type dialect struct {
 	// bareNumbersInPaths: a number in a jsonpath stands without parentheses before
 	// a step (printJsonPathItem in jsonpath.c).
 	bareNumbersInPaths bool
+	// noDatetimeInPaths: .datetime() is not among the items of a jsonpath, and
+	// those behind it have numbers less by one (JsonPathItemType in utils/jsonpath.h).
+	noDatetimeInPaths bool
 }
 
 // dialects lists them, oldest first.
 func dialects() []dialect {
 	return []dialect{
-		{version: 12, bareNumbersInPaths: true},
+		{version: 12, bareNumbersInPaths: true, noDatetimeInPaths: true},
+		{version: 13, bareNumbersInPaths: true},
 		{version: 15},
 		{version: 17, infiniteInterval: true},
 	}

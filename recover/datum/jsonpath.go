@@ -10,8 +10,8 @@ import (
 	"github.com/pgrescue/pgrescue/recover/heap"
 )
 
-// Items of a jsonpath (JsonPathItemType in utils/jsonpath.h). Versions have only
-// added items at the end.
+// Items of a jsonpath (JsonPathItemType in utils/jsonpath.h). Since 13, versions
+// have only added items at the end.
 const (
 	pathNull = iota
 	pathString
@@ -139,14 +139,13 @@ func pathTable() [pathItems]pathItem {
 type pathPrinter struct {
 	data  []byte
 	table *[pathItems]pathItem
-	bare  bool // numbers that are followed by a step stand without parentheses
-	steps int  // left, so that places which lead in a circle come to an end
+	is    *dialect
+	steps int // left, so that places which lead in a circle come to an end
 }
 
 // pathAppender makes the Append of jsonpath.
 func pathAppender(d *dialect) Append {
 	table := pathTable()
-	bare := d.bareNumbersInPaths
 	return func(dst, raw []byte) ([]byte, error) {
 		r := binreader.New(raw)
 		header := r.Uint32()
@@ -159,7 +158,7 @@ func pathAppender(d *dialect) Append {
 		if header&pathLax == 0 {
 			dst = append(dst, "strict "...)
 		}
-		p := pathPrinter{data: r.Rest(), table: &table, bare: bare}
+		p := pathPrinter{data: r.Rest(), table: &table, is: d}
 		p.steps = len(p.data) // no item is smaller than a byte
 		dst, err := p.appendItem(dst, 0, false, true)
 		if err != nil {
@@ -180,6 +179,9 @@ func (p *pathPrinter) open(place int) (kind, next int, r binreader.Reader, err e
 	r = binreader.New(p.data)
 	r.Seek(place)
 	kind = int(r.Uint8())
+	if kind >= pathDatetime && p.is.noDatetimeInPaths {
+		kind++
+	}
 	r.Align(4)
 	next = int(r.Int32())
 	if !r.OK() {
@@ -336,7 +338,7 @@ func (p *pathPrinter) appendNumber(dst []byte, r *binreader.Reader, followed boo
 	if d.Form != heap.FormPlain {
 		return dst, errors.New("a number is not stored plainly")
 	}
-	followed = followed && !p.bare
+	followed = followed && !p.is.bareNumbersInPaths
 	if followed {
 		dst = append(dst, '(')
 	}
