@@ -100,10 +100,6 @@ func (b *batch) collectFile(rec *wal.Record, wants func(PageKey) bool) {
 
 // collect keeps a record if it touches a wanted page.
 func (b *batch) collect(rec *wal.Record, wants func(PageKey) bool) {
-	if rec.Rmgr == wal.RmgrSmgr || rec.Rmgr == wal.RmgrSequence {
-		b.collectFile(rec, wants)
-		return
-	}
 	op := rec.HeapOp()
 	if op == wal.HeapNone && rec.Rmgr != wal.RmgrXLOG {
 		return

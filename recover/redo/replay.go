@@ -143,7 +143,13 @@ func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, e
 	e.rereadImages(archive.NewReader(context.WithoutCancel(ctx)))
 	err := wal.Scan(ctx, archive, opts.Scan,
 		func() *batch { return &batch{eager: !archive.RandomAccess()} },
-		func(b *batch, rec *wal.Record) error { b.collect(rec, opts.Wants); return nil },
+		func(b *batch, rec *wal.Record) error {
+			if opts.Files {
+				b.collectFile(rec, opts.Wants)
+			}
+			b.collect(rec, opts.Wants)
+			return nil
+		},
 		e.merge)
 	if err != nil {
 		return nil, errors.Join(err, e.store.close())
