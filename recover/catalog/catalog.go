@@ -132,6 +132,9 @@ type Attribute struct {
 	// MissingUnknown tells that there is such a value but that it could not be
 	// read: then rows older than the column hold something unknown, not NULL.
 	MissingUnknown bool `json:"missing_unknown,omitempty"`
+	// MadeBy is the (sub)transaction that made this version of the row: the last that
+	// changed the column's shape.
+	MadeBy pg.XID `json:"made_by,omitempty"`
 }
 
 // Type is a row of pg_type, reduced to what decoding needs.

@@ -85,6 +85,7 @@ func attributeDecoder(t *table) func(*record) (attributeKey, Attribute, bool) {
 			Number: key.number, Name: r.name(name), Type: r.oid(typ), TypeMod: r.int32(typmod),
 			Len: r.int16(length), Align: r.char(align), Dropped: r.bool(dropped),
 			NotNull: r.bool(notNull), Generated: r.char(generated), Identity: r.char(identity),
+			MadeBy: r.tuple.RawXmin,
 		}
 		if r.bool(hasMissing) {
 			value, ok := r.detoasted(missing)

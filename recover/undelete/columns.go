@@ -16,7 +16,7 @@ import (
 
 // knowColumns finds the files of pg_attribute, so that the scan notices a
 // transaction that drops columns: it replaces their rows there, and touches no
-// row of the table.
+// row of the table. A catalog that was rewritten has a number like a user's table.
 func (l *Loss) knowColumns(ctx context.Context) error {
 	if l.req.XID == pg.InvalidXID || l.ev.catalogs == nil || l.ev.Archive == nil {
 		return nil
@@ -25,11 +25,12 @@ func (l *Loss) knowColumns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.attributes = make(map[pg.RelFileLocator]bool)
+	l.attributes, l.catalogFiles = make(map[pg.RelFileLocator]bool), make(map[pg.RelFileLocator]bool)
 	for file, name := range files {
 		if name == "pg_attribute" {
 			l.attributes[file] = true
 		}
+		l.catalogFiles[file] = true
 	}
 	return nil
 }
@@ -46,7 +47,7 @@ func (l *Loss) forgetColumns(tx *xact.Transaction) {
 	})
 }
 
-// columns lists the rows that lost columns: those that were there for all to see
+// columns lists the rows that lost columns, or their values: those that were there for all to see
 // just before the transaction dropped the columns.
 func (l *Loss) columns(ctx context.Context) error {
 	if !l.reshaped || len(l.Transactions) != 1 {
@@ -70,13 +71,18 @@ func (l *Loss) columns(ctx context.Context) error {
 		}
 		for j := range db.Relations {
 			rel := &db.Relations[j]
-			names := droppedColumns(rel, &after.Databases[at])
-			if len(names) == 0 || rel.File.Relation == 0 || !l.asked(db, rel) {
+			if rel.File.Relation == 0 || !l.asked(db, rel) {
 				continue
 			}
-			found = true
-			if err := l.columnsOf(ctx, l.addColumns(db, rel, names), tx); err != nil {
-				return err
+			dropped, retyped := lostColumns(rel, &after.Databases[at], tx)
+			for i, names := range [][]string{dropped, retyped} {
+				if len(names) == 0 {
+					continue
+				}
+				found = true
+				if err := l.columnsOf(ctx, l.addColumns(db, rel, names, i == 1), tx); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -86,21 +92,26 @@ func (l *Loss) columns(ctx context.Context) error {
 	return nil
 }
 
-// droppedColumns names the columns that a relation has lost in a later catalog,
-// in which it is there still.
-func droppedColumns(rel *catalog.Relation, after *catalog.Database) []string {
+// lostColumns names the columns that a relation has lost in a later catalog, in
+// which it is there still, and those whose values the transaction computed anew while
+// it rewrote the table: ALTER COLUMN … TYPE … USING.
+func lostColumns(rel *catalog.Relation, after *catalog.Database, tx *xact.Transaction) (dropped, retyped []string) {
 	at := slices.IndexFunc(after.Relations, func(r catalog.Relation) bool { return r.OID == rel.OID })
 	if at < 0 || rel.DroppedBy != 0 || after.Relations[at].DroppedBy != 0 || rel.Kind == "t" {
-		return nil
+		return nil, nil
 	}
-	now := after.Relations[at].Attributes
-	var names []string
-	for i := range min(len(rel.Attributes), len(now)) {
-		if !rel.Attributes[i].Dropped && now[i].Dropped {
-			names = append(names, rel.Attributes[i].Name)
+	now := &after.Relations[at]
+	for i := range min(len(rel.Attributes), len(now.Attributes)) {
+		was, is := &rel.Attributes[i], &now.Attributes[i]
+		switch {
+		case was.Dropped:
+		case is.Dropped:
+			dropped = append(dropped, was.Name)
+		case rel.File != now.File && tx.Has(is.MadeBy):
+			retyped = append(retyped, was.Name)
 		}
 	}
-	return names
+	return dropped, retyped
 }
 
 // asked reports whether the request is about a relation.
@@ -113,10 +124,10 @@ func (l *Loss) asked(db *catalog.Database, rel *catalog.Relation) bool {
 // addColumns makes the table of a loss of columns: the shape from before, of which
 // only the primary key and the lost columns are decoded. Without a key that is left,
 // all columns tell which row it was.
-func (l *Loss) addColumns(db *catalog.Database, rel *catalog.Relation, names []string) *Table {
+func (l *Loss) addColumns(db *catalog.Database, rel *catalog.Relation, names []string, retyped bool) *Table {
 	shape := *rel
 	shape.Attributes = slices.Clone(rel.Attributes)
-	if slices.ContainsFunc(rel.PrimaryKey, func(n int16) bool { return slices.Contains(names, rel.Attributes[n-1].Name) }) {
+	if !retyped && slices.ContainsFunc(rel.PrimaryKey, func(n int16) bool { return slices.Contains(names, rel.Attributes[n-1].Name) }) {
 		shape.PrimaryKey = nil // it went with the column
 	}
 	for i := range shape.Attributes {
@@ -125,7 +136,7 @@ func (l *Loss) addColumns(db *catalog.Database, rel *catalog.Relation, names []s
 			a.Dropped = true
 		}
 	}
-	t := &Table{Database: db, Relation: &shape, File: rel.File, Columns: names, index: len(l.tables), toastOf: -1}
+	t := &Table{Database: db, Relation: &shape, File: rel.File, Columns: names, Retyped: retyped, index: len(l.tables), toastOf: -1}
 	l.tables = append(l.tables, t)
 	for i := range db.Relations {
 		if toast := &db.Relations[i]; rel.Toast != 0 && toast.OID == rel.Toast {

@@ -173,7 +173,7 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 		One:    l.req.XID != pg.InvalidXID,
 		Oldest: l.req.XID, // a subtransaction's id is younger than its parent's
 		Counts: func(rel pg.RelFileLocator) bool {
-			return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) || l.attributes[rel]
+			return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !l.catalogFiles[rel] || l.attributes[rel]
 		},
 		Keep:    l.wanted,
 		Lines:   l.takeLines,

@@ -39,6 +39,12 @@ func columnKinds() []kind {
 			doomed: map[string]string{"t (column note)": "SELECT id, note FROM t", "t": "SELECT id, n, wide FROM t WHERE id <= 100"},
 		},
 		{
+			name: "columns retyped with USING", prepare: plain, updated: 390,
+			loss:   []string{"ALTER TABLE t ALTER n TYPE int USING n * 2, ALTER wide TYPE int USING length(wide)"},
+			doomed: map[string]string{"t (columns n, wide before the rewrite)": "SELECT id, n, wide FROM t"},
+			after:  []string{"UPDATE t SET n = 0", "VACUUM t", "VACUUM pg_attribute"},
+		},
+		{
 			name: "column of a partitioned table dropped", prepare: partitionedTable(), loss: []string{"ALTER TABLE p DROP COLUMN note"},
 			doomed: map[string]string{
 				"p_eu_low (column note)": "SELECT id, region, note FROM p_eu_low", "p_eu_high (column note)": "SELECT id, region, note FROM p_eu_high",

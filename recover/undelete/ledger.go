@@ -112,6 +112,8 @@ type Table struct {
 	Balance  Balance
 	// Columns are the columns that were dropped, where the loss is theirs; nil: whole rows.
 	Columns []string
+	// Retyped: they were not dropped, but got new values when the table was rewritten.
+	Retyped bool
 	// Removal tells how the table was lost as a whole; "": it was not.
 	Removal Removal
 
@@ -130,6 +132,8 @@ func (t *Table) Name() string {
 		return "unknown relation " + t.File.String()
 	}
 	switch {
+	case t.Retyped:
+		return t.Relation.QualifiedName() + " (" + columnsText(t.Columns) + " before the rewrite)"
 	case t.Columns != nil:
 		return t.Relation.QualifiedName() + " (" + columnsText(t.Columns) + ")"
 	case t.Removal != "" && t.Relation.DroppedBy == pg.InvalidXID || t.Removal == Truncated:
@@ -178,8 +182,9 @@ type Loss struct {
 	spool        spool
 	chunks       chunkStore
 	attributes   map[pg.RelFileLocator]bool // files of pg_attribute
-	reshaped     bool                       // the transaction replaced rows of it
-	behind       map[redo.PageKey]bool      // pages whose file is older than a ledger line
+	catalogFiles map[pg.RelFileLocator]bool
+	reshaped     bool                  // the transaction replaced rows of it
+	behind       map[redo.PageKey]bool // pages whose file is older than a ledger line
 
 	removals    []removal
 	index       *catalog.Index // of the snapshot before the history was read
@@ -261,7 +266,7 @@ func (l *Loss) tally() {
 				b.Unsure++
 			}
 			switch {
-			case t.Columns != nil:
+			case t.Columns != nil && !t.Retyped:
 				b.Columns++
 			case e.deleted:
 				b.Deleted++
@@ -348,7 +353,7 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 // operation names what destroyed the version.
 func (t *Table) operation(e *entry) evidence.Operation {
 	switch {
-	case t.Columns != nil:
+	case t.Columns != nil && !t.Retyped:
 		return evidence.OpDropColumn
 	case !e.deleted:
 		return evidence.OpUpdate

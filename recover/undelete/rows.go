@@ -74,7 +74,7 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 		Loss: l, table: t, bodies: spoolReader{spool: &l.spool}, successors: spoolReader{spool: &l.spool},
 		rows: datum.NewRowDecoder(t.Database, t.Relation), next: datum.NewRowDecoder(t.Database, t.Relation),
 	}
-	if t.Columns != nil {
+	if t.Columns != nil && !t.Retyped {
 		markDropped(d.rows.Relation(), t.Columns)
 	}
 	if l.ev.DataDir != "" {
