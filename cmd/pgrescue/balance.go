@@ -281,6 +281,9 @@ func balanceSentence(b *undelete.Balance) string {
 	if b.Columns > 0 {
 		text += fmt.Sprintf(" %s of them are rows that lost columns, and are there.", term.Count(b.Columns))
 	}
+	if b.Unsure > 0 {
+		text += fmt.Sprintf(" Of %s the commit state is unknown: they may not be lost.", term.Count(b.Unsure))
+	}
 	if b.Intermediate > 0 {
 		text += fmt.Sprintf(" %s were made by the same transaction.", term.Count(b.Intermediate))
 	}
@@ -354,6 +357,8 @@ func tellBalance(terminal *term.Terminal, loss *undelete.Loss, gaps int) error {
 		return exitcode.With(exitcode.Insufficient, fmt.Errorf("undelete: %w: none of %s", errIncomplete, term.Count(total.Lost)))
 	case total.Missing+total.InPart > 0:
 		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %w: %s missing, %s in part", errIncomplete, term.Count(total.Missing), term.Count(total.InPart)))
+	case total.Unsure > 0:
+		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: whether the transaction committed is not known for %s", term.Plural(total.Unsure, "row version", "row versions")))
 	case total.Derived > 0:
 		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %s not proven", term.Plural(total.Derived, "row is", "rows are")))
 	case !loss.Covered:

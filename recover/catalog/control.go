@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -60,7 +59,7 @@ func ReadControl(dataDir string) (*Control, error) {
 
 // readHead reads at most size bytes from the start of a file.
 func readHead(path string, size int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := evidence.Open(path)
 	if err != nil {
 		return nil, err
 	}

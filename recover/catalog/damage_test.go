@@ -150,8 +150,12 @@ func TestReadDamaged(t *testing.T) {
 			remove(t, filepath.Join(dir, "PG_VERSION"))
 			remove(t, filepath.Join(dir, "global", "pg_control"))
 		}, "", "read version", true},
+		{"another version", func(t *testing.T, dir string) {
+			change(t, filepath.Join(dir, "PG_VERSION"), func([]byte) []byte { return []byte("99\n") })
+		}, "version was taken from pg_control", "", false},
 		{"unknown version", func(t *testing.T, dir string) {
 			change(t, filepath.Join(dir, "PG_VERSION"), func([]byte) []byte { return []byte("99\n") })
+			remove(t, filepath.Join(dir, "global", "pg_control"))
 		}, "", "PostgreSQL 99 are not supported", true},
 		{"no pg_xact", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "pg_xact")) }, "hint bits decide", "", false},
 		{"no pg_multixact", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "pg_multixact")) }, "multixacts", "", false},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -101,12 +102,35 @@ func (d *databaseReader) readClasses(ctx context.Context) error {
 		return err
 	}
 	d.maps = d.relMap(dir)
+	loc, first := d.mapped(d.base, classOID, d.maps), d.mapped(d.base, classOID, nil)
+	itself, err := d.readClassFile(ctx, loc)
+	if itself || loc == first || ctx.Err() != nil {
+		return err
+	}
+	// A map that is sound and wrong: one of another database, or of another time.
+	named, why := *d, err
+	d.maps = nil
+	itself, err = d.readClassFile(ctx, first)
+	if err != nil || !itself {
+		*d = named
+		return why
+	}
+	if why == nil {
+		why = errors.New("pg_class's own row is not in it")
+	}
+	d.gap(relativePath(d.opts.DataDir, filepath.Join(dir, "pg_filenode.map")), "file numbers of catalogs",
+		fmt.Sprintf("it says that pg_class is file %d: %v", loc.Relation, why), "they are taken to be the numbers that initdb gave")
+	return nil
+}
+
+// readClassFile reads pg_class from one file, and reports whether pg_class itself is in it.
+func (d *databaseReader) readClassFile(ctx context.Context, loc pg.RelFileLocator) (itself bool, err error) {
 	d.classes, d.located = newRows[pg.OID, classRow](), newRows[pg.OID, classRow]()
 	now := d.judge
 	now.notYet = nil
 	d.versions, d.rewrites = map[pg.OID][]classVersion{}, map[rewrite]bool{}
 	decode := classDecoder(&d.layout.class)
-	err = d.scan(ctx, &d.layout.class, d.mapped(d.base, classOID, d.maps), func(rec *record) {
+	err = d.scan(ctx, &d.layout.class, loc, func(rec *record) {
 		if key, row, ok := decode(rec); ok {
 			f := d.judge.fate(rec)
 			d.classes.offer(key, row, rec, f)
@@ -119,9 +143,10 @@ func (d *databaseReader) readClasses(ctx context.Context) error {
 	d.classes.prune()
 	d.located.prune()
 	if err == nil && len(d.classes.live) == 0 {
-		err = errors.New("pg_class holds no row that counts")
+		err = fmt.Errorf("pg_class (file %s) holds no row that counts", loc)
 	}
-	return err
+	_, itself = d.classes.live[classOID]
+	return itself, err
 }
 
 // catalogFile finds the file of a catalog: in the map, in pg_class, or else by its OID.
@@ -274,6 +299,8 @@ func (d *databaseReader) schema(oid pg.OID) string {
 		return "pg_catalog"
 	case toastNamespace:
 		return "pg_toast"
+	case publicNamespace:
+		return "public"
 	}
 	return fmt.Sprintf("schema_%d", oid)
 }

@@ -24,6 +24,7 @@ const (
 const (
 	catalogNamespace pg.OID = 11
 	toastNamespace   pg.OID = 99
+	publicNamespace  pg.OID = 2200
 )
 
 // column is one column of a catalog: what Deform needs, and a name to find it by.

@@ -139,7 +139,7 @@ func TestSnapshotFile(t *testing.T) {
 	for _, test := range []struct{ name, from, to, want string }{
 		{"newer format", `"format": 1`, `"format": 2`, "format is 2"},
 		{"no format", `"format": 1`, `"from": 1`, "no format number"},
-		{"not JSON", `{`, `x`, "invalid character"},
+		{"not JSON", `{`, `x`, "not a JSON object"},
 		{"cut", `]`, ``, "invalid"},
 		{"impossible length", `"len": 4`, `"len": -3`, "impossible length -3"},
 		{"impossible alignment", `"align": "i"`, `"align": "q"`, `alignment "q"`},

@@ -47,6 +47,10 @@ type reader struct {
 	layout *layout
 }
 
+// ErrNoDatabase tells that the catalogs of no database can be read. The snapshot
+// beside it knows the cluster, and no tables.
+var ErrNoDatabase = errors.New("no database can be read")
+
 // Read reads the catalogs of a data directory. Damage that leaves something to
 // work with is told in the Gaps, which are valid beside an error too. It fails
 // when the version is not known or not supported, when a database of
@@ -60,10 +64,10 @@ func Read(ctx context.Context, opts Options) (*Snapshot, []evidence.Gap, error) 
 	if source, ok := r.pages.(interface{ Gaps() []evidence.Gap }); ok {
 		r.gaps = append(r.gaps, source.Gaps()...)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoDatabase) {
 		return nil, r.gaps, err
 	}
-	return snapshot, r.gaps, nil
+	return snapshot, r.gaps, err
 }
 
 // begin finds out the version and opens what decides about transactions.
@@ -71,17 +75,7 @@ func begin(opts Options) (*reader, *Snapshot, error) {
 	r := &reader{opts: opts}
 	dir := opts.DataDir
 	control, controlErr := ReadControl(dir)
-	version, err := ReadVersion(dir)
-	switch {
-	case err == nil:
-		r.layout, err = layoutOf(version)
-	case control != nil:
-		if l, found := layoutOfCatalogVersion(control.CatalogVersion); found {
-			r.gap(filepath.Join(dir, "PG_VERSION"), "version", err.Error(), "the version was taken from pg_control")
-			r.layout, err = l, nil
-		}
-	}
-	if err != nil {
+	if err := r.chooseLayout(dir, control); err != nil {
 		var detailed *evidence.Error
 		if errors.As(err, &detailed) {
 			return nil, nil, err
@@ -112,6 +106,29 @@ func begin(opts Options) (*reader, *Snapshot, error) {
 	return r, snapshot, nil
 }
 
+// chooseLayout finds out the version: from pg_control, whose CRC vouches for it,
+// or else from PG_VERSION, a text that anything may have written.
+func (r *reader) chooseLayout(dir string, control *Control) error {
+	version, err := ReadVersion(dir)
+	if control != nil {
+		if l, found := layoutOfCatalogVersion(control.CatalogVersion); found {
+			r.layout = l
+			switch {
+			case err != nil:
+				r.gap(filepath.Join(dir, "PG_VERSION"), "version", err.Error(), "the version was taken from pg_control")
+			case version != l.version:
+				r.gap(filepath.Join(dir, "PG_VERSION"), "version", fmt.Sprintf("it says %d, and pg_control is of %d", version, l.version),
+					"the version was taken from pg_control")
+			}
+			return nil
+		}
+	}
+	if err == nil {
+		r.layout, err = layoutOf(version)
+	}
+	return err
+}
+
 // openXacts opens pg_xact and pg_multixact; without them hint bits decide.
 func (r *reader) openXacts(dir string) {
 	log, err := heap.OpenXactLog(dir)
@@ -120,7 +137,7 @@ func (r *reader) openXacts(dir string) {
 	}
 	multi, err := heap.OpenMultiXact(dir)
 	if err != nil {
-		r.gap(filepath.Join(dir, "pg_multixact"), "multixacts", err.Error(), "")
+		r.gap(filepath.Join(dir, "pg_multixact"), "multixacts", err.Error(), "who changed a row that several had locked is not known")
 	}
 	r.judge = judge{injected: r.opts.Status, log: log, multi: multi, notYet: r.opts.NotYet}
 }
@@ -150,7 +167,8 @@ func (r *reader) read(ctx context.Context, snapshot *Snapshot) error {
 	}
 	if len(snapshot.Databases) == 0 {
 		return &evidence.Error{
-			Op: "catalog: read data directory", Place: r.opts.DataDir, Err: errors.Join(append(failures, errors.New("no database can be read"))...),
+			// The causes are told by their texts: a missing file among them must not look like a missing directory.
+			Op: "catalog: read data directory", Place: r.opts.DataDir, Err: fmt.Errorf("%w: %v", ErrNoDatabase, errors.Join(failures...)),
 			Hint: "use a snapshot file made by `pgrescue catalog dump` from an intact copy, with --catalog FILE",
 		}
 	}

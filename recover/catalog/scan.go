@@ -105,7 +105,9 @@ func (s *scanner) scan(ctx context.Context, t *table, loc pg.RelFileLocator, vis
 	where := fmt.Sprintf("%s (file %s)", t.name, loc)
 	p := pageScan{scanner: s, where: where, attrs: t.attrs(), visit: visit}
 	p.rec.values = make([]heap.Datum, len(p.attrs))
-	if err := s.pages.ReadPages(ctx, loc, p.page); err != nil {
+	err := s.pages.ReadPages(ctx, loc, p.page)
+	p.tellTuples()
+	if err != nil {
 		return fmt.Errorf("catalog: read %s: %w", where, err)
 	}
 	if s.destroyed == nil {
@@ -122,20 +124,62 @@ type pageScan struct {
 	attrs []heap.Attr
 	visit func(*record)
 	rec   record
-	zero  []pg.BlockNumber // pages of zeros since the last page with something on it
+	// Pages of zeros since the last page with something on it.
+	zeroFrom, zeroTo pg.BlockNumber
+	// Tuples that cannot be decoded, in blocks one behind the other.
+	damaged           int
+	damagedIn         pg.BlockNumber // the last block of them
+	firstTID, lastTID pg.TID
+	why               error // of the first
+}
+
+// tellZeros tells of pages of zeros that other pages follow; at the end they are merely new.
+func (p *pageScan) tellZeros() {
+	what := fmt.Sprintf("block %d", p.zeroFrom)
+	if p.zeroTo > p.zeroFrom+1 {
+		what = fmt.Sprintf("blocks %d to %d", p.zeroFrom, p.zeroTo-1)
+	}
+	if p.zeroTo > p.zeroFrom {
+		p.gap(p.where, what, heap.ErrZeroPage.Error(), "if there were rows of the catalog on it, they are missing")
+	}
+	p.zeroFrom, p.zeroTo = 0, 0
+}
+
+// tellTuples tells of tuples that cannot be decoded. A file that is none of the
+// catalog has thousands of them, which are one gap.
+func (p *pageScan) tellTuples() {
+	what := "tuple " + p.firstTID.String()
+	if p.damaged > 1 {
+		what = fmt.Sprintf("%d tuples from %s to %s", p.damaged, p.firstTID, p.lastTID)
+	}
+	if p.damaged > 0 {
+		p.gap(p.where, what, p.why.Error(), "its row of the catalog is missing")
+	}
+	p.damaged = 0
+}
+
+func (p *pageScan) tupleLost(tid pg.TID, why error) {
+	if p.damaged > 0 && tid.Block > p.damagedIn+1 {
+		p.tellTuples()
+	}
+	if p.damaged == 0 {
+		p.firstTID, p.why = tid, why
+	}
+	p.damaged++
+	p.damagedIn, p.lastTID = tid.Block, tid
 }
 
 // page visits the tuples of one page.
 func (p *pageScan) page(block pg.BlockNumber, page heap.Page) error {
 	head, err := page.Header()
 	if errors.Is(err, heap.ErrZeroPage) {
-		p.zero = append(p.zero, block) // at the end they are merely new
+		if p.zeroTo != block {
+			p.zeroFrom = block
+		}
+		p.zeroTo = block + 1
 		return nil
 	}
-	for _, empty := range p.zero {
-		p.gap(p.where, fmt.Sprintf("block %d", empty), heap.ErrZeroPage.Error(), "if there were rows of the catalog on it, they are missing")
-	}
-	p.zero = p.zero[:0]
+	p.tellZeros()
 	if err != nil {
 		p.gap(p.where, fmt.Sprintf("block %d", block), err.Error(), "its rows of the catalog are missing")
 		return nil
@@ -150,7 +194,7 @@ func (p *pageScan) page(block pg.BlockNumber, page heap.Page) error {
 			err = heap.Deform(&p.rec.tuple, p.attrs, p.rec.values)
 		}
 		if err != nil {
-			p.gap(p.where, "tuple "+p.rec.tid.String(), err.Error(), "its row of the catalog is missing")
+			p.tupleLost(p.rec.tid, err)
 			continue
 		}
 		p.visit(&p.rec)

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +21,35 @@ func (s *Snapshot) Save(w io.Writer) error {
 	return nil
 }
 
+// maxSnapshot bounds a snapshot file in bytes: that of a million tables.
+const maxSnapshot = 2 << 30
+
+// readSnapshot reads what may be a snapshot. A file that does not begin as one is
+// not read further, however long it is.
+func readSnapshot(r io.Reader) ([]byte, error) {
+	var head [512]byte
+	n, err := io.ReadFull(r, head[:])
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(head[:n], " \t\r\n"), []byte("{")) {
+		return nil, errors.New("it is not a JSON object")
+	}
+	rest, err := io.ReadAll(io.LimitReader(r, maxSnapshot+1))
+	if err == nil && len(rest) > maxSnapshot {
+		err = fmt.Errorf("it has more than %d bytes", maxSnapshot)
+	}
+	return append(head[:n:n], rest...), err
+}
+
 // Load reads a snapshot that Save wrote. A file of a newer format is refused:
 // fields that this version does not know could change what the others mean.
 func Load(r io.Reader) (*Snapshot, error) {
-	raw, err := io.ReadAll(r)
+	raw, err := readSnapshot(r)
 	if err != nil {
-		return nil, fmt.Errorf("catalog: read snapshot: %w", err)
+		return nil, &evidence.Error{
+			Op: "catalog: read snapshot", Err: err, Hint: "a snapshot file is made by `pgrescue catalog dump`",
+		}
 	}
 	var head struct {
 		Format int `json:"format"`

@@ -61,38 +61,65 @@ func (d DataDir) OpenRelation(loc pg.RelFileLocator) (*Relation, error) {
 		return nil, openError(loc, path, err)
 	}
 	rel := &Relation{loc: loc, path: path, files: map[int]*os.File{}}
-	sizes := make([]int64, len(names))
-	for number, name := range names {
-		if name == "" {
-			continue
-		}
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, openError(loc, name, err)
-		}
-		if !info.Mode().IsRegular() {
-			return nil, openError(loc, name, errors.New("not a regular file"))
-		}
-		sizes[number] = info.Size()
+	sizes, lost, err := segmentSizes(names)
+	if err != nil {
+		return nil, openError(loc, path, err)
 	}
 	count := len(names)
-	for count > 1 && names[count-1] != "" && sizes[count-1] == 0 {
+	for count > 1 && names[count-1] != "" && sizes[count-1] == 0 && lost[count-1] == nil {
 		count-- // a truncated relation keeps empty segments behind its end
 	}
 	for number, name := range names[:count] {
+		if lost[number] != nil || name == "" {
+			rel.loseSegment(number, lost[number])
+			continue
+		}
 		rel.addSegment(name, number, sizes[number], number == count-1)
 	}
 	return rel, nil
 }
 
-// addSegment takes one segment file in, with a Gap when it is missing ("") or
-// when something is wrong with its size.
-func (r *Relation) addSegment(name string, number int, size int64, last bool) {
-	if name == "" {
-		r.gap(segmentPath(r.path, number), "segment of 1 GiB", "file is missing", number)
-		r.segments = append(r.segments, segmentFile{})
-		return
+// segmentSizes finds the size of each segment file, or why it cannot be read: a
+// directory in its place, a link that leads nowhere. The error is that of the
+// first one when none can be read.
+func segmentSizes(names []string) (sizes []int64, lost []error, err error) {
+	sizes, lost = make([]int64, len(names)), make([]error, len(names))
+	readable := false
+	for number, name := range names {
+		if name == "" {
+			continue
+		}
+		info, why := os.Stat(name)
+		switch {
+		case why != nil:
+			lost[number] = why
+		case !info.Mode().IsRegular():
+			lost[number] = evidence.ErrNotRegular
+		default:
+			sizes[number], readable = info.Size(), true
+		}
+		if err == nil {
+			err = lost[number]
+		}
 	}
+	if readable {
+		err = nil
+	}
+	return sizes, lost, err
+}
+
+// loseSegment notes a segment that is missing or cannot be read.
+func (r *Relation) loseSegment(number int, why error) {
+	text := "file is missing"
+	if why != nil {
+		text = why.Error()
+	}
+	r.gap(segmentPath(r.path, number), "segment of 1 GiB", text, number)
+	r.segments = append(r.segments, segmentFile{})
+}
+
+// addSegment takes one segment file in, with a Gap when something is wrong with its size.
+func (r *Relation) addSegment(name string, number int, size int64, last bool) {
 	whole := min(size, segmentBytes) / pg.BlockSize
 	if torn := size % pg.BlockSize; torn != 0 && size < segmentBytes {
 		block := int64(number)*pg.SegmentBlocks + whole
@@ -188,6 +215,14 @@ func (r *Relation) Path() string { return r.path }
 // Blocks is the number of pages up to the end of the last segment, missing
 // ones in between counted.
 func (r *Relation) Blocks() pg.BlockNumber { return r.blocks }
+
+// MayGoOn names the segment that would come next when the last one is full: the
+// relation ends there by chance, or the file is missing. A relation whose end was
+// truncated by VACUUM hardly ever ends there.
+func (r *Relation) MayGoOn() (next string, may bool) {
+	last := len(r.segments) - 1
+	return segmentPath(r.path, last+1), last >= 0 && r.segments[last].pages == pg.SegmentBlocks
+}
 
 // Gaps tells what was missing when the relation was opened, and what could
 // not be read since.

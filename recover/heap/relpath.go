@@ -2,11 +2,13 @@ package heap
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -87,6 +89,17 @@ func OpenRelation(dir string, loc pg.RelFileLocator) (*Relation, error) {
 	return DataDir{Path: dir}.OpenRelation(loc)
 }
 
+// majorVersion is what PG_VERSION of a data directory says; "" if it cannot be read.
+func majorVersion(dir string) string {
+	f, err := evidence.Open(filepath.Join(dir, "PG_VERSION"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	text, _ := io.ReadAll(io.LimitReader(f, 16))
+	return strings.TrimSpace(string(text))
+}
+
 // tablespaceVersionDirectory finds PG_<major>_<catalog version> in a
 // tablespace (TABLESPACE_VERSION_DIRECTORY in common/relpath.h).
 func tablespaceVersionDirectory(dir, space string) (string, error) {
@@ -95,8 +108,8 @@ func tablespaceVersionDirectory(dir, space string) (string, error) {
 		return "", err
 	}
 	prefix := "PG_"
-	if major, err := os.ReadFile(filepath.Join(dir, "PG_VERSION")); err == nil {
-		prefix += strings.TrimSpace(string(major)) + "_"
+	if major := majorVersion(dir); major != "" {
+		prefix += major + "_"
 	}
 	found := ""
 	for _, entry := range entries { // sorted: the last is the newest catalog version

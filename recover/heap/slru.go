@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -69,10 +70,15 @@ func (s *slru) page(number uint32) ([]byte, error) {
 	return p.bytes, p.err
 }
 
+// file names the file that holds a page (SlruFileName in access/transam/slru.c).
+func (s *slru) file(number uint32) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%04X", number/slruPagesPerFile))
+}
+
 func (s *slru) read(number uint32) *slruPage {
 	p := &slruPage{number: number}
-	name := filepath.Join(s.dir, fmt.Sprintf("%04X", number/slruPagesPerFile))
-	f, err := os.Open(name)
+	name := s.file(number)
+	f, err := evidence.Open(name)
 	if err != nil {
 		p.err = fmt.Errorf("%w: %w", ErrNoPage, err)
 		return p

@@ -58,6 +58,16 @@ func OpenXactLog(pgdata string) (*XactLog, error) {
 	return &XactLog{pages: pages}, nil
 }
 
+// Missing says why the log does not reach a transaction, and the file that would.
+func (l *XactLog) Missing(xid pg.XID) (where, why string) {
+	number := uint32(xid) / xactsPerPage
+	where, why = l.pages.file(number), "it does not reach the transaction"
+	if _, err := l.pages.page(number); err != nil {
+		why = err.Error()
+	}
+	return where, why
+}
+
 // Status tells what became of a transaction. The permanent XIDs of bootstrap
 // and freezing are committed, the invalid one is aborted (TransactionLogFetch in
 // transam.c). A missing or short file gives XactUnknown: the log was cut because

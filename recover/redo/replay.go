@@ -107,6 +107,7 @@ const (
 type pageState struct {
 	kind     stateKind
 	fromFile bool
+	shaken   bool // one record is lost since the page's base, and it may have changed the page
 	reason   *string
 }
 
@@ -217,11 +218,18 @@ func (e *engine) merge(b *batch, span *wal.Span) error {
 	return nil
 }
 
-// gap makes every known page unknown: a record that changed it may be lost.
+// gap makes every known page unknown: records that changed it may be lost. A
+// single lost record only shakes it: to put another tuple in the place of one
+// takes two, a prune and an insert, and what does not fit the page from then on
+// makes it unknown (no record but in-place updates of catalogs changes a tuple's data).
 func (e *engine) gap(g wal.Gap) {
 	reason := fmt.Sprintf("records between %s and %s are lost (%s), and no full-page image of the page follows", g.From, g.To, g.Why)
 	for n := range e.states {
-		if e.states[n].kind == stateKnown {
+		switch state := &e.states[n]; {
+		case state.kind != stateKnown:
+		case g.Records == 1 && !state.shaken:
+			state.shaken = true
+		default:
 			e.store.drop(n)
 			e.states[n] = pageState{kind: stateUnknown, reason: &reason}
 		}
@@ -301,7 +309,7 @@ func (e *engine) replayBlock(c *change, b *changedBlock) error {
 		return nil
 	}
 	if fresh {
-		state.fromFile = false
+		state.fromFile, state.shaken = false, false
 	}
 	e.store.dirty(n)
 	state.kind = stateKnown

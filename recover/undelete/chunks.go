@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"hash/crc32"
+	"io/fs"
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
@@ -283,13 +284,20 @@ func (l *Loss) chunksIn(ctx context.Context, dir heap.DataDir, lacking map[value
 		}
 		rel, err := dir.OpenRelation(t.File)
 		if err != nil {
-			continue // the values stay lacking, and their rows say so
+			if t.File == t.Relation.File || !errors.Is(err, fs.ErrNotExist) {
+				l.relationGone(t, err, "values out of line in it count only if the WAL has them")
+			}
+			continue
 		}
-		err = rel.Pages(ctx, func(_ pg.BlockNumber, p heap.Page) error {
-			return eachTuple(p, func(_ pg.OffsetNumber, tuple *heap.Tuple) error {
+		scan := l.scanFile(rel, "values out of line that lie there count only if the WAL has them")
+		err = scan.pages(ctx, func(block pg.BlockNumber, h heap.PageHeader, p heap.Page) error {
+			return scan.tuples(block, h, p, func(_ pg.TID, tuple *heap.Tuple) error {
 				return l.chunks.add(t.toastTable(), tuple, wanted)
 			})
 		})
+		for _, g := range rel.Gaps() {
+			l.gap(g)
+		}
 		rel.Close()
 		if err != nil {
 			return err

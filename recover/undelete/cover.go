@@ -2,9 +2,12 @@ package undelete
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
@@ -115,22 +118,50 @@ func (l *Loss) uncoveredTime() string {
 func (l *Loss) nameByHeap(ctx context.Context, t *Table, known int) error {
 	rel, err := l.ev.dir().OpenRelation(t.File)
 	if err != nil {
-		return nil // reported by the heap route, if a line needs the file
+		if current := t.File == t.Relation.File; current || !errors.Is(err, fs.ErrNotExist) {
+			l.relationGone(t, err, "what lies in it is not in the ledger, unless the WAL names it")
+		}
+		return nil
 	}
 	defer rel.Close()
-	done := l.ev.stage("reading "+t.Name(), int64(rel.Blocks())*pg.BlockSize)
-	return rel.Pages(ctx, func(block pg.BlockNumber, p heap.Page) error {
-		if done != nil {
-			done(pg.BlockSize)
-		}
-		return eachTuple(p, func(offset pg.OffsetNumber, tuple *heap.Tuple) error {
-			return l.nameTuple(t, pg.TID{Block: block, Offset: offset}, tuple, known)
-		})
+	scan := l.scanFile(rel, "what was destroyed there is not in the ledger, unless the WAL names it")
+	scan.progress = l.ev.stage("reading "+t.Name(), int64(rel.Blocks())*pg.BlockSize)
+	named := heapNames{Loss: l, table: t, rel: rel, known: known}
+	err = scan.pages(ctx, func(block pg.BlockNumber, h heap.PageHeader, p heap.Page) error {
+		return scan.tuples(block, h, p, named.tuple)
 	})
+	named.tellUnresolved()
+	l.segmentGone(rel)
+	for _, g := range rel.Gaps() {
+		l.gap(g)
+	}
+	return err
 }
 
-// nameTuple adds one dead tuple to the ledger, settled at once.
-func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) error {
+// heapNames adds the dead tuples of one relation file to the ledger.
+type heapNames struct {
+	*Loss
+	table      *Table
+	rel        *heap.Relation
+	known      int
+	unresolved int64 // tuples whose multixact is not at hand
+	why        error
+}
+
+// tellUnresolved tells of tuples that nobody knows who destroyed.
+func (n *heapNames) tellUnresolved() {
+	if n.unresolved > 0 {
+		n.gap(evidence.Gap{
+			Where: n.rel.Path(), What: fmt.Sprintf("%d tuples whose xmax is a multixact", n.unresolved), Why: n.why.Error(),
+			Consequence: "whether the loss is theirs cannot be told, and they are not in the ledger, unless the WAL names them",
+		})
+	}
+}
+
+// tuple adds one dead tuple to the ledger, settled at once.
+func (n *heapNames) tuple(tid pg.TID, tuple *heap.Tuple) error {
+	l, t := n.Loss, n.table
+	l.learn(tuple)
 	if !tuple.XmaxDestroys() {
 		return nil
 	}
@@ -138,12 +169,16 @@ func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) err
 	if multi {
 		updater, err := l.updater(xid)
 		if err != nil {
-			return nil
+			if updater = n.madeSuccessor(tid, tuple); updater == pg.InvalidXID {
+				n.unresolved++
+				n.why = err
+				return nil
+			}
 		}
 		xid = updater
 	}
-	tx, wanted := l.wantedDead(xid, tuple)
-	if !wanted || l.named(t, tid, xid, tuple.Xmax, known) {
+	tx, wanted, unsure := l.wantedDead(xid, tuple)
+	if !wanted || l.named(t, tid, xid, tuple.Xmax, n.known) {
 		return nil
 	}
 	body, err := l.spool.add(tuple.Raw)
@@ -152,7 +187,7 @@ func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) err
 	}
 	e := entry{
 		xid: xid, xmax: tuple.Xmax, multi: multi, tx: tx, table: int32(t.index), block: tid.Block, offset: tid.Offset,
-		body: body, state: byHeap, namedByHeap: true, deleted: true,
+		body: body, state: byHeap, namedByHeap: true, deleted: true, unsure: unsure,
 	}
 	if next, updated := tuple.UpdatedTo(tid); updated {
 		e.deleted, e.newBlock, e.newOffset = false, next.Block, next.Offset
@@ -163,46 +198,70 @@ func (l *Loss) nameTuple(t *Table, tid pg.TID, tuple *heap.Tuple, known int) err
 	return nil
 }
 
+// madeSuccessor finds out who updated a tuple whose multixact is not at hand: the
+// next version carries the same transaction as its xmin (heap_update in heapam.c).
+func (n *heapNames) madeSuccessor(tid pg.TID, tuple *heap.Tuple) pg.XID {
+	next, updated := tuple.UpdatedTo(tid)
+	if !updated {
+		return pg.InvalidXID
+	}
+	page := make(heap.Page, pg.BlockSize)
+	h, err := n.readPage(n.rel, next.Block, page)
+	if err != nil {
+		return pg.InvalidXID
+	}
+	successor, err := page.Tuple(h, next.Offset)
+	if err != nil || successor.Infomask&heap.Updated == 0 {
+		return pg.InvalidXID
+	}
+	return successor.Xmin()
+}
+
 // updater resolves a multixact to the transaction that destroyed the tuple.
-func (l *Loss) updater(multi pg.XID) (pg.XID, error) {
-	if l.ev.Multi == nil {
+func (l *Loss) updater(multi pg.XID) (pg.XID, error) { return l.ev.updater(multi) }
+
+func (ev *Evidence) updater(multi pg.XID) (pg.XID, error) {
+	if ev.Multi == nil {
 		return 0, fmt.Errorf("no pg_multixact at hand to resolve %d", multi)
 	}
-	return l.ev.Multi.Updater(multi)
+	return ev.Multi.Updater(multi)
 }
 
 // wantedDead decides whether a dead tuple belongs to the loss. A transaction
 // that the WAL lists is wanted or not by that; one that ended before the WAL
 // begins is wanted when it is the one asked for, or when the time asked for
-// lies before the WAL too.
-func (l *Loss) wantedDead(xid pg.XID, tuple *heap.Tuple) (tx int32, wanted bool) {
+// lies before the WAL too. When nothing says how it ended, it is wanted, and unsure.
+func (l *Loss) wantedDead(xid pg.XID, tuple *heap.Tuple) (tx int32, wanted, unsure bool) {
 	tx, listed := l.txIndex[xid]
 	switch {
 	case !listed:
 		tx = -1
 	case l.Transactions[tx].State == xact.Committed || l.Transactions[tx].State == xact.Aborted:
-		return tx, l.Transactions[tx].State == xact.Committed
+		return tx, l.Transactions[tx].State == xact.Committed, false
 	}
 	if l.req.XID != 0 && xid != l.req.XID && !listed {
-		return -1, false
+		return -1, false, false
 	}
 	if l.scan != nil && !listed {
 		if state := l.scan.Outcomes.Get(xid); state != xact.Undecided {
-			return -1, l.req.XID != 0 && state == xact.Committed
+			return -1, l.req.XID != 0 && state == xact.Committed, false
 		}
 		if l.req.XID == 0 && !l.req.Since.Before(l.scan.FirstEnd) {
-			return -1, false
+			return -1, false, false
 		}
 	}
+	// Where pg_xact is gone, or older than the page, the hint bit is the last witness; it
+	// reaches the disk only after the commit record did (SetHintBits in heapam_visibility.c).
+	hinted := tuple.Infomask&heap.XmaxCommitted != 0
 	switch l.clogStatus(xid) {
 	case heap.XactCommitted:
-		return tx, true
-	case heap.XactUnknown, heap.XactInProgress:
-		// pg_xact is gone, or older than the page. The hint bit is the last witness; it
-		// reaches the disk only after the commit record did (SetHintBits in heapam_visibility.c).
-		return tx, tuple.Infomask&heap.XmaxCommitted != 0
+		return tx, true, false
+	case heap.XactInProgress:
+		return tx, hinted, false
+	case heap.XactUnknown:
+		return tx, true, !hinted
 	}
-	return -1, false
+	return -1, false, false
 }
 
 // named reports whether one of the first known lines names the tuple already. A

@@ -44,35 +44,48 @@ func DeadRows(ctx context.Context, ev *Evidence, target Target, opts DeadRowsOpt
 		return nil, err
 	}
 	defer rel.Close()
-	toast := newToastFile(ev.dir(), &target, opts.Carve)
+	result := &DeadRowsResult{}
+	gap := func(g evidence.Gap) { result.Gaps = append(result.Gaps, g) }
+	toast := newToastFile(ev, &target, opts.Carve, gap)
 	defer toast.close()
 	s := &deadScan{
 		ev: ev, opts: opts, sink: sink, toast: toast, source: rel.Path(),
-		rows: datum.NewRowDecoder(target.Database, target.Relation), result: &DeadRowsResult{},
-		checksums: ev.Snapshot.Control != nil && ev.Snapshot.Control.Checksums,
-		attrs:     attrsOf(target.Relation), limit: ev.xidLimit(),
+		rows: datum.NewRowDecoder(target.Database, target.Relation), result: result,
+		attrs: attrsOf(target.Relation), limit: ev.xidLimit(),
 	}
-	done := ev.stage("reading "+target.Relation.QualifiedName(), int64(rel.Blocks())*pg.BlockSize)
-	err = rel.Pages(ctx, func(block pg.BlockNumber, p heap.Page) error {
-		if done != nil {
-			done(pg.BlockSize)
+	scan := &fileScan{
+		rel: rel, checksums: ev.checksums(), consequence: "dead tuples there are not among the rows", gap: gap,
+		progress: ev.stage("reading "+target.Relation.QualifiedName(), int64(rel.Blocks())*pg.BlockSize),
+	}
+	err = scan.pages(ctx, func(block pg.BlockNumber, h heap.PageHeader, p heap.Page) error {
+		err := scan.tuples(block, h, p, func(tid pg.TID, t *heap.Tuple) error {
+			result.Tuples++
+			return s.tuple(tid, t, "")
+		})
+		if err == nil && opts.Carve {
+			err = s.carve(block, p, h)
 		}
-		return s.page(block, p)
+		return err
 	})
-	s.result.Gaps = append(s.result.Gaps, rel.Gaps()...)
-	return s.result, err
+	result.Pages = scan.read
+	s.tellUndecided()
+	result.Gaps = append(result.Gaps, rel.Gaps()...)
+	return result, err
 }
 
 type deadScan struct {
-	ev        *Evidence
-	opts      DeadRowsOptions
-	sink      evidence.Sink
-	toast     *toastFile
-	rows      *datum.RowDecoder
-	row       evidence.Row
-	result    *DeadRowsResult
-	source    string
-	checksums bool
+	ev     *Evidence
+	opts   DeadRowsOptions
+	sink   evidence.Sink
+	toast  *toastFile
+	rows   *datum.RowDecoder
+	row    evidence.Row
+	result *DeadRowsResult
+	source string
+
+	unresolved int64 // tuples whose multixact is not at hand
+	whyMulti   error
+	undecided  pg.XID // the first transaction of which nothing says how it ended
 
 	// The answer for the transaction of the tuple before, which is mostly the same.
 	lastXID    pg.XID
@@ -83,42 +96,26 @@ type deadScan struct {
 	limit pg.XID        // see Evidence.xidLimit
 }
 
-func (s *deadScan) page(block pg.BlockNumber, p heap.Page) error {
-	s.result.Pages++
-	h, err := p.Header()
-	if err == nil && s.checksums && !heap.VerifyChecksum(p, block) {
-		err = errChecksum
+// tellUndecided tells of tuples that nobody knows who destroyed, and of
+// transactions that nobody knows the end of.
+func (s *deadScan) tellUndecided() {
+	if s.unresolved > 0 {
+		s.result.Gaps = append(s.result.Gaps, evidence.Gap{
+			Where: s.source, What: fmt.Sprintf("%d tuples whose xmax is a multixact", s.unresolved), Why: s.whyMulti.Error(),
+			Consequence: "whether they are dead cannot be told, and they are not among the rows",
+		})
 	}
-	if err != nil {
-		if err != heap.ErrZeroPage { //nolint:errorlint // Header returns it bare
-			s.result.Gaps = append(s.result.Gaps, evidence.Gap{
-				Where: fmt.Sprintf("%s block %d", s.source, block), What: "page", Why: err.Error(),
-				Consequence: "its tuples are not looked at",
-			})
-		}
-		return nil
+	if s.undecided == pg.InvalidXID {
+		return
 	}
-	for offset := pg.OffsetNumber(1); offset <= h.NumLinePointers(); offset++ {
-		if p.LinePointer(offset).State != heap.Normal {
-			continue
-		}
-		tid := pg.TID{Block: block, Offset: offset}
-		t, err := p.Tuple(h, offset)
-		if err != nil {
-			s.result.Gaps = append(s.result.Gaps, evidence.Gap{
-				Where: fmt.Sprintf("%s tuple %s", s.source, tid), What: "tuple", Why: err.Error(),
-			})
-			continue
-		}
-		s.result.Tuples++
-		if err := s.tuple(tid, &t, ""); err != nil {
-			return err
-		}
+	where, why := "pg_xact", "it is not at hand"
+	if s.ev.Clog != nil {
+		where, why = s.ev.Clog.Missing(s.undecided)
 	}
-	if s.opts.Carve {
-		return s.carve(block, p, h)
-	}
-	return nil
+	s.result.Gaps = append(s.result.Gaps, evidence.Gap{
+		Where: where, What: fmt.Sprintf("how transaction %d and perhaps others ended", s.undecided), Why: why,
+		Consequence: fmt.Sprintf("%d rows are handed out with the commit state unknown", s.result.Unknown),
+	})
 }
 
 // destroyer is the transaction that destroyed the tuple; 0 when it is not known, or
@@ -129,11 +126,11 @@ func (s *deadScan) destroyer(t *heap.Tuple) pg.XID {
 		return pg.InvalidXID
 	case t.Infomask&heap.XmaxIsMulti == 0:
 		return t.Xmax
-	case s.ev.Multi == nil:
-		return pg.InvalidXID
 	}
-	updater, err := s.ev.Multi.Updater(t.Xmax)
+	updater, err := s.ev.updater(t.Xmax)
 	if err != nil {
+		s.unresolved++
+		s.whyMulti = err
 		return pg.InvalidXID
 	}
 	return updater
@@ -182,8 +179,11 @@ func (s *deadScan) dead(xid pg.XID, t *heap.Tuple) (note string, dead bool) {
 	case heap.XactCommitted:
 	case heap.XactUnknown, heap.XactSubCommitted:
 		if t.Infomask&heap.XmaxCommitted == 0 {
-			note = "commit state unknown"
+			note = noteUnsure
 			s.result.Unknown++
+			if s.undecided == pg.InvalidXID {
+				s.undecided = xid
+			}
 		}
 	default:
 		if t.Infomask&heap.XmaxCommitted == 0 {

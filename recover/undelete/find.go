@@ -257,10 +257,7 @@ func (l *Loss) wanted(tx *xact.Transaction) bool {
 	if l.req.XID != 0 {
 		return tx.Has(l.req.XID)
 	}
-	if tx.State == xact.Aborted {
-		return false
-	}
-	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
+	if counts, _ := l.decided(tx); !counts {
 		return false
 	}
 	known := slices.ContainsFunc(tx.Tallies, func(t xact.Tally) bool {
@@ -296,10 +293,8 @@ func (l *Loss) clogStatus(xid pg.XID) heap.XactStatus {
 // takeLines copies a transaction's destroyed versions into the ledger, unless
 // it was rolled back.
 func (l *Loss) takeLines(tx *xact.Transaction, pieces [][]xact.Line) error {
-	if tx.State == xact.Aborted {
-		return nil
-	}
-	if tx.State != xact.Committed && l.clogStatus(tx.XID) != heap.XactCommitted {
+	counts, unsure := l.decided(tx)
+	if !counts {
 		return nil
 	}
 	count := 0
@@ -309,7 +304,7 @@ func (l *Loss) takeLines(tx *xact.Transaction, pieces [][]xact.Line) error {
 	l.entries = slices.Grow(l.entries, count)
 	for i, lines := range pieces {
 		for j := range lines {
-			l.takeLine(&lines[j])
+			l.takeLine(&lines[j], unsure)
 		}
 		pieces[i] = nil
 	}
@@ -317,7 +312,7 @@ func (l *Loss) takeLines(tx *xact.Transaction, pieces [][]xact.Line) error {
 }
 
 // takeLine copies one line into the ledger.
-func (l *Loss) takeLine(line *xact.Line) {
+func (l *Loss) takeLine(line *xact.Line, unsure bool) {
 	table, known := l.byFile[line.Relation]
 	if !known {
 		table = l.addTable(nil, nil, line.Relation, -1)
@@ -325,7 +320,7 @@ func (l *Loss) takeLine(line *xact.Line) {
 	e := entry{
 		lsn: line.LSN, end: line.End, xid: line.XID, xmax: line.Xmax, tx: -1, table: int32(table),
 		block: line.TID.Block, offset: line.TID.Offset, newBlock: line.NewTID.Block, newOffset: line.NewTID.Offset,
-		deleted: line.Deleted, multi: line.Multi,
+		deleted: line.Deleted, multi: line.Multi, unsure: unsure,
 	}
 	if l.tables[table].toastOf >= 0 { // apart, so that each table's lines stay in the order that they came in
 		l.toastEntries = append(l.toastEntries, e)

@@ -2,6 +2,7 @@ package undelete
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
@@ -54,8 +55,11 @@ func (ev *Evidence) ReadHistory(ctx context.Context, from pg.LSN) error {
 		return nil
 	}
 	snapshot, _, err := ev.readCatalogs(ctx, ev.catalogs.history, nil) // its gaps are those that Open told
-	if err == nil {
+	switch {
+	case err == nil:
 		ev.Snapshot, ev.catalogs.shown = snapshot, ev.catalogs.history
+	case errors.Is(err, catalog.ErrNoDatabase): // as Open found them: what was destroyed is counted by file numbers
+		return nil
 	}
 	return err
 }

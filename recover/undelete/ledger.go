@@ -41,7 +41,7 @@ type entry struct {
 	removed             bool  // with the whole file
 	derived             bool  // by heap, from an older page whose history has a hole
 	also                uint8 // number of the further copy that it was found in; 0: none
-	unsure              bool  // nothing at hand says whether its transactions committed
+	unsure              bool  // nothing at hand says whether its transactions committed; see Loss.unsure
 }
 
 func (e *entry) tid() pg.TID { return pg.TID{Block: e.block, Offset: e.offset} }
@@ -63,6 +63,7 @@ type Line struct {
 	Derived    bool               `json:"derived,omitempty"` // from an older page: not proven
 	InPart     bool               `json:"in_part,omitempty"`
 	Reason     string             `json:"reason,omitempty"` // why missing, or why in part
+	Unsure     bool               `json:"commit_state_unknown,omitempty"`
 }
 
 // Balance is the equation of one table: Lost = Heap + WAL + InPart + Missing.
@@ -192,6 +193,8 @@ type Loss struct {
 	unnamed     int            // removed files that nothing at hand knows
 	older       *xact.Outcomes // before scanned; nil: pg_xact knows them
 	guesses     map[pg.XID]Removal
+	told        map[[2]string]bool // places of Gaps
+	ended       map[pg.XID]bool    // transactions that hint bits prove to be committed
 }
 
 // Tables lists the tables of the loss by name; TOAST tables are left out.
@@ -262,9 +265,6 @@ func (l *Loss) tally() {
 			if e.removed {
 				b.Removed++
 			}
-			if e.unsure {
-				b.Unsure++
-			}
 			switch {
 			case t.Columns != nil && !t.Retyped:
 				b.Columns++
@@ -272,6 +272,9 @@ func (l *Loss) tally() {
 				b.Deleted++
 			default:
 				b.Updated++
+			}
+			if l.unsure(e) {
+				b.Unsure++
 			}
 			switch {
 			case e.state == missing || e.state == pending:
@@ -318,7 +321,7 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 		e := &l.entries[i]
 		line := Line{
 			Relation: name, File: t.File.String(), TID: e.tid(), XID: e.xid, LSN: e.lsn,
-			Operation: t.operation(e), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved, Derived: e.derived,
+			Operation: t.operation(e), NamedBy: evidence.RouteWAL, InPart: e.inPart, Carved: e.carved, Derived: e.derived, Unsure: l.unsure(e),
 		}
 		if e.also > 0 {
 			line.Copy = l.ev.also[e.also-1].dir

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -130,9 +131,11 @@ func (o *opener) openWAL(ctx context.Context) error {
 		}
 		own := filepath.Join(o.sources.DataDir, "pg_wal")
 		if _, err := os.Stat(own); errors.Is(err, fs.ErrNotExist) {
-			if o.control == nil || !o.control.CleanShutdown { // the files hold everything then
-				o.gap(own, "WAL", "the data directory has no pg_wal", "what was not written to the files yet is not known")
+			consequence := "what was not written to the files yet is not known"
+			if o.control != nil && o.control.CleanShutdown { // the files hold everything then
+				consequence = "only dead tuples can name what was destroyed"
 			}
+			o.gap(own, "WAL", "the data directory has no pg_wal", consequence)
 			return nil
 		}
 		paths = []string{own}
@@ -166,9 +169,12 @@ func (o *opener) openWAL(ctx context.Context) error {
 }
 
 func (o *opener) loadCatalog() error {
-	file, err := os.Open(o.sources.CatalogFile)
+	file, err := openSnapshot(o.sources.CatalogFile)
 	if err != nil {
-		return fmt.Errorf("undelete: open snapshot file: %w", err)
+		return &evidence.Error{
+			Op: "undelete: open snapshot file", Place: o.sources.CatalogFile, Err: err,
+			Hint: "give a file that `pgrescue catalog dump` made",
+		}
 	}
 	defer file.Close()
 	o.ev.Snapshot, err = catalog.Load(file)
@@ -186,6 +192,20 @@ func (o *opener) loadCatalog() error {
 	return nil
 }
 
+// openSnapshot opens a snapshot file, which may be a pipe: what a shell makes of
+// <(zstdcat FILE). A pipe that nobody writes to is empty, and does not wait; a
+// device is refused, because it may have no end.
+func openSnapshot(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeNamedPipe {
+		return nil, &os.PathError{Op: "open", Path: path, Err: evidence.ErrNotRegular}
+	}
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
 // readCatalog reads the catalogs of the data directory, with the WAL replayed
 // over them where there is WAL behind the last checkpoint.
 func (o *opener) readCatalog(ctx context.Context) error {
@@ -198,6 +218,9 @@ func (o *opener) readCatalog(ctx context.Context) error {
 	snapshot, gaps, err := o.ev.readCatalogs(ctx, nil, nil)
 	o.gaps = append(o.gaps, gaps...)
 	o.ev.Snapshot = snapshot
+	if errors.Is(err, catalog.ErrNoDatabase) && snapshot != nil && o.ev.Archive != nil {
+		return nil // told in the gaps; the WAL still names what was destroyed, by file numbers
+	}
 	return err
 }
 

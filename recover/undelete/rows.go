@@ -5,6 +5,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/datum"
@@ -43,6 +44,7 @@ func (l *Loss) Recover(ctx context.Context, sinkOf func(*Table) (evidence.Sink, 
 			return err
 		}
 	}
+	l.tellUnsure()
 	l.tally()
 	return nil
 }
@@ -165,8 +167,9 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 		d.row.Confidence, d.row.Note = evidence.Derived, noteDerived
 	case e.carved:
 		d.row.Note = noteCarved
-	case e.unsure:
-		d.row.Note = "commit state unknown"
+	}
+	if d.unsure(e) {
+		d.row.Note = strings.TrimPrefix(d.row.Note+"; "+noteUnsure, "; ")
 	}
 	d.row.Successor = nil
 	d.row.Moved = !e.deleted && e.newOffset == 0 && d.table.Columns == nil

@@ -57,9 +57,7 @@ func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
 	if err != nil {
 		// A former file, and that of a dropped relation, is removed for good: its absence is no damage.
 		if current := t.Relation != nil && t.File == t.Relation.File && t.Removal == "" && t.Relation.DroppedBy == 0; current || !errors.Is(err, fs.ErrNotExist) {
-			l.Gaps = append(l.Gaps, evidence.Gap{
-				Where: t.Name(), What: "the relation file", Why: err.Error(), Consequence: "the heap route finds nothing for this table",
-			})
+			l.relationGone(t, err, "the heap route finds nothing for this table")
 		}
 		l.failPending(t, "the relation file cannot be opened")
 		return nil
@@ -79,7 +77,9 @@ func (l *Loss) settleByHeap(ctx context.Context, t *Table) error {
 		}
 		from = to
 	}
-	l.Gaps = append(l.Gaps, rel.Gaps()...)
+	for _, g := range rel.Gaps() {
+		l.gap(g)
+	}
 	if l.req.Successors {
 		return l.successorsFromFile(t, rel, buffer)
 	}
@@ -115,9 +115,12 @@ func (l *Loss) settlePage(t *Table, rel *heap.Relation, lines []entry, buffer he
 	h, err := l.readPage(rel, block, buffer)
 	if err != nil {
 		reason := "the page is not in the relation file"
-		if !errors.Is(err, heap.ErrNoPage) && !errors.Is(err, heap.ErrZeroPage) {
+		if errors.Is(err, heap.ErrNoPage) {
+			l.segmentGone(rel)
+		}
+		if zeroed := errors.Is(err, heap.ErrZeroPage) && l.written(lines); zeroed || !errors.Is(err, heap.ErrNoPage) && !errors.Is(err, heap.ErrZeroPage) {
 			reason = "the page in the relation file is damaged"
-			l.Gaps = append(l.Gaps, evidence.Gap{
+			l.gap(evidence.Gap{
 				Where: fmt.Sprintf("%s block %d", rel.Path(), block), What: "page", Why: err.Error(),
 				Consequence: "its dead tuples count only if the WAL has the page",
 			})
@@ -139,14 +142,28 @@ func (l *Loss) settlePage(t *Table, rel *heap.Relation, lines []entry, buffer he
 			e.reason = l.reason("the page in the relation file is older than the loss")
 			continue
 		}
-		if err := l.take(e, buffer, h, byHeap); err != nil {
+		switch err := l.take(e, buffer, h, byHeap); {
+		case err == nil:
+		case errors.Is(err, errSpool):
+			return err
+		case buffer.LinePointer(e.offset).State == heap.Normal && e.offset <= h.NumLinePointers() && !errors.Is(err, errNotVictim):
+			e.reason = l.reason("the tuple in the relation file is damaged")
+			l.gap(evidence.Gap{
+				Where: fmt.Sprintf("%s block %d", rel.Path(), block), What: "tuples", Why: err.Error(),
+				Consequence: "they count only if the WAL has the page",
+			})
+		default:
 			e.reason = l.reason("the tuple was pruned or vacuumed from the relation file")
-			if errors.Is(err, errSpool) {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// written reports whether the last checkpoint wrote the page with these lines, so
+// that it cannot be zero for being new.
+func (l *Loss) written(lines []entry) bool {
+	control := l.ev.Snapshot.Control
+	return control != nil && lines[0].end != 0 && lines[0].end <= control.Redo
 }
 
 // readPage reads a page and checks its header, and its checksum where the cluster has them.
@@ -161,8 +178,10 @@ func (l *Loss) readPage(rel *heap.Relation, block pg.BlockNumber, buffer heap.Pa
 	return h, err
 }
 
-func (l *Loss) checksums() bool {
-	return l.ev.Snapshot.Control != nil && l.ev.Snapshot.Control.Checksums
+func (l *Loss) checksums() bool { return l.ev.checksums() }
+
+func (ev *Evidence) checksums() bool {
+	return ev.Snapshot.Control != nil && ev.Snapshot.Control.Checksums
 }
 
 var (
@@ -180,6 +199,7 @@ func (l *Loss) take(e *entry, p heap.Page, h heap.PageHeader, by state) error {
 	if !t.XmaxDestroys() || !l.destroyedBy(e, &t) {
 		return errNotVictim
 	}
+	l.learn(&t)
 	body, err := l.spool.add(t.Raw)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSpool, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -14,6 +15,7 @@ import (
 // where the chunks are when the first value is asked for.
 type toastFile struct {
 	rel    *heap.Relation
+	scan   fileScan
 	oid    pg.OID
 	places []chunkPlace
 	read   bool
@@ -33,13 +35,19 @@ type chunkPlace struct {
 
 // newToastFile opens the TOAST relation of a table. Without one, every value
 // that is asked for is missing.
-func newToastFile(dir heap.DataDir, target *Target, carve bool) *toastFile {
+func newToastFile(ev *Evidence, target *Target, carve bool, gap func(evidence.Gap)) *toastFile {
 	f := &toastFile{carve: carve, oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
 	for i := range target.Database.Relations {
 		if toast := &target.Database.Relations[i]; toast.OID == f.oid && f.oid != 0 {
-			f.rel, _ = dir.OpenRelation(toast.File)
+			var err error
+			if f.rel, err = ev.dir().OpenRelation(toast.File); err != nil {
+				gap(evidence.Gap{
+					Where: toast.QualifiedName(), What: "the relation file", Why: err.Error(), Consequence: "values out of line are unknown",
+				})
+			}
 		}
 	}
+	f.scan = fileScan{rel: f.rel, checksums: ev.checksums(), consequence: "values out of line that lie there are unknown", gap: gap}
 	return f
 }
 
@@ -56,14 +64,13 @@ func (f *toastFile) learn() {
 		return
 	}
 	// A page that cannot be read costs its chunks: their values are then not whole.
-	_ = f.rel.Pages(context.Background(), func(block pg.BlockNumber, p heap.Page) error {
+	_ = f.scan.pages(context.Background(), func(block pg.BlockNumber, h heap.PageHeader, p heap.Page) error {
 		keep := func(t *heap.Tuple, offset pg.OffsetNumber, at int) {
 			if key, seq, _, ok := decodeChunk(toastTable{oid: f.oid}, t); ok {
 				f.places = append(f.places, chunkPlace{key.value, seq, pg.TID{Block: block, Offset: offset}, at})
 			}
 		}
-		h, err := p.Header()
-		if err == nil && f.carve {
+		if f.carve {
 			_ = heap.Carve(p, h, chunkAttrs(), func(c *heap.Carved) error {
 				if !c.Crossed {
 					keep(&c.Tuple, 0, c.At)
@@ -71,8 +78,8 @@ func (f *toastFile) learn() {
 				return nil
 			})
 		}
-		return eachTuple(p, func(offset pg.OffsetNumber, t *heap.Tuple) error {
-			keep(t, offset, 0)
+		return f.scan.tuples(block, h, p, func(tid pg.TID, t *heap.Tuple) error {
+			keep(t, tid.Offset, 0)
 			return nil
 		})
 	})

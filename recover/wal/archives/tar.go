@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // maxMember bounds what is taken out of a compressed tar file for one log file:
@@ -30,7 +32,7 @@ func (t *tarStream) close() {
 }
 
 func openTar(name string) (*tarStream, error) {
-	file, err := os.Open(name)
+	file, err := evidence.Open(name) // a pipe would be waited for
 	if err != nil {
 		return nil, err
 	}
