@@ -12,7 +12,7 @@ import (
 // A name that no database has is close to names of any of them, whatever their order.
 func TestTargetNamesWhatIsClose(t *testing.T) {
 	t.Parallel()
-	shop := catalog.Database{Name: "shop", Relations: []catalog.Relation{{Schema: "public", Name: "orders", Kind: "r"}}}
+	shop := catalog.Database{Name: "shop", Relations: []catalog.Relation{{Schema: "public", Name: "orders", Kind: "r", File: pg.RelFileLocator{Relation: 16384}}}}
 	other := catalog.Database{Name: "other", Relations: []catalog.Relation{{Schema: "public", Name: "xyz", Kind: "r"}}}
 	for _, databases := range [][]catalog.Database{{shop, other}, {other, shop}} {
 		_, err := targets(&catalog.Snapshot{Databases: databases}, []string{"public.ordres"}, false)
