@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pgrescue/pgrescue/recover/datum"
-	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
@@ -64,62 +62,10 @@ func loadSamples(t *testing.T, c *cluster.Cluster, all []sample) {
 	}
 }
 
-// TestEveryBuiltinType asks a server of each version for its types.
-func TestEveryBuiltinType(t *testing.T) {
-	t.Parallel()
-	clustertest.EachVersion(t, func(t *testing.T, version string) {
-		everyBuiltin(t, clustertest.Start(t, cluster.Options{Version: version}))
-	})
-}
-
-// everyBuiltin asks the server for its types: each one that is not a pseudo-type
-// or the row of a catalog must be decoded.
-func everyBuiltin(t *testing.T, c *cluster.Cluster) {
-	t.Helper()
-	types := datum.NewRegistry(snapshot(t, c))
-	list := strings.Fields(clustertest.CopyOut(t, c, "postgres",
-		"SELECT oid || ':' || typname FROM pg_type WHERE typtype IN ('b', 'r', 'm') AND typnamespace = 'pg_catalog'::regnamespace AND oid < 16384"+
-			" AND NOT (typelem <> 0 AND typlen = -1 AND (SELECT typtype FROM pg_type e WHERE e.oid = pg_type.typelem) IN ('c', 'p'))"))
-	if len(list) < 130 {
-		t.Errorf("the server has only %d types", len(list))
-	}
-	for _, line := range list {
-		number, name, _ := strings.Cut(line, ":")
-		oid, err := strconv.ParseUint(number, 10, 32)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := types.ForType(pg.OID(oid)); err != nil {
-			t.Errorf("type %s is not decoded: %v", name, err)
-		}
-	}
-}
-
 // TestOracleContrib compares random values of the extensions' types with COPY.
 func TestOracleContrib(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Start(t, cluster.Options{})
 	clustertest.Exec(t, c, "postgres", contribPreamble)
 	loadSamples(t, c, contribSamples())
-}
-
-// TestOracleStatistics compares types that only the server makes with what COPY prints.
-func TestOracleStatistics(t *testing.T) {
-	t.Parallel()
-	c := clustertest.Start(t, cluster.Options{})
-	clustertest.Exec(t, c, "postgres", `
-		CREATE TABLE a AS SELECT g % 7 AS x, g % 14 AS y, (g % 70)::text AS z FROM generate_series(1, 1000) g;
-		CREATE STATISTICS s ON x, y, z FROM a;
-		ANALYZE a;
-		ALTER TABLE a ADD d int DEFAULT 7 + 8`, `
-		CREATE TABLE kept AS SELECT stxdndistinct, stxddependencies, stxdmcv FROM pg_statistic_ext_data;
-		CREATE TABLE trees AS SELECT adbin, ARRAY[adrelid::regclass] AS of FROM pg_attrdef`)
-	db := snapshot(t, c)
-	for _, name := range []string{"kept", "trees"} {
-		got := decodeTable(t, c, db, table(t, db, name))
-		if len(got) < 100 {
-			t.Errorf("%s: %q", name, got)
-		}
-		compare(t, got, clustertest.CopyOut(t, c, "postgres", "SELECT * FROM "+name))
-	}
 }

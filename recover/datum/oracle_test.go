@@ -176,11 +176,14 @@ func copyLine(values ...string) string {
 	return strings.Join(values, "\t") + "\n"
 }
 
-// sampleTable makes a table with a column of the type and two of its arrays, and
-// fills it with the fixed texts, with random ones, and with NULLs.
-func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *rand.Rand) {
-	t.Helper()
-	clustertest.Exec(t, c, "postgres", fmt.Sprintf("CREATE TABLE %s (n int4, v %s, flat %s[], shaped %s[])", name, s.name, s.name, s.name))
+// createSample is the statement that makes a table with a column of the type and
+// two of its arrays.
+func createSample(s sample, name string) string {
+	return fmt.Sprintf("CREATE TABLE %s (n int4, v %s, flat %s[], shaped %s[]);\n", name, s.name, s.name, s.name)
+}
+
+// sampleLines are the rows of a sample's table: the fixed texts, random ones, and NULLs.
+func sampleLines(s sample, r *rand.Rand) string {
 	delimiter := ","
 	switch s.name {
 	case "box":
@@ -188,35 +191,34 @@ func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *ran
 	case "geometry", "geography":
 		delimiter = ":"
 	}
-	var lines strings.Builder
-	put := func(n int, v string) {
-		element := func() string {
-			if s.more == nil || r.IntN(2) == 0 {
-				if e := s.fixed[r.IntN(len(s.fixed))]; len(e) < 1000 || r.IntN(20) == 0 {
-					return e
-				}
-				return s.fixed[0]
+	element := func() string {
+		if s.more == nil || r.IntN(2) == 0 {
+			if e := s.fixed[r.IntN(len(s.fixed))]; len(e) < 1000 || r.IntN(20) == 0 {
+				return e
 			}
-			return s.more(r)
+			return s.fixed[0]
 		}
-		if strings.HasSuffix(s.name, "s") && strings.Contains("ints moods dpairs", s.name) {
-			element = func() string { return s.fixed[r.IntN(len(s.fixed))] }
-		}
-		lines.WriteString(copyLine(fmt.Sprint(n), v, arrayOf(r, []int{r.IntN(5)}, delimiter, element), shapedArray(r, delimiter, element)))
+		return s.more(r)
 	}
-	n := 0
-	for _, v := range s.fixed {
-		n++
-		put(n, v)
-	}
+	values := slices.Clone(s.fixed)
 	if s.more != nil {
 		for range 300 {
-			n++
-			put(n, s.more(r))
+			values = append(values, s.more(r))
 		}
 	}
+	var lines strings.Builder
+	for i, v := range values {
+		lines.WriteString(copyLine(fmt.Sprint(i+1), v, arrayOf(r, []int{r.IntN(5)}, delimiter, element), shapedArray(r, delimiter, element)))
+	}
 	lines.WriteString("-1\t\\N\t\\N\t\\N\n\\N\t\\N\t{}\t\\N\n")
-	if err := c.CopyIn(t.Context(), strings.NewReader(lines.String()), "postgres", name); err != nil {
+	return lines.String()
+}
+
+// sampleTable makes and fills a sample's table.
+func sampleTable(t *testing.T, c *cluster.Cluster, s sample, name string, r *rand.Rand) {
+	t.Helper()
+	clustertest.Exec(t, c, "postgres", createSample(s, name))
+	if err := c.CopyIn(t.Context(), strings.NewReader(sampleLines(s, r)), "postgres", name); err != nil {
 		t.Errorf("%s: %v", s.name, err)
 	}
 }
