@@ -71,6 +71,15 @@ const simpleRowsPerMB = 400
 
 func newCommandBench(b *testing.B) *commandBench {
 	b.Helper()
+	bench := buildCommands(b)
+	bench.fill(b)
+	bench.dumpCatalog(b)
+	return bench
+}
+
+// buildCommands builds the program, and names the places of what it will write.
+func buildCommands(b *testing.B) *commandBench {
+	b.Helper()
 	folder := b.TempDir()
 	bench := &commandBench{
 		binary: filepath.Join(folder, "pgrescue"), catalog: filepath.Join(folder, "catalog.json"),
@@ -81,25 +90,34 @@ func newCommandBench(b *testing.B) *commandBench {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
-	bench.fill(b)
-	bench.run(b, io.Discard, "catalog", "dump", "--pgdata", bench.dataDir, "-o", bench.catalog)
 	return bench
+}
+
+func (m *commandBench) dumpCatalog(b *testing.B) {
+	b.Helper()
+	m.run(b, io.Discard, "catalog", "dump", "--pgdata", m.dataDir, "-o", m.catalog, "--force")
+}
+
+// benchNumber reads a number from the environment.
+func benchNumber(b *testing.B, variable string, otherwise int) int {
+	b.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatalf("%s: %v", variable, err)
+	}
+	return number
 }
 
 // fill makes the corpus, and measures the peers that need the server.
 func (m *commandBench) fill(b *testing.B) {
 	b.Helper()
-	size := benchDefaultMB
-	if text := os.Getenv(benchSizeVariable); text != "" {
-		var err error
-		if size, err = strconv.Atoi(text); err != nil {
-			b.Fatalf("%s: %v", benchSizeVariable, err)
-		}
-	}
+	size := benchNumber(b, benchSizeVariable, benchDefaultMB)
 	m.simple = size * simpleRowsPerMB
-	settings := cluster.TenantLossSettings()
-	settings["vacuum_defer_cleanup_age"] = "1000000" // or pg_dirtyread prunes what it reads
-	c := clustertest.Start(b, cluster.Options{Settings: settings})
+	c := startForDirtyRead(b)
 	ctx := context.Background()
 	clustertest.Exec(b, c, "postgres",
 		"CREATE TABLE simple (id uuid, n int, t text, at timestamptz, ok boolean)",
@@ -111,7 +129,7 @@ func (m *commandBench) fill(b *testing.B) {
 	m.lost, m.xid = corpus.Table.Rows, fmt.Sprint(corpus.XID)
 	_, seconds := backendCopy(b, c, "postgres", "COPY simple TO STDOUT")
 	m.copySpeed = float64(m.simple) / seconds
-	m.measureDirtyRead(b, c, corpus)
+	m.measureDirtyRead(b, c, corpus.Database, corpus.Table.Name)
 	clustertest.Exec(b, c, "postgres", "DELETE FROM simple", "CHECKPOINT")
 	if err := c.Stop(ctx, cluster.Fast); err != nil {
 		b.Fatal(err)
@@ -125,20 +143,29 @@ func (m *commandBench) fill(b *testing.B) {
 	m.start = archive.Start().String()
 }
 
-// measureDirtyRead lets the best peer that gets such rows right fetch the lost ones.
-func (m *commandBench) measureDirtyRead(b *testing.B, c *cluster.Cluster, corpus *cluster.BenchCorpus) {
+// startForDirtyRead starts a server that keeps all WAL, and in which the peer finds what it reads.
+func startForDirtyRead(b *testing.B) *cluster.Cluster {
 	b.Helper()
-	if clustertest.Value(b, c, corpus.Database, "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_dirtyread'") == "0" {
+	settings := cluster.TenantLossSettings()
+	settings["vacuum_defer_cleanup_age"] = "1000000" // or pg_dirtyread prunes what it reads
+	return clustertest.Start(b, cluster.Options{Settings: settings})
+}
+
+// measureDirtyRead lets the best peer that gets such rows right fetch the lost ones.
+func (m *commandBench) measureDirtyRead(b *testing.B, c *cluster.Cluster, database, table string) {
+	b.Helper()
+	if clustertest.Value(b, c, database, "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_dirtyread'") == "0" {
 		b.Log("pg_dirtyread is not installed (Debian: postgresql-15-dirtyread); no ratio to it")
 		return
 	}
-	clustertest.Exec(b, c, corpus.Database, "CREATE EXTENSION pg_dirtyread")
-	columns := clustertest.Value(b, c, corpus.Database, `SELECT string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
-		FROM pg_attribute WHERE attrelid = 'wide'::regclass AND attnum > 0`)
-	names := clustertest.Value(b, c, corpus.Database, `SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)
-		FROM pg_attribute WHERE attrelid = 'wide'::regclass AND attnum > 0`)
-	rows, seconds := backendCopy(b, c, corpus.Database, fmt.Sprintf(
-		"COPY (SELECT %s FROM pg_dirtyread('wide') AS t(%s, xmax xid) WHERE xmax = '%s') TO STDOUT", names, columns, m.xid))
+	clustertest.Exec(b, c, database, "CREATE EXTENSION pg_dirtyread")
+	list := func(item string) string {
+		return clustertest.Value(b, c, database, fmt.Sprintf(
+			"SELECT string_agg(%s, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0", item, table))
+	}
+	rows, seconds := backendCopy(b, c, database, fmt.Sprintf(
+		"COPY (SELECT %s FROM pg_dirtyread('%s') AS t(%s, xmax xid) WHERE xmax = '%s') TO STDOUT",
+		list("quote_ident(attname)"), table, list("quote_ident(attname) || ' ' || format_type(atttypid, atttypmod)"), m.xid))
 	if rows != m.lost {
 		b.Errorf("pg_dirtyread gave %d of %d rows", rows, m.lost)
 	}
@@ -239,11 +266,18 @@ func (m *commandBench) transactions(b *testing.B) {
 }
 
 func (m *commandBench) rows(b *testing.B, args ...string) {
+	b.Helper()
 	var own usage
 	for b.Loop() {
 		u := m.run(b, io.Discard, args...)
 		own.cpu, own.peakMiB = own.cpu+u.cpu, max(own.peakMiB, u.peakMiB)
 	}
+	m.reportRows(b, own)
+}
+
+// reportRows prints what fetching the lost rows took, and holds the limit of memory.
+func (m *commandBench) reportRows(b *testing.B, own usage) {
+	b.Helper()
 	perSecond := float64(m.lost*b.N) / own.cpu
 	b.ReportMetric(perSecond, "rows/cpu-s")
 	b.ReportMetric(own.peakMiB, "peak-MiB")
