@@ -9,7 +9,7 @@ RUN := $(GO) run -buildvcs=false
 INMEMORY = GOTMPDIR="$${TMPDIR:-/tmp}" TMPDIR="$$(bash .ci/tmpdir)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test race bench incident build check format-check vet staticcheck vulncheck postgresql compiler clean
+.PHONY: help demo test race bench bench-memory incident build check format-check vet staticcheck vulncheck postgresql compiler clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -24,8 +24,12 @@ race: postgresql compiler ## the tests with the race detector; the matrix of sce
 	CGO_ENABLED=1 $(INMEMORY) $(GO) test -race -short ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
-	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/undelete ./recover/stream
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap
+
+bench-memory: postgresql ## the peak memory of the commands on 1, 4 and 8 GiB of WAL; PGRESCUE_BENCH_MEMORY_MB=LIST sets the sizes
+	PGRESCUE_BENCH_MEMORY_MB="$${PGRESCUE_BENCH_MEMORY_MB:-1024,4096,8192}" \
+		$(GO) test -run '^$$' -bench '^BenchmarkMemory$$' -benchtime 1x -timeout 2h ./cmd/pgrescue
 
 incident: postgresql ## make the demo's evidence anew from a real server
 	$(RUN) ./cmd/internal/incident
