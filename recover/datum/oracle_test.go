@@ -45,7 +45,9 @@ func eachTuple(t *testing.T, dir string, file pg.RelFileLocator, visit func(tupl
 	defer rel.Close()
 	err = rel.Pages(t.Context(), func(_ pg.BlockNumber, page heap.Page) error {
 		h, err := page.Header()
-		if err != nil {
+		if errors.Is(err, heap.ErrZeroPage) { // 16 and later extend a file by many pages at once
+			return nil
+		} else if err != nil {
 			return err
 		}
 		for offset := pg.OffsetNumber(1); offset <= h.NumLinePointers(); offset++ {
