@@ -132,21 +132,8 @@ func (e *sqlEncoder) appendUpdate(dst []byte, row *Row) []byte {
 	if why != "" {
 		dst = e.comment(dst, row, why+"; the statement finds the row by its old key")
 	}
-	start, set := len(dst), 0
-	for i := range row.Values {
-		if !row.changed(i) || row.Relation.Columns[i].Identity == 'a' {
-			continue
-		}
-		if set == 0 {
-			dst = append(dst, "UPDATE "...)
-			dst = append(dst, e.table...)
-		}
-		dst = append(dst, separator(set, " SET ", ", ")...)
-		dst = append(dst, e.columns[i]...)
-		dst = append(dst, " = "...)
-		dst = appendLiteral(dst, &row.Values[i])
-		set++
-	}
+	start := len(dst)
+	dst, set := e.appendSet(dst, row, func(i int) bool { return row.changed(i) && row.Relation.Columns[i].Identity != 'a' })
 	if set == 0 {
 		e.unstated++
 		dst = e.comment(dst[:start], row, "the update changed no value that is known and can be set")
@@ -160,6 +147,27 @@ func (e *sqlEncoder) appendUpdate(dst []byte, row *Row) []byte {
 		}
 	}
 	return dst
+}
+
+// appendSet begins an UPDATE that sets the wanted columns to the row's values, and
+// tells how many these are; none leave dst as it is.
+func (e *sqlEncoder) appendSet(dst []byte, row *Row, wanted func(i int) bool) ([]byte, int) {
+	set := 0
+	for i := range row.Values {
+		if !wanted(i) {
+			continue
+		}
+		if set == 0 {
+			dst = append(dst, "UPDATE "...)
+			dst = append(dst, e.table...)
+		}
+		dst = append(dst, separator(set, " SET ", ", ")...)
+		dst = append(dst, e.columns[i]...)
+		dst = append(dst, " = "...)
+		dst = appendLiteral(dst, &row.Values[i])
+		set++
+	}
+	return dst, set
 }
 
 func (e *sqlEncoder) appendWhere(dst []byte, row *Row, key []Value) []byte {

@@ -19,21 +19,10 @@ func (e *sqlEncoder) appendColumns(dst []byte, row *Row) []byte {
 		e.scratch = e.appendInsert(e.scratch[:0], row, appendLineLiteral)
 		return appendComment(dst, e.scratch[:len(e.scratch)-1])
 	}
-	set := 0
-	for i := range row.Values {
-		if c := &row.Relation.Columns[i]; !c.Dropped || c.Generated || row.Values[i].unprintable() {
-			continue
-		}
-		if set == 0 {
-			dst = append(dst, "UPDATE "...)
-			dst = append(dst, e.table...)
-		}
-		dst = append(dst, separator(set, " SET ", ", ")...)
-		dst = append(dst, e.columns[i]...)
-		dst = append(dst, " = "...)
-		dst = appendLiteral(dst, &row.Values[i])
-		set++
-	}
+	dst, set := e.appendSet(dst, row, func(i int) bool {
+		c := &row.Relation.Columns[i]
+		return c.Dropped && !c.Generated && !row.Values[i].unprintable()
+	})
 	if set == 0 {
 		e.unstated++
 		return e.comment(dst, row, "no value of the dropped columns is known and can be set")
