@@ -8,8 +8,10 @@ RUN := $(GO) run -buildvcs=false
 # Go's own temporary files have programs in them, which a folder in memory may not run.
 INMEMORY = GOTMPDIR="$${TMPDIR:-/tmp}" TMPDIR="$$(bash .ci/tmpdir)"
 
+FUZZTIME ?= 1m
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test race bench bench-memory incident build check format-check vet staticcheck vulncheck postgresql compiler clean
+.PHONY: help demo test race bench bench-memory fuzz incident build check format-check vet staticcheck vulncheck postgresql compiler clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -30,6 +32,9 @@ bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESC
 bench-memory: postgresql ## the peak memory of the commands on 1, 4 and 8 GiB of WAL; PGRESCUE_BENCH_MEMORY_MB=LIST sets the sizes
 	PGRESCUE_BENCH_MEMORY_MB="$${PGRESCUE_BENCH_MEMORY_MB:-1024,4096,8192}" \
 		$(GO) test -run '^$$' -bench '^BenchmarkMemory$$' -benchtime 1x -timeout 2h ./cmd/pgrescue
+
+fuzz: ## every fuzz target in turn; FUZZTIME=10m sets how long each runs
+	@bash .ci/fuzz $(FUZZTIME)
 
 incident: postgresql ## make the demo's evidence anew from a real server
 	$(RUN) ./cmd/internal/incident

@@ -34,7 +34,7 @@ func (o *sourceOptions) addDataDir(command *cobra.Command) {
 }
 
 func (o *sourceOptions) addCatalog(command *cobra.Command) {
-	command.Flags().StringVar(&o.catalogFile, "catalog", "", "snapshot file of `catalog dump`, in the place of the catalogs in --pgdata")
+	command.Flags().StringVar(&o.catalogFile, "catalog", "", "snapshot `FILE` of catalog dump, in the place of the catalogs in --pgdata")
 }
 
 func (o *sourceOptions) addAlso(command *cobra.Command) {

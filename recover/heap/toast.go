@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -140,6 +141,9 @@ func decompress(dst, data []byte, size uint32, method CompressionMethod) ([]byte
 func decompressLZ4(dst, data []byte, size int) ([]byte, error) {
 	if size > len(data)*lz4MaxExpansion {
 		return nil, fmt.Errorf("decompress value: %d bytes of lz4 cannot unpack to %d", len(data), size)
+	}
+	if size == 0 { // no server compresses nothing, and the library cannot unpack to no room
+		return nil, errors.New("decompress value: lz4 of an empty value")
 	}
 	start := len(dst)
 	out := slices.Grow(dst, size)[:start+size]

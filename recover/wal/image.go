@@ -48,7 +48,7 @@ func (s *Restorer) RestoreImage(dst []byte, b *BlockRef) error {
 // unpack returns the page's bytes without the hole.
 func (s *Restorer) unpack(image *Image) ([]byte, error) {
 	want := pg.BlockSize - int(image.HoleLength)
-	if want < 0 {
+	if want <= 0 { // a page has a header at least
 		return nil, fmt.Errorf("a hole of %d bytes", image.HoleLength)
 	}
 	if image.Compression == CompressionNone {

@@ -39,7 +39,8 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte("notes"), uint16(0), `"id" uuid, name text[], price numeric(10,2), "char" "char"`)
 	f.Fuzz(func(t *testing.T, content []byte, skip uint16, columns string) {
 		path := filepath.Join(t.TempDir(), "fuzz.img")
-		if err := os.WriteFile(path, append(make([]byte, int(skip)&^7), content...), 0o600); err != nil {
+		image := append(make([]byte, int(skip)&^7), content...)
+		if err := os.WriteFile(path, image, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		sources := file(t, path)
@@ -51,8 +52,8 @@ func FuzzScan(f *testing.F) {
 		for i := range survey.Groups {
 			pages += survey.Groups[i].Pages
 		}
-		if pages != survey.HeapPages || survey.Pages*pg.BlockSize > int64(len(content)) {
-			t.Fatalf("%d pages in %d bytes: %+v", survey.Pages, len(content), survey)
+		if pages != survey.HeapPages || survey.Pages*pg.BlockSize > int64(len(image)) {
+			t.Fatalf("%d pages in %d bytes: %+v", survey.Pages, len(image), survey)
 		}
 		shape, err := carve.ParseColumns(columns, "UTF8")
 		if err != nil {
