@@ -5,8 +5,8 @@ include .ci/versions
 GO ?= go
 # The tree may be a copy that git does not trust; nothing here needs its revision but build.
 RUN := $(GO) run -buildvcs=false
-# Go's own temporary files have programs in them, which a folder in memory may not run.
-INMEMORY = GOTMPDIR="$${TMPDIR:-/tmp}" TMPDIR="$$(bash .ci/tmpdir)"
+# Only the tests work in memory, not the compiler: such a folder may not run programs.
+INMEMORY = -exec "env TMPDIR=$$(bash .ci/tmpdir)"
 
 FUZZTIME ?= 1m
 
@@ -20,10 +20,10 @@ demo: ## a whole rescue on bundled evidence; needs nothing but Go
 	@$(RUN) ./cmd/pgrescue demo
 
 test: postgresql ## install what the tests need, and run them
-	$(INMEMORY) $(GO) test ./...
+	$(GO) test $(INMEMORY) ./...
 
 race: postgresql compiler ## the tests with the race detector; the matrix of scenarios on one version
-	CGO_ENABLED=1 $(INMEMORY) $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test $(INMEMORY) -race -short ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
 	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream
