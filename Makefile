@@ -20,10 +20,10 @@ demo: ## a whole rescue on bundled evidence; needs nothing but Go
 	@$(RUN) ./cmd/pgrescue demo
 
 test: postgresql ## install what the tests need, and run them
-	$(GO) test $(INMEMORY) ./...
+	$(GO) test $(INMEMORY) -timeout 30m ./...
 
-race: postgresql compiler ## the tests with the race detector; the matrix of scenarios on one version
-	CGO_ENABLED=1 $(GO) test $(INMEMORY) -race -short ./...
+race: postgresql compiler ## the tests with the race detector, on two versions of PostgreSQL
+	CGO_ENABLED=1 $(GO) test $(INMEMORY) -race -short -timeout 40m ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
 	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream

@@ -21,10 +21,15 @@ const DefaultVersion = "15"
 // installs a server of each.
 func Versions() []string { return []string{"12", "13", "14", "15", "16", "17", "18"} }
 
-// EachVersion runs a test once for each of Versions.
+// EachVersion runs a test once for each of Versions; with -short, as the race
+// detector runs them, for the default and the newest only.
 func EachVersion(t *testing.T, run func(t *testing.T, version string)) {
 	t.Helper()
-	for _, version := range Versions() {
+	versions := Versions()
+	if testing.Short() {
+		versions = []string{DefaultVersion, versions[len(versions)-1]}
+	}
+	for _, version := range versions {
 		t.Run("pg"+version, func(t *testing.T) { run(t, version) })
 	}
 }
