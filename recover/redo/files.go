@@ -77,6 +77,12 @@ func (r *Result) Pages(rel pg.RelFileLocator, visit func(*ReplayedPage) error) e
 	return nil
 }
 
+// Cut reports whether a page that the replay saw was cut off by a truncation since.
+func (r *Result) Cut(key PageKey) bool {
+	n, seen := r.engine.numbers[key]
+	return seen && r.engine.states[n].kind == stateNew
+}
+
 // file finds what is known of a file; nil unless whole relations are replayed.
 func (e *engine) file(rel pg.RelFileLocator) *replayedFile {
 	if !e.opts.Files {

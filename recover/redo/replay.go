@@ -83,6 +83,10 @@ func (r *Result) Seen(key PageKey) bool {
 	return seen
 }
 
+// LostTo is where the last gap of the replayed range ended; 0: there was none. A page
+// in a file that is older than that may have been changed within the gap.
+func (r *Result) LostTo() pg.LSN { return r.engine.lostTo }
+
 // Blocks lists the known pages of a relation in order.
 func (r *Result) Blocks(file pg.RelFileLocator) []pg.BlockNumber {
 	var blocks []pg.BlockNumber
@@ -222,12 +226,14 @@ func (e *engine) merge(b *batch, span *wal.Span) error {
 // single lost record only shakes it: to put another tuple in the place of one
 // takes two, a prune and an insert, and what does not fit the page from then on
 // makes it unknown (no record but in-place updates of catalogs changes a tuple's data).
+// That holds for tuples that a record names, and not for who asks which tuples a whole
+// file had: the one record may have been an insert or a delete.
 func (e *engine) gap(g wal.Gap) {
 	reason := fmt.Sprintf("records between %s and %s are lost (%s), and no full-page image of the page follows", g.From, g.To, g.Why)
 	for n := range e.states {
 		switch state := &e.states[n]; {
 		case state.kind != stateKnown:
-		case g.Records == 1 && !state.shaken:
+		case g.Records == 1 && !state.shaken && !e.opts.Files:
 			state.shaken = true
 		default:
 			e.store.drop(n)

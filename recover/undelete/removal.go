@@ -80,6 +80,7 @@ func (l *Loss) findRemovals(ctx context.Context) error {
 			return err
 		}
 	}
+	l.txIndex = make(map[pg.XID]int32) // numbers of those that go would point to others
 	l.Transactions = slices.DeleteFunc(l.Transactions, func(tx xact.Transaction) bool { return l.req.XID == 0 && !l.wanted(&tx) })
 	l.numberTransactions()
 	sequences := l.sequencesByFile()

@@ -149,7 +149,7 @@ func (l *Loss) takeRemoved(ctx context.Context, result *redo.Result, files *file
 	sure := state.Made && l.logsAll()
 	if files.base() != nil {
 		if rel := files.relation(r.file); rel != nil && rel.Blocks() > 0 {
-			if err := taker.fileCopy(ctx, rel); err != nil {
+			if err := taker.fileCopy(ctx, rel, result); err != nil {
 				return err
 			}
 			blocks, sure = max(state.Blocks, rel.Blocks()), true
@@ -178,13 +178,22 @@ type removedPages struct {
 }
 
 // fileCopy takes the pages that the WAL does not have from a copy of the file.
-func (r *removedPages) fileCopy(ctx context.Context, rel *heap.Relation) error {
+// One that the WAL names without having it may have been changed since, or cut off.
+func (r *removedPages) fileCopy(ctx context.Context, rel *heap.Relation, result *redo.Result) error {
 	replayed := r.seen
 	err := rel.Pages(ctx, func(block pg.BlockNumber, p heap.Page) error {
 		if _, known := slices.BinarySearch(replayed, block); known {
 			return nil
 		}
-		_, err := p.Header()
+		key := redo.PageKey{Relation: r.table.File, Block: block}
+		if result.Cut(key) {
+			r.seen = append(r.seen, block) // it held nothing any more
+			return nil
+		}
+		h, err := p.Header()
+		if result.Seen(key) || h.LSN < result.LostTo() {
+			return nil
+		}
 		if errors.Is(err, heap.ErrZeroPage) || err == nil && (!r.checksums() || heap.VerifyChecksum(p, block)) {
 			r.seen = append(r.seen, block)
 			return r.page(block, p, byHeap)

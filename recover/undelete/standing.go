@@ -80,7 +80,8 @@ type standing struct {
 
 	done     map[pg.BlockNumber]bool
 	replayed *redo.Result
-	unseen   int64 // pages that cannot be had
+	start    pg.LSN // of the replay
+	unseen   int64  // pages that cannot be had
 	why      string
 }
 
@@ -123,10 +124,14 @@ func (s *standing) read(ctx context.Context) error {
 // began; without one, all of the WAL has to give it.
 func (s *standing) replay(ctx context.Context, rel *heap.Relation) (err error) {
 	start := s.scanned
-	if rel == nil {
-		start = 0
-	}
 	control := s.ev.Snapshot.Control
+	switch {
+	case rel == nil:
+		start = 0
+	case control != nil && control.Redo < start: // a copy from before: all since then may be missing in its files
+		start = max(control.Redo, s.ev.Archive.Start())
+	}
+	s.start = start
 	s.replayed, err = redo.Replay(ctx, s.ev.Archive, redo.Options{
 		Scan:  wal.ScanOptions{From: start, To: s.at, Progress: s.ev.stage("replaying "+s.table.Name(), int64(s.at-max(start, s.ev.Archive.Start())))},
 		Wants: func(key redo.PageKey) bool { return key.Relation == s.table.File },
@@ -159,8 +164,8 @@ func (s *standing) pagesOfFile(ctx context.Context, rel *heap.Relation) error {
 				if k, err := known.Header(); err != nil || k.LSN > h.LSN {
 					return nil
 				}
-			} else if s.replayed.Seen(key) {
-				return nil
+			} else if s.replayed.Seen(key) || h.LSN < s.replayed.LostTo() || h.LSN < s.start && (control == nil || control.Redo < s.start) {
+				return nil // or WAL is missing that may have changed it
 			}
 		}
 		s.done[block] = true
