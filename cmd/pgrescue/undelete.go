@@ -169,7 +169,7 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 		return err
 	}
 	defer folder.discard()
-	err = loss.Recover(ctx, func(t *undelete.Table) (evidence.Sink, error) { return folder.sink(loss, t) })
+	err = loss.Recover(ctx, func(t *undelete.Table) (evidence.Sink, error) { return folder.sink(t) })
 	progress.end()
 	if err != nil {
 		return err
@@ -185,12 +185,12 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 
 // giveBack leaves out, for SQL, the versions that the destroying transaction
 // made itself: nobody else ever saw them.
-func giveBack(loss *undelete.Loss, sink evidence.Sink, format evidence.Format) evidence.Sink {
+func giveBack(sink evidence.Sink, format evidence.Format) evidence.Sink {
 	if format != evidence.FormatSQL {
 		return sink
 	}
 	return evidence.SinkFunc(func(row *evidence.Row) error {
-		if loss.MadeBySame(row) {
+		if row.Intermediate {
 			return nil
 		}
 		return sink.Put(row)
@@ -246,7 +246,7 @@ func newRescueFolder(dir string, format evidence.Format, force bool) (*rescueFol
 }
 
 // sink begins the file of a table.
-func (f *rescueFolder) sink(loss *undelete.Loss, t *undelete.Table) (evidence.Sink, error) {
+func (f *rescueFolder) sink(t *undelete.Table) (evidence.Sink, error) {
 	if f.dir == "" || t.Relation == nil {
 		return nil, nil
 	}
@@ -260,7 +260,7 @@ func (f *rescueFolder) sink(loss *undelete.Loss, t *undelete.Table) (evidence.Si
 	if file.writer, err = evidence.NewWriter(f.format, output); err != nil {
 		return nil, err
 	}
-	return giveBack(loss, file.writer, f.format), nil
+	return giveBack(file.writer, f.format), nil
 }
 
 // finish makes the files durable and writes the ledger beside them.

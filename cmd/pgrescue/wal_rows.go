@@ -84,7 +84,7 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 	if err := loss.Settle(ctx); err != nil {
 		return err
 	}
-	err = loss.Recover(ctx, func(*undelete.Table) (evidence.Sink, error) { return giveBack(loss, sink, format), nil })
+	err = loss.Recover(ctx, func(*undelete.Table) (evidence.Sink, error) { return giveBack(sink, format), nil })
 	progress.end()
 	if err != nil {
 		return err

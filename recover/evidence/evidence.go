@@ -136,7 +136,10 @@ type Provenance struct {
 	Xmin, Xmax pg.XID // inserting and destroying transaction, subtransactions as they are
 	Operation  Operation
 	CommitTime time.Time // of the destroying transaction
-	Note       string    // anything that a reader must know, such as "commit state unknown"
+	// Intermediate tells that the transaction that destroyed the version had made it
+	// itself: nobody else ever saw it, and giving the loss back leaves it out.
+	Intermediate bool
+	Note         string // anything that a reader must know, such as "commit state unknown"
 }
 
 // Clone returns a copy that shares no bytes with r but the Relation.

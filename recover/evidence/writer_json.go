@@ -13,7 +13,8 @@ import (
 //
 //   - relation (schema and name, quoted where SQL needs it), database;
 //   - tid, xmin, xmax, lsn, operation, commit_time (UTC), route, confidence,
-//     source, line, note: the provenance, what is not known left out;
+//     source, line, intermediate, note: the provenance; what is not known, or not
+//     true, is left out;
 //   - values: by column, in the table's order, each value's text as PostgreSQL
 //     prints it, or null for NULL. Numbers and booleans are texts too, so that no
 //     reader rounds them. A value that is not known has no entry here;
@@ -67,6 +68,9 @@ func appendProvenance(dst []byte, p *Provenance) []byte {
 	if p.Line != 0 {
 		dst = append(dst, `,"line":`...)
 		dst = strconv.AppendInt(dst, p.Line, 10)
+	}
+	if p.Intermediate {
+		dst = append(dst, `,"intermediate":true`...)
 	}
 	return appendJSONField(dst, "note", p.Note)
 }

@@ -36,7 +36,7 @@ func provenance() evidence.Provenance {
 	return evidence.Provenance{
 		Route: evidence.RouteWAL, Confidence: evidence.Proven, Source: "pg_wal", Line: 9, LSN: 0x16B3740,
 		TID: pg.TID{Block: 12, Offset: 3}, Xmin: 700, Xmax: 733, Operation: evidence.OpDelete,
-		CommitTime: time.Date(2026, 11, 23, 1, 2, 3, 4000, time.UTC), Note: "a \"note\"\n",
+		CommitTime: time.Date(2026, 11, 23, 1, 2, 3, 4000, time.UTC), Intermediate: true, Note: "a \"note\"\n",
 	}
 }
 
@@ -67,7 +67,7 @@ func TestWriterPrints(t *testing.T) {
 			"jsonl", evidence.FormatJSONL, full,
 			`{"relation":"public.fruit","database":"shop","tid":"(12,3)","xmin":700,"xmax":733,"lsn":"0/16B3740","operation":"delete",` +
 				`"commit_time":"2026-11-23 01:02:03.000004Z","route":"wal","confidence":"proven","source":"pg_wal","line":9,` +
-				`"note":"a \"note\"\n","values":{"id":"1","name":"it's\ta"}}` + "\n",
+				`"intermediate":true,"note":"a \"note\"\n","values":{"id":"1","name":"it's\ta"}}` + "\n",
 		},
 		{
 			"jsonl, unknown", evidence.FormatJSONL, bare,

@@ -169,6 +169,7 @@ func (s *deadScan) tuple(tid pg.TID, t *heap.Tuple, carved string) error {
 	s.row.Provenance = evidence.Provenance{
 		Route: evidence.RouteHeap, Confidence: evidence.Proven, Source: s.source, TID: tid,
 		Xmin: t.Xmin(), Xmax: xid, Operation: op, Note: note,
+		Intermediate: t.Xmin() == xid,
 	}
 	return s.sink.Put(&s.row)
 }

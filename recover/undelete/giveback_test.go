@@ -110,7 +110,7 @@ func giveBackScript(t *testing.T, dir string, xid pg.XID, expected func(*undelet
 	}
 	err = loss.Recover(ctx, func(*undelete.Table) (evidence.Sink, error) {
 		return evidence.SinkFunc(func(row *evidence.Row) error {
-			if loss.MadeBySame(row) {
+			if row.Intermediate {
 				return nil
 			}
 			return w.Put(row)

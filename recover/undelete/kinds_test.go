@@ -215,7 +215,7 @@ func (p *played) recover(t *testing.T, loss *undelete.Loss) (rows map[string][]b
 		w, err := evidence.NewWriter(evidence.FormatCopy, buffer)
 		writers = append(writers, w)
 		return evidence.SinkFunc(func(row *evidence.Row) error {
-			if loss.MadeBySame(row) {
+			if row.Intermediate {
 				made++
 				return nil
 			}

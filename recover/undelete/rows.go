@@ -146,15 +146,15 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 	if !d.row.Complete() || err != nil {
 		e.inPart, e.reason = true, d.reason(partReason(&d.row, err))
 	}
-	if d.madeByTheSame(e, &tuple) {
-		d.table.Balance.Intermediate++
-	}
+	intermediate := d.madeByTheSame(e, &tuple)
+	d.table.Balance.Intermediate += one(intermediate)
 	if sink == nil {
 		return nil
 	}
 	d.row.Provenance = evidence.Provenance{
 		Route: evidence.RouteWAL, Confidence: evidence.Proven, Source: d.walPlace, LSN: e.lsn, TID: e.tid(),
 		Xmin: tuple.Xmin(), Xmax: e.xid, Operation: d.table.operation(e), CommitTime: d.commitTime(e),
+		Intermediate: intermediate,
 	}
 	if e.state == byHeap {
 		d.row.Route, d.row.Source = evidence.RouteHeap, d.heapFile
@@ -245,12 +245,4 @@ func (d *tableDecoder) lineAt(tid pg.TID, tx int32) *entry {
 		}
 	}
 	return nil
-}
-
-// MadeBySame reports whether a row handed to a sink was inserted by the
-// transaction that destroyed it, so that giving the loss back leaves it out.
-func (l *Loss) MadeBySame(row *evidence.Row) bool {
-	by, known := l.txIndex[row.Xmax]
-	made, alsoKnown := l.txIndex[row.Xmin]
-	return row.Xmin == row.Xmax || known && alsoKnown && by == made
 }

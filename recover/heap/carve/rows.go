@@ -162,6 +162,7 @@ func (d *rowsOf) put(p *Page, t *Tuple, state State, source string) error {
 	}
 	if t.XmaxDestroys() {
 		d.row.Xmax = t.Xmax
+		d.row.Intermediate = t.Xmax == t.Xmin() && t.Infomask&heap.XmaxIsMulti == 0
 	}
 	if p.Block >= 0 {
 		d.row.TID = pg.TID{Block: pg.BlockNumber(p.Block), Offset: t.Line}
