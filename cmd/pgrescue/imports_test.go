@@ -28,6 +28,7 @@ func rooms() map[string][]string {
 		"recover/evidence":  {"recover/pg"},
 		"recover/wal":       base,
 		"recover/heap":      base,
+		"recover/live":      base,
 		// pitr holds only the test clusters so far; it moves up when it plans recoveries.
 		"recover/pitr": {"recover/pg", "recover/evidence"},
 		"cmd/internal": {"recover/pg", "recover/evidence"},
@@ -40,8 +41,8 @@ func rooms() map[string][]string {
 		table[room] = slices.Clone(below)
 		below = append(below, room)
 	}
-	table["recover/stream"] = append(slices.Clone(base), "recover/wal")
-	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/pitr", "cmd/internal", "testdata")
+	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
+	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/live", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
 
@@ -51,7 +52,7 @@ func onlyIn() map[string][]string {
 		"github.com/spf13/":               {"cmd/pgrescue"},
 		"github.com/schollz/progressbar/": {"cmd/internal/term"},
 		"golang.org/x/term":               {"cmd/internal/term"},
-		"github.com/jackc/":               {"recover/pitr", "recover/stream"},
+		"github.com/jackc/":               {"recover/pitr", "recover/live", "recover/stream"},
 		"github.com/jackc/pglogrepl":      {"recover/stream"},
 		"github.com/ulikunitz/":           {"recover/wal/archives"},
 		"github.com/andybalholm/":         {"recover/wal/archives"},
@@ -168,6 +169,8 @@ func TestImportDirectionIsNotBlind(t *testing.T) {
 		{"recover/redo", "recover/heap", true},
 		{"recover/heap", "recover/redo", false},
 		{"recover/stream", "recover/wal", true},
+		{"recover/stream", "recover/live", true},
+		{"recover/live", "recover/stream", false},
 		{"recover/wal", "recover/stream", false},
 		{"recover/undelete", "recover/stream", false},
 		{"recover/undelete", "recover/catalog", true},

@@ -11,6 +11,7 @@ import (
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/stream"
 )
@@ -171,7 +172,7 @@ func fetchOutcome(ctx context.Context, out *walFetch, options *walFetchOptions, 
 		return exitcode.PartialIf(len(out.Fetched.Gaps)) // that is how --follow ends
 	case ctx.Err() != nil:
 		return exitcode.Hinted(errors.Join(errKept, ctx.Err()), again)
-	case errors.Is(err, stream.ErrLost):
+	case errors.Is(err, live.ErrLost):
 		return exitcode.With(exitcode.Partial, fmt.Errorf("%w; what was fetched is kept in %s; %s", err, options.folder, again))
 	}
 	return fetchError(err)
@@ -188,10 +189,10 @@ func fetchError(err error) error {
 		sentinel error
 		code     exitcode.Code
 	}{
-		{stream.ErrBadDSN, exitcode.Usage},
-		{stream.ErrDenied, exitcode.Permission},
-		{stream.ErrUnreachable, exitcode.Failed},
-		{stream.ErrLost, exitcode.Failed},
+		{live.ErrBadDSN, exitcode.Usage},
+		{live.ErrDenied, exitcode.Permission},
+		{live.ErrUnreachable, exitcode.Failed},
+		{live.ErrLost, exitcode.Failed},
 		{stream.ErrOtherSystem, exitcode.Refused},
 		{stream.ErrBadFolder, exitcode.Refused},
 		{stream.ErrSlotInUse, exitcode.Locked},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/stream"
@@ -221,8 +222,8 @@ func TestFetchOutcome(t *testing.T) {
 	}{
 		{name: "done", ctx: t.Context(), want: exitcode.Done},
 		{name: "gaps", ctx: t.Context(), gaps: []evidence.Gap{{}}, want: exitcode.Partial},
-		{name: "server gone", ctx: t.Context(), err: stream.ErrLost, want: exitcode.Partial, says: "kept in out; run the same command again"},
-		{name: "server gone while following", ctx: t.Context(), follow: true, err: stream.ErrLost, want: exitcode.Partial, says: "run the same command again"},
+		{name: "server gone", ctx: t.Context(), err: live.ErrLost, want: exitcode.Partial, says: "kept in out; run the same command again"},
+		{name: "server gone while following", ctx: t.Context(), follow: true, err: live.ErrLost, want: exitcode.Partial, says: "run the same command again"},
 		{name: "interrupted", ctx: gone, err: context.Canceled, want: exitcode.Interrupted, says: "kept"},
 		{name: "followed until interrupted", ctx: gone, follow: true, err: context.Canceled, want: exitcode.Done},
 		{name: "disk full", ctx: t.Context(), err: disk(syscall.ENOSPC), want: exitcode.Failed},

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/wal"
@@ -174,7 +175,7 @@ func TestBrokenFetchIsContinued(t *testing.T) {
 			}
 		})
 		plan, _, err := fetch(t.Context(), t, replicatorDSN(c), folder, Options{Progress: crash})
-		if !errors.Is(err, ErrLost) {
+		if !errors.Is(err, live.ErrLost) {
 			t.Fatalf("the error is %v", err)
 		}
 		whole, _ := whatIsLeft(t, c, folder)

@@ -2,9 +2,7 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -21,19 +20,15 @@ const applicationName = "pgrescue/wal-fetch"
 // Server is a replication connection to a server. Its methods are called one
 // after the other.
 type Server struct {
-	config      *pgconn.Config
 	conn        *pgconn.PgConn
-	place       string   // user@host:port
-	secrets     []string // what no message may hold
+	endpoint    live.Endpoint
 	identity    Identity
 	segmentSize uint32
 }
 
 // Identity says which server it is.
 type Identity struct {
-	User             string        `json:"user"`
-	Host             string        `json:"host"`
-	Port             uint16        `json:"port"`
+	live.Endpoint
 	Version          string        `json:"version"` // as the server prints it, such as 15.18
 	SystemIdentifier uint64        `json:"system_identifier,string"`
 	Timeline         pg.TimelineID `json:"timeline"`
@@ -45,14 +40,7 @@ type Identity struct {
 // String is the identity on one line.
 func (i Identity) String() string {
 	return fmt.Sprintf("%s, PostgreSQL %s, system identifier %d, timeline %d, at %s, segments of %d MiB",
-		i.place(), i.Version, i.SystemIdentifier, i.Timeline, i.LSN, i.SegmentSize>>20)
-}
-
-func (i Identity) place() string {
-	if strings.HasPrefix(i.Host, "/") {
-		return fmt.Sprintf("%s@[%s]:%d", i.User, i.Host, i.Port)
-	}
-	return fmt.Sprintf("%s@%s:%d", i.User, i.Host, i.Port)
+		i.Endpoint, i.Version, i.SystemIdentifier, i.Timeline, i.LSN, i.SegmentSize>>20)
 }
 
 // maxMessage bounds what one message of the server may take in memory. A piece of
@@ -70,11 +58,10 @@ func Connect(ctx context.Context, dsn string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, secrets: []string{config.Password}}
-	s.identity = Identity{User: config.User, Host: config.Host, Port: config.Port}
-	s.place = s.identity.place()
+	s := &Server{endpoint: live.EndpointOf(config)}
+	s.identity = Identity{Endpoint: s.endpoint}
 	if s.conn, err = pgconn.ConnectConfig(ctx, config); err != nil {
-		return nil, s.connectFailure(ctx, err)
+		return nil, s.endpoint.ConnectFailure(ctx, err, s.connectHint)
 	}
 	if err := s.identify(ctx); err != nil {
 		s.Close()
@@ -97,12 +84,12 @@ func (s *Server) Close() {
 // parseDSN reads a connection string. For .pgpass and the password the database
 // is called replication, as the programs that come with PostgreSQL do.
 func parseDSN(dsn string) (*pgconn.Config, error) {
-	config, err := pgconn.ParseConfig(dsn)
+	config, err := live.ParseDSN(dsn)
 	if err != nil {
-		return nil, badDSN(dsn, err)
+		return nil, err
 	}
-	if renamed, ok := withDatabase(dsn, "replication"); ok {
-		if other, err := pgconn.ParseConfig(renamed); err == nil && other.Password != "" {
+	if renamed, ok := live.WithDatabase(dsn, "replication"); ok {
+		if other, err := live.ParseDSN(renamed); err == nil && other.Password != "" {
 			config = other
 		}
 	}
@@ -110,50 +97,6 @@ func parseDSN(dsn string) (*pgconn.Config, error) {
 	config.RuntimeParams["replication"] = "true"
 	config.RuntimeParams["application_name"] = applicationName
 	return config, nil
-}
-
-// isURI reports whether a connection string is a URI and not keywords.
-func isURI(dsn string) bool {
-	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
-}
-
-// withDatabase names another database in a connection string.
-func withDatabase(dsn, database string) (string, bool) {
-	if !isURI(dsn) {
-		return dsn + " dbname=" + database, true
-	}
-	uri, err := url.Parse(dsn)
-	if err != nil {
-		return "", false
-	}
-	uri.Path = "/" + database
-	return uri.String(), true
-}
-
-// badDSN explains what is wrong with a connection string, and does not repeat
-// it: no program can tell for sure where in a malformed one the password is.
-func badDSN(dsn string, err error) error {
-	cause, hint := errors.New("it cannot be parsed"), "write it as libpq does: 'host=… port=… user=…', or postgres://user@host:port"
-	broken := false
-	if isURI(dsn) {
-		_, parsing := url.Parse(dsn)
-		broken = parsing != nil
-	}
-	var parse *pgconn.ParseConfigError
-	switch {
-	case broken:
-		hint += "; in a URI special characters are percent-encoded"
-	case errors.As(err, &parse) && parse.Unwrap() != nil:
-		cause = parse.Unwrap()
-	default:
-		// The library's own words stand behind the string that it repeats.
-		text := err.Error()
-		if at := strings.LastIndex(text, "`: "); at >= 0 {
-			cause = errors.New(text[at+len("`: "):])
-		}
-	}
-	var none *Server
-	return none.failure("read the connection string", ErrBadDSN, cause, hint)
 }
 
 // identify asks which server it is and where its log is now.

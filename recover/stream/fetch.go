@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
@@ -97,7 +98,7 @@ func (f *fetcher) goOn(ctx context.Context) error {
 		}
 		part := p.at(f.at)
 		if (stretch{part.timeline, f.at, part.end}) == before {
-			return f.server.failure("follow", ErrLost, errors.New("the server ends the stream and gives nothing"), "")
+			return f.server.failure("follow", live.ErrLost, errors.New("the server ends the stream and gives nothing"), "")
 		}
 		before = stretch{part.timeline, f.at, part.end}
 		l := leg{timeline: part.timeline, from: f.at / size * size, to: part.end}

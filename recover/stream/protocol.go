@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -128,7 +129,7 @@ func (s *Server) stream(ctx context.Context, held *slot, l leg, put func(at pg.L
 		case *pgproto3.CopyDone:
 			follows, err := s.stop(ctx, op)
 			if err == nil && !follows {
-				err = s.failure(op, ErrLost, errors.New("the server shuts down"), "")
+				err = s.failure(op, live.ErrLost, errors.New("the server shuts down"), "")
 			}
 			return err
 		case *pgproto3.ErrorResponse:
@@ -194,7 +195,7 @@ func (r *receiver) take(ctx context.Context, data []byte, put func(at pg.LSN, da
 	case pglogrepl.PrimaryKeepaliveMessageByteID:
 		alive, err := pglogrepl.ParsePrimaryKeepaliveMessage(data[1:])
 		if err != nil {
-			return r.server.failure(r.op, ErrLost, err, "")
+			return r.server.failure(r.op, live.ErrLost, err, "")
 		}
 		if alive.ReplyRequested {
 			return r.status(ctx)
@@ -205,7 +206,7 @@ func (r *receiver) take(ctx context.Context, data []byte, put func(at pg.LSN, da
 			err = fmt.Errorf("the server sent WAL of %s, and %s is next", at, r.position)
 		}
 		if err != nil {
-			return r.server.failure(r.op, ErrLost, err, "")
+			return r.server.failure(r.op, live.ErrLost, err, "")
 		}
 		if err := put(r.position, piece.WALData); err != nil {
 			return err

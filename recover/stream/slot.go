@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pglogrepl"
+
+	"github.com/pgrescue/pgrescue/recover/live"
 )
 
 // slot keeps the server from recycling WAL that is still to be fetched. A nil
@@ -31,7 +33,7 @@ func (s *Server) temporarySlot(ctx context.Context) (*slot, error) {
 	const op = "create a temporary replication slot at"
 	made := &slot{name: fmt.Sprintf("pgrescue_wal_fetch_%d", s.conn.PID())}
 	err := s.createSlot(ctx, made)
-	if code := serverCode(err); code == codeLimitExceeded || code == codeWrongState {
+	if code := live.Code(err); code == codeLimitExceeded || code == codeWrongState {
 		return nil, s.failure(op, errNoSlot, err, "")
 	}
 	if err != nil {
@@ -43,7 +45,7 @@ func (s *Server) temporarySlot(ctx context.Context) (*slot, error) {
 // keptSlot takes the slot of that name, or makes it.
 func (s *Server) keptSlot(ctx context.Context, name string) (*slot, error) {
 	made := &slot{name: name, kept: true}
-	if err := s.createSlot(ctx, made); err != nil && serverCode(err) != codeDuplicateObject {
+	if err := s.createSlot(ctx, made); err != nil && live.Code(err) != codeDuplicateObject {
 		return nil, s.commandFailure(ctx, "create replication slot "+name+" at", err)
 	}
 	return made, nil
@@ -119,7 +121,7 @@ func (f *fetcher) dropSlot(ctx context.Context) error {
 func (s *Server) slotLimit(ctx context.Context) (int64, error) {
 	const name = "max_slot_wal_keep_size"
 	text, err := s.show(ctx, name)
-	if serverCode(err) == codeUndefinedParameter {
+	if live.Code(err) == codeUndefinedParameter {
 		return -1, nil // it is younger than the server
 	}
 	if err != nil {

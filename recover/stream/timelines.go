@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pglogrepl"
 
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
@@ -57,7 +58,7 @@ func (s *Server) readPath(ctx context.Context) (path, []historyFile, error) {
 		switch {
 		case err == nil:
 			files = append(files, older)
-		case serverCode(err) != codeUndefinedFile:
+		case live.Code(err) != codeUndefinedFile:
 			return nil, nil, s.commandFailure(ctx, fmt.Sprintf("fetch the history of timeline %d", at.Timeline), err)
 		}
 	}

@@ -97,17 +97,6 @@ func TestConnectionStrings(t *testing.T) {
 	}
 }
 
-func TestMask(t *testing.T) {
-	t.Parallel()
-	cause := errors.New("no s3cret here, s3cret")
-	if got := mask(cause, []string{"", "s3cret"}).Error(); got != "no … here, …" {
-		t.Errorf("masked: %q", got)
-	}
-	if !errors.Is(mask(cause, []string{"other"}), cause) {
-		t.Error("an error without secrets lost its meaning")
-	}
-}
-
 // head is the first page of a segment as a server writes it.
 func head(systemID uint64, address pg.LSN, size uint32) []byte {
 	page := make([]byte, size)
