@@ -13,6 +13,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -39,12 +40,12 @@ const (
 	expectedRelSegSize = pg.SegmentBlocks
 )
 
-// ReadControl reads and checks global/pg_control below a data directory. When
+// ReadControl reads and checks global/pg_control of a data directory. When
 // it is missing, damaged or of an unknown format, the error says so; the
 // catalogs can be read without it.
-func ReadControl(dataDir string) (*Control, error) {
-	path := filepath.Join(dataDir, "global", "pg_control")
-	raw, err := readHead(path, controlReadSize)
+func ReadControl(dir heap.DataDir) (*Control, error) {
+	path := filepath.Join(dir.Path, "global", "pg_control")
+	raw, err := readHead(dir.Trail, path, evidence.KindControl, controlReadSize)
 	if err == nil {
 		var c *Control
 		if c, err = DecodeControl(raw); err == nil {
@@ -58,8 +59,8 @@ func ReadControl(dataDir string) (*Control, error) {
 }
 
 // readHead reads at most size bytes from the start of a file.
-func readHead(path string, size int64) ([]byte, error) {
-	f, err := evidence.Open(path)
+func readHead(trail *evidence.Trail, path string, kind evidence.Kind, size int64) ([]byte, error) {
+	f, err := trail.Open(path, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +223,10 @@ func stateName(state uint32) string {
 	return fmt.Sprintf("unrecognized status code %d", state)
 }
 
-// ReadVersion reads PG_VERSION, the major version, of a data directory or of a
-// database's directory in it.
-func ReadVersion(dir string) (pg.Version, error) {
-	path := filepath.Join(dir, "PG_VERSION")
-	raw, err := readHead(path, 64)
+// ReadVersion reads PG_VERSION, the major version, of a data directory.
+func ReadVersion(dir heap.DataDir) (pg.Version, error) {
+	path := filepath.Join(dir.Path, "PG_VERSION")
+	raw, err := readHead(dir.Trail, path, evidence.KindVersion, 64)
 	if err != nil {
 		hint := ""
 		switch {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
@@ -43,7 +44,7 @@ func compareControldata(t *testing.T, c *cluster.Cluster, state string) {
 		name, value, _ := strings.Cut(line, ":")
 		want[name] = strings.TrimSpace(value)
 	}
-	got, err := catalog.ReadControl(c.DataDir())
+	got, err := catalog.ReadControl(heap.DataDir{Path: c.DataDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestControlDamage(t *testing.T) {
 			t.Errorf("%s: got %v, %v", test.name, c, err)
 		}
 	}
-	if _, err := catalog.ReadControl(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := catalog.ReadControl(heap.DataDir{Path: t.TempDir()}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: got %v", err)
 	}
 }
@@ -140,11 +141,11 @@ func TestReadVersion(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "PG_VERSION"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := catalog.ReadVersion(dir); got != want || (err == nil) != (want != 0) {
+		if got, err := catalog.ReadVersion(heap.DataDir{Path: dir}); got != want || (err == nil) != (want != 0) {
 			t.Errorf("%q: got %d, %v; want %d", content, got, err, want)
 		}
 	}
-	if _, err := catalog.ReadVersion(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := catalog.ReadVersion(heap.DataDir{Path: t.TempDir()}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: got %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
@@ -39,7 +40,7 @@ func compareControl(t *testing.T, c *cluster.Cluster) {
 	want := clustertest.CopyOut(t, c, "postgres", `SELECT pg_control_version, system_identifier, checkpoint_lsn, redo_lsn, timeline_id, full_page_writes,
 		next_xid, next_oid, next_multixact_id, oldest_xid, extract(epoch FROM checkpoint_time)::bigint, bytes_per_wal_segment,
 		data_page_checksum_version <> 0 FROM pg_control_system(), pg_control_checkpoint(), pg_control_init()`)
-	got, err := ReadControl(c.DataDir())
+	got, err := ReadControl(heap.DataDir{Path: c.DataDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

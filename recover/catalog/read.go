@@ -20,6 +20,8 @@ type Options struct {
 	DataDir string
 	// Tablespaces says where those lie that the links in pg_tblspc do not lead to.
 	Tablespaces map[pg.OID]string
+	// Trail remembers the files that are read; may be nil.
+	Trail *evidence.Trail
 	// Pages is where the pages of catalogs come from; nil means the files in DataDir.
 	Pages PageSource
 	// Status knows the outcome of transactions; what it does not know is looked
@@ -37,7 +39,7 @@ type Options struct {
 }
 
 func (o *Options) dir() heap.DataDir {
-	return heap.DataDir{Path: o.DataDir, Tablespaces: o.Tablespaces}
+	return heap.DataDir{Path: o.DataDir, Tablespaces: o.Tablespaces, Trail: o.Trail}
 }
 
 // reader is one run of Read.
@@ -74,7 +76,7 @@ func Read(ctx context.Context, opts Options) (*Snapshot, []evidence.Gap, error) 
 func begin(opts Options) (*reader, *Snapshot, error) {
 	r := &reader{opts: opts}
 	dir := opts.DataDir
-	control, controlErr := ReadControl(dir)
+	control, controlErr := ReadControl(opts.dir())
 	if err := r.chooseLayout(dir, control); err != nil {
 		var detailed *evidence.Error
 		if errors.As(err, &detailed) {
@@ -109,7 +111,7 @@ func begin(opts Options) (*reader, *Snapshot, error) {
 // chooseLayout finds out the version: from pg_control, whose CRC vouches for it,
 // or else from PG_VERSION, a text that anything may have written.
 func (r *reader) chooseLayout(dir string, control *Control) error {
-	version, err := ReadVersion(dir)
+	version, err := ReadVersion(r.opts.dir())
 	if control != nil {
 		if l, found := layoutOfCatalogVersion(control.CatalogVersion); found {
 			r.layout = l
@@ -131,11 +133,11 @@ func (r *reader) chooseLayout(dir string, control *Control) error {
 
 // openXacts opens pg_xact and pg_multixact; without them hint bits decide.
 func (r *reader) openXacts(dir string) {
-	log, err := heap.OpenXactLog(dir)
+	log, err := r.opts.dir().OpenXactLog()
 	if err != nil {
 		r.gap(filepath.Join(dir, "pg_xact"), "commit log", err.Error(), "hint bits decide which catalog rows count")
 	}
-	multi, err := heap.OpenMultiXact(dir)
+	multi, err := r.opts.dir().OpenMultiXact()
 	if err != nil {
 		r.gap(filepath.Join(dir, "pg_multixact"), "multixacts", err.Error(), "who changed a row that several had locked is not known")
 	}
@@ -247,7 +249,7 @@ func (r *reader) sharedFile(catalog pg.OID) pg.RelFileLocator {
 
 // relMap reads a map of file numbers; nil stands for one that cannot be read.
 func (r *reader) relMap(dir string) RelMap {
-	m, err := ReadRelMap(dir)
+	m, err := ReadRelMap(dir, r.opts.Trail)
 	if err != nil {
 		r.gap(relativePath(r.opts.DataDir, filepath.Join(dir, "pg_filenode.map")), "file numbers of catalogs", err.Error(),
 			"they are taken to be the numbers that initdb gave")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -24,10 +25,10 @@ const (
 // RelMap is a decoded pg_filenode.map: catalog OID to file number.
 type RelMap map[pg.OID]pg.RelFileNumber
 
-// ReadRelMap reads pg_filenode.map of a database's directory, or of global.
-func ReadRelMap(dir string) (RelMap, error) {
+// ReadRelMap reads pg_filenode.map of a database's directory, or of global; trail may be nil.
+func ReadRelMap(dir string, trail *evidence.Trail) (RelMap, error) {
 	path := filepath.Join(dir, "pg_filenode.map")
-	raw, err := readHead(path, relMapReadLimit)
+	raw, err := readHead(trail, path, evidence.KindMap, relMapReadLimit)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: read file number map: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // RunningServer reads postmaster.pid of a data directory. No such file gives
@@ -18,7 +20,7 @@ import (
 // running server's directory is not taken for the running one.
 func RunningServer(pgdata string) (pid int, alive bool, err error) {
 	path := filepath.Join(pgdata, "postmaster.pid")
-	raw, err := readHead(path, 4096)
+	raw, err := readHead(nil, path, evidence.KindControl, 4096) // no evidence, but a sign of life
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}

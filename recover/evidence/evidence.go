@@ -7,6 +7,7 @@
 //   - Provenance: which route found the row, in which file, at which LSN or TID.
 //   - Confidence: proven, derived or claimed.
 //   - Gap: a stretch of evidence that could not be read, and what follows from it.
+//   - Trail: which files of the evidence were read; what opens evidence carries one.
 //   - Sink: what a route writes rows into; Writer is the Sink that prints them
 //     as COPY, CSV, JSON Lines or SQL.
 package evidence

@@ -68,14 +68,17 @@ type MultiXact struct {
 	offsets, members *slru
 }
 
-// OpenMultiXact opens pg_multixact below a data directory.
-func OpenMultiXact(pgdata string) (*MultiXact, error) {
-	dir := filepath.Join(pgdata, "pg_multixact")
-	offsets, err := openSLRU(filepath.Join(dir, "offsets"))
+// OpenMultiXact is the method of a DataDir with nothing but a path.
+func OpenMultiXact(dir string) (*MultiXact, error) { return DataDir{Path: dir}.OpenMultiXact() }
+
+// OpenMultiXact opens pg_multixact.
+func (d DataDir) OpenMultiXact() (*MultiXact, error) {
+	dir := filepath.Join(d.Path, "pg_multixact")
+	offsets, err := openSLRU(filepath.Join(dir, "offsets"), d.Trail)
 	if err != nil {
 		return nil, &evidence.Error{Op: "heap: open multixact offsets", Place: dir, Err: err}
 	}
-	members, err := openSLRU(filepath.Join(dir, "members"))
+	members, err := openSLRU(filepath.Join(dir, "members"), d.Trail)
 	if err != nil {
 		return nil, &evidence.Error{Op: "heap: open multixact members", Place: dir, Err: err}
 	}

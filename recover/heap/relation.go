@@ -33,6 +33,7 @@ var ErrNoPage = errors.New("page is not there")
 // used from several goroutines.
 type Relation struct {
 	loc      pg.RelFileLocator
+	trail    *evidence.Trail
 	path     string         // of segment 0
 	segments []segmentFile  // by number; a missing one has no path
 	blocks   pg.BlockNumber // up to the end of the last segment
@@ -60,7 +61,7 @@ func (d DataDir) OpenRelation(loc pg.RelFileLocator) (*Relation, error) {
 	if err != nil {
 		return nil, openError(loc, path, err)
 	}
-	rel := &Relation{loc: loc, path: path, files: map[int]*os.File{}}
+	rel := &Relation{loc: loc, trail: d.Trail, path: path, files: map[int]*os.File{}}
 	sizes, lost, err := segmentSizes(names)
 	if err != nil {
 		return nil, openError(loc, path, err)
@@ -280,6 +281,16 @@ func (r *Relation) readAt(number int, dst []byte, offset int64) error {
 	}
 }
 
+// open opens a segment, and remembers that it was read.
+func (r *Relation) open(number int) (*os.File, error) {
+	name := r.segments[number].path
+	f, err := os.Open(name)
+	if err == nil {
+		r.trail.NoteRelation(name, r.loc)
+	}
+	return f, err
+}
+
 func (r *Relation) openSegment(number int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -291,7 +302,7 @@ func (r *Relation) openSegment(number int) error {
 			return err
 		}
 	}
-	f, err := os.Open(r.segments[number].path)
+	f, err := r.open(number)
 	if err != nil {
 		return err
 	}
@@ -331,7 +342,7 @@ func (r *Relation) segmentPages(ctx context.Context, number int, from, to pg.Blo
 		return nil
 	}
 	name := r.segments[number].path
-	f, err := os.Open(name)
+	f, err := r.open(number)
 	if err != nil {
 		r.gap(name, "segment", err.Error(), number)
 		return nil

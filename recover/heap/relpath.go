@@ -15,10 +15,12 @@ import (
 // DataDir is a data directory. Its tablespaces lie where the links in pg_tblspc
 // lead, unless Tablespaces says otherwise; where a link leads nowhere, as in a copy,
 // a folder beside the data directory stands in: one with the name of the link's
-// target, or with the tablespace's OID, such as tar base backups have.
+// target, or with the tablespace's OID, such as tar base backups have. Trail, if not
+// nil, remembers the files that are read.
 type DataDir struct {
 	Path        string
 	Tablespaces map[pg.OID]string
+	Trail       *evidence.Trail
 }
 
 // DatabasePath is the directory of a database in one of its tablespaces
@@ -43,11 +45,11 @@ func (d DataDir) DatabasePath(tablespace, database pg.OID) (string, error) {
 // path beside an error is where it was looked for.
 func (d DataDir) TablespacePath(tablespace pg.OID) (string, error) {
 	if named, ok := d.Tablespaces[tablespace]; ok {
-		version, err := tablespaceVersionDirectory(d.Path, named)
+		version, err := d.tablespaceVersionDirectory(named)
 		return filepath.Join(named, version), err
 	}
 	link := filepath.Join(d.Path, "pg_tblspc", fmt.Sprint(uint32(tablespace)))
-	version, err := tablespaceVersionDirectory(d.Path, link)
+	version, err := d.tablespaceVersionDirectory(link)
 	if err == nil {
 		return filepath.Join(link, version), nil
 	}
@@ -57,7 +59,7 @@ func (d DataDir) TablespacePath(tablespace pg.OID) (string, error) {
 		beside = append([]string{filepath.Join(parent, filepath.Base(target))}, beside...)
 	}
 	for _, folder := range beside {
-		if version, err := tablespaceVersionDirectory(d.Path, folder); err == nil {
+		if version, err := d.tablespaceVersionDirectory(folder); err == nil {
 			return filepath.Join(folder, version), nil
 		}
 	}
@@ -89,9 +91,9 @@ func OpenRelation(dir string, loc pg.RelFileLocator) (*Relation, error) {
 	return DataDir{Path: dir}.OpenRelation(loc)
 }
 
-// majorVersion is what PG_VERSION of a data directory says; "" if it cannot be read.
-func majorVersion(dir string) string {
-	f, err := evidence.Open(filepath.Join(dir, "PG_VERSION"))
+// majorVersion is what PG_VERSION says; "" if it cannot be read.
+func (d DataDir) majorVersion() string {
+	f, err := d.Trail.Open(filepath.Join(d.Path, "PG_VERSION"), evidence.KindVersion)
 	if err != nil {
 		return ""
 	}
@@ -102,13 +104,13 @@ func majorVersion(dir string) string {
 
 // tablespaceVersionDirectory finds PG_<major>_<catalog version> in a
 // tablespace (TABLESPACE_VERSION_DIRECTORY in common/relpath.h).
-func tablespaceVersionDirectory(dir, space string) (string, error) {
+func (d DataDir) tablespaceVersionDirectory(space string) (string, error) {
 	entries, err := os.ReadDir(space)
 	if err != nil {
 		return "", err
 	}
 	prefix := "PG_"
-	if major := majorVersion(dir); major != "" {
+	if major := d.majorVersion(); major != "" {
 		prefix += major + "_"
 	}
 	found := ""

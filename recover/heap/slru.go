@@ -23,8 +23,9 @@ const (
 // slru reads the pages of an SLRU directory and remembers them. It may be used
 // from several goroutines.
 type slru struct {
-	dir  string
-	last atomic.Pointer[slruPage] // most questions are about the same page
+	dir   string
+	trail *evidence.Trail
+	last  atomic.Pointer[slruPage] // most questions are about the same page
 
 	mu    sync.Mutex
 	pages map[uint32]*slruPage
@@ -39,7 +40,7 @@ type slruPage struct {
 
 // openSLRU opens the directory. It must hold a file at least: an empty one is
 // never what a server leaves.
-func openSLRU(dir string) (*slru, error) {
+func openSLRU(dir string, trail *evidence.Trail) (*slru, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func openSLRU(dir string) (*slru, error) {
 	if len(entries) == 0 {
 		return nil, errors.New("the directory is empty")
 	}
-	return &slru{dir: dir, pages: map[uint32]*slruPage{}}, nil
+	return &slru{dir: dir, trail: trail, pages: map[uint32]*slruPage{}}, nil
 }
 
 // page returns the bytes of a page; the caller does not change them. A page
@@ -78,7 +79,7 @@ func (s *slru) file(number uint32) string {
 func (s *slru) read(number uint32) *slruPage {
 	p := &slruPage{number: number}
 	name := s.file(number)
-	f, err := evidence.Open(name)
+	f, err := s.trail.Open(name, evidence.KindXact)
 	if err != nil {
 		p.err = fmt.Errorf("%w: %w", ErrNoPage, err)
 		return p

@@ -17,9 +17,12 @@ type SubTrans struct {
 	pages *slru
 }
 
-// OpenSubTrans opens pg_subtrans below a data directory.
-func OpenSubTrans(pgdata string) (*SubTrans, error) {
-	pages, err := openSLRU(filepath.Join(pgdata, "pg_subtrans"))
+// OpenSubTrans is the method of a DataDir with nothing but a path.
+func OpenSubTrans(dir string) (*SubTrans, error) { return DataDir{Path: dir}.OpenSubTrans() }
+
+// OpenSubTrans opens pg_subtrans.
+func (d DataDir) OpenSubTrans() (*SubTrans, error) {
+	pages, err := openSLRU(filepath.Join(d.Path, "pg_subtrans"), d.Trail)
 	if err != nil {
 		return nil, err
 	}

@@ -45,10 +45,13 @@ type XactLog struct {
 	pages *slru
 }
 
-// OpenXactLog opens pg_xact below a data directory.
-func OpenXactLog(pgdata string) (*XactLog, error) {
-	dir := filepath.Join(pgdata, "pg_xact")
-	pages, err := openSLRU(dir)
+// OpenXactLog is the method of a DataDir with nothing but a path.
+func OpenXactLog(dir string) (*XactLog, error) { return DataDir{Path: dir}.OpenXactLog() }
+
+// OpenXactLog opens pg_xact.
+func (d DataDir) OpenXactLog() (*XactLog, error) {
+	dir := filepath.Join(d.Path, "pg_xact")
+	pages, err := openSLRU(dir, d.Trail)
 	if err != nil {
 		return nil, &evidence.Error{
 			Op: "heap: open commit log", Place: dir, Err: err,

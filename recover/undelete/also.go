@@ -21,6 +21,7 @@ import (
 // than those at hand.
 type furtherCopy struct {
 	dir       string
+	trail     *evidence.Trail
 	checksums bool
 	// complete: all changes before it are in the copy's files; 0: nothing says so.
 	complete pg.LSN
@@ -49,7 +50,7 @@ func (o *opener) openAlso() error {
 				Op: "undelete: open further copy", Place: dir, Err: err, Hint: "--also takes a data directory, or a base backup that was unpacked",
 			}
 		}
-		control, err := catalog.ReadControl(dir)
+		control, err := catalog.ReadControl(heap.DataDir{Path: dir, Trail: o.sources.Trail})
 		if err != nil {
 			return &evidence.Error{
 				Op: "undelete: open further copy", Place: dir, Err: fmt.Errorf("%w: nothing says of which one this is: %w", ErrOtherCluster, err),
@@ -63,7 +64,7 @@ func (o *opener) openAlso() error {
 				Hint: "give a copy of the same cluster",
 			}
 		}
-		c := &furtherCopy{dir: dir, checksums: control.Checksums}
+		c := &furtherCopy{dir: dir, trail: o.sources.Trail, checksums: control.Checksums}
 		if control.CleanShutdown {
 			c.complete = control.Redo
 		}
@@ -94,7 +95,7 @@ func (o *opener) systemIdentifier() uint64 {
 // manifest where it ended. Everything before the begin is in its files, since a backup
 // begins with a checkpoint (do_pg_backup_start in xlog.c).
 func (c *furtherCopy) readBackup() {
-	label, err := os.Open(filepath.Join(c.dir, "backup_label"))
+	label, err := c.trail.Open(filepath.Join(c.dir, "backup_label"), evidence.KindBackup)
 	if err != nil {
 		return
 	}
@@ -109,14 +110,14 @@ func (c *furtherCopy) readBackup() {
 			}
 		}
 	}
-	if end, found := manifestEnd(filepath.Join(c.dir, "backup_manifest")); found {
+	if end, found := c.manifestEnd(); found {
 		c.backupEnd = end
 	}
 }
 
 // manifestEnd reads the end of the WAL that a backup needs (WAL-Ranges of its manifest).
-func manifestEnd(path string) (end pg.LSN, found bool) {
-	f, err := os.Open(path)
+func (c *furtherCopy) manifestEnd() (end pg.LSN, found bool) {
+	f, err := c.trail.Open(filepath.Join(c.dir, "backup_manifest"), evidence.KindBackup)
 	if err != nil {
 		return 0, false
 	}
@@ -182,6 +183,9 @@ func (c *furtherCopy) readPage(rel *heap.Relation, block pg.BlockNumber, buffer 
 	}
 	return h, err
 }
+
+// dataDir is where its files lie.
+func (c *furtherCopy) dataDir() heap.DataDir { return heap.DataDir{Path: c.dir, Trail: c.trail} }
 
 // whole reports whether a page that stood so before a place of the WAL cannot have
 // been copied in the middle of a write: it has a checksum that fits, or its copy is no

@@ -42,7 +42,7 @@ func (l *Loss) deadInCopy(ctx context.Context, number uint8, c *furtherCopy) err
 		if !l.anyOpen(t) {
 			continue
 		}
-		rel, err := heap.OpenRelation(c.dir, t.File)
+		rel, err := c.dataDir().OpenRelation(t.File)
 		if err != nil {
 			continue // the copy is from before the file, or from after it
 		}
@@ -150,7 +150,7 @@ func (l *Loss) replayCopy(ctx context.Context, number uint8, c *furtherCopy, sta
 
 // copyBase reads a page of the further copy that is replayed.
 func (w *walRoute) copyBase(key redo.PageKey, dst heap.Page) bool {
-	rel := w.file(heap.DataDir{Path: w.also.dir}, key.Relation)
+	rel := w.file(w.also.dataDir(), key.Relation)
 	if rel == nil {
 		return false
 	}
@@ -169,7 +169,7 @@ func (w *walRoute) copyBase(key redo.PageKey, dst heap.Page) bool {
 // them, and a value never changes once it is stored.
 func (l *Loss) chunksFromCopies(ctx context.Context, lacking map[valueKey]bool) error {
 	for _, c := range l.ev.also {
-		if err := l.chunksIn(ctx, heap.DataDir{Path: c.dir}, lacking); err != nil {
+		if err := l.chunksIn(ctx, c.dataDir(), lacking); err != nil {
 			return err
 		}
 	}

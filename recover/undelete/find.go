@@ -29,13 +29,14 @@ type Evidence struct {
 	// returns what is to be called with bytes done.
 	Progress func(stage string, bytes int64) func(done int64)
 
+	trail    *evidence.Trail
 	also     []*furtherCopy
 	outcomes *xact.Outcomes // of the WAL since the last checkpoint; nil: not read
 	catalogs *catalogSource // nil: the snapshot came from a file
 }
 
 func (ev *Evidence) dir() heap.DataDir {
-	return heap.DataDir{Path: ev.DataDir, Tablespaces: ev.Tablespaces}
+	return heap.DataDir{Path: ev.DataDir, Tablespaces: ev.Tablespaces, Trail: ev.trail}
 }
 
 func (ev *Evidence) stage(name string, bytes int64) func(int64) {

@@ -29,7 +29,7 @@ type catalogSource struct {
 // are those of catalog.Options, and may be nil.
 func (ev *Evidence) readCatalogs(ctx context.Context, destroyed catalog.DestroyedRows, notYet func(pg.XID) bool) (*catalog.Snapshot, []evidence.Gap, error) {
 	source := ev.catalogs
-	opts := catalog.Options{DataDir: source.dir.Path, Tablespaces: source.dir.Tablespaces, Databases: source.databases, Destroyed: destroyed, NotYet: notYet}
+	opts := catalog.Options{DataDir: source.dir.Path, Tablespaces: source.dir.Tablespaces, Trail: source.dir.Trail, Databases: source.databases, Destroyed: destroyed, NotYet: notYet}
 	if ev.Archive != nil {
 		overlay, err := redo.NewOverlay(ctx, ev.Archive, source.dir, source.control)
 		if err != nil {

@@ -26,6 +26,7 @@ type Sources struct {
 	Timeline    pg.TimelineID
 	Tablespaces map[pg.OID]string // see heap.DataDir
 	Databases   []string          // of DataDir to read; empty: all but templates
+	Trail       *evidence.Trail   // remembers the files that are read; may be nil
 	Progress    func(stage string, bytes int64) func(done int64)
 }
 
@@ -35,7 +36,7 @@ var ErrOtherCluster = errors.New("the evidence comes from different clusters")
 // Open opens a data directory, WAL and catalogs as far as they are there. What
 // cannot be read but can be done without is a gap.
 func Open(ctx context.Context, s Sources) (*Evidence, []evidence.Gap, error) {
-	o := opener{sources: s, ev: &Evidence{DataDir: s.DataDir, Tablespaces: s.Tablespaces, Progress: s.Progress}}
+	o := opener{sources: s, ev: &Evidence{DataDir: s.DataDir, Tablespaces: s.Tablespaces, Progress: s.Progress, trail: s.Trail}}
 	err := o.open(ctx)
 	if err != nil {
 		return nil, o.gaps, errors.Join(err, o.ev.Close())
@@ -97,9 +98,9 @@ func (o *opener) openDataDir() error {
 		}
 	}
 	var err error
-	if o.control, err = catalog.ReadControl(dir); err != nil {
+	if o.control, err = catalog.ReadControl(o.ev.dir()); err != nil {
 		o.control = nil // said by catalog.Read, which needs it too
-		if _, err := catalog.ReadVersion(dir); err != nil {
+		if _, err := catalog.ReadVersion(o.ev.dir()); err != nil {
 			return err // it is no data directory at all
 		}
 	}
@@ -111,13 +112,13 @@ func (o *opener) openDataDir() error {
 			}
 		}
 	}
-	if o.ev.Clog, err = heap.OpenXactLog(dir); err != nil {
+	if o.ev.Clog, err = o.ev.dir().OpenXactLog(); err != nil {
 		o.ev.Clog = nil
 	}
-	if o.ev.Subtrans, err = heap.OpenSubTrans(dir); err != nil {
+	if o.ev.Subtrans, err = o.ev.dir().OpenSubTrans(); err != nil {
 		o.ev.Subtrans = nil
 	}
-	if o.ev.Multi, err = heap.OpenMultiXact(dir); err != nil {
+	if o.ev.Multi, err = o.ev.dir().OpenMultiXact(); err != nil {
 		o.ev.Multi = nil
 	}
 	return nil
@@ -140,7 +141,7 @@ func (o *opener) openWAL(ctx context.Context) error {
 		}
 		paths = []string{own}
 	}
-	options := wal.OpenOptions{Timeline: o.sources.Timeline, Progress: o.sources.Progress, Interrupted: ctx.Err}
+	options := wal.OpenOptions{Timeline: o.sources.Timeline, Trail: o.sources.Trail, Progress: o.sources.Progress, Interrupted: ctx.Err}
 	if o.control != nil {
 		options.SystemIdentifier = o.control.SystemIdentifier
 	}
@@ -177,6 +178,7 @@ func (o *opener) loadCatalog() error {
 		}
 	}
 	defer file.Close()
+	o.sources.Trail.Note(o.sources.CatalogFile, evidence.KindCatalog)
 	o.ev.Snapshot, err = catalog.Load(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.sources.CatalogFile, err)

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"sync"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -19,6 +20,9 @@ type OpenOptions struct {
 	// SystemIdentifier is that of the cluster whose log is wanted, where the paths hold
 	// those of several; 0: the newest of an archive, or the one with the most segments.
 	SystemIdentifier uint64
+	// Trail, if not nil, remembers the files whose records are read, and not those
+	// of which one look tells that they are of another log.
+	Trail *evidence.Trail
 	// Progress, if not nil, begins a stage of work that takes long, such as reading
 	// through a compressed tar file, and returns what is told of bytes done.
 	Progress func(stage string, bytes int64) func(done int64)
@@ -37,6 +41,7 @@ type Archive struct {
 	log         []*segmentFile // in LSN order
 	others      []*segmentFile // what is not in the log, by name
 	gaps        []Gap
+	trail       *evidence.Trail
 	store       io.Closer // of what the files were taken out of; nil: nothing
 	proper      pg.LSN    // where the log proper begins, recycled segments that join it without a hole included
 
@@ -209,6 +214,7 @@ func (a *Archive) acquire(f *segmentFile) (*handle, error) {
 		if err != nil {
 			return nil, err
 		}
+		a.trail.Note(f.holder, evidence.KindWAL)
 		h = &handle{reader: reader}
 		a.open[f] = h
 	}

@@ -31,7 +31,7 @@ func OpenArchive(paths []string, opts OpenOptions) (*Archive, error) {
 
 // assemble decides which files make the log.
 func assemble(c *collection, opts OpenOptions) (*Archive, error) {
-	a := &Archive{gaps: c.gaps, open: map[*segmentFile]*handle{}}
+	a := &Archive{gaps: c.gaps, trail: opts.Trail, open: map[*segmentFile]*handle{}}
 	if err := a.identify(c.files, opts.SystemIdentifier); err != nil {
 		return nil, err
 	}

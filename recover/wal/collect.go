@@ -28,7 +28,7 @@ type collection struct {
 func collect(paths []string, opts OpenOptions) (*collection, error) {
 	c := &collection{
 		histories: map[pg.TimelineID]history{},
-		store:     &archives.Store{Progress: opts.Progress, Interrupted: opts.Interrupted},
+		store:     &archives.Store{Trail: opts.Trail, Progress: opts.Progress, Interrupted: opts.Interrupted},
 	}
 	if len(paths) == 0 {
 		return nil, &evidence.Error{Op: "wal: open", Err: errors.New("no path was given")}
@@ -150,6 +150,7 @@ func (c *collection) take(path string, isDir bool) error {
 
 func (c *collection) addHistory(found *archives.File) {
 	timeline, _ := parseHex8(strings.TrimSuffix(found.Base, archives.HistorySuffix)) // checked by ParseName
+	c.store.Trail.Note(found.Holder(), evidence.KindHistory)
 	text, err := found.Content(maxHistorySize)
 	var h history
 	if err == nil {
@@ -167,7 +168,7 @@ func fileOf(found *archives.File) *segmentFile {
 	name, _ := parseSegmentName(found.Base) // checked by ParseName, but for a timeline of 0
 	return &segmentFile{
 		Segment: Segment{Name: found.Base, Path: found.Path, Timeline: name.timeline, Partial: name.partial},
-		name:    name, source: archived{found}, rank: found.Rank, size: found.Stored(), sealed: found.Checksum != "",
+		name:    name, source: archived{found}, holder: found.Holder(), rank: found.Rank, size: found.Stored(), sealed: found.Checksum != "",
 	}
 }
 

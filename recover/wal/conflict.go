@@ -100,7 +100,7 @@ func (c *comparison) conflict(at pg.LSN, differ int) {
 func (a *Archive) damage(f *segmentFile, from, to pg.LSN) int {
 	alone := &Archive{
 		layout: a.layout, systemID: a.systemID, segmentSize: a.segmentSize, timeline: a.timeline, path: a.path,
-		log: []*segmentFile{f}, open: map[*segmentFile]*handle{},
+		log: []*segmentFile{f}, trail: a.trail, open: map[*segmentFile]*handle{},
 	}
 	defer alone.Close() //nolint:errcheck // opened for reading only
 	n := 0

@@ -132,8 +132,9 @@ type segmentFile struct {
 	Segment
 	name   segmentName
 	source source
-	rank   int   // of the cluster that the archiver filed it under; 0: not known
-	size   int64 // bytes of the file; of a compressed one, the most that it can have
+	holder string // the file on disk
+	rank   int    // of the cluster that the archiver filed it under; 0: not known
+	size   int64  // bytes of the file; of a compressed one, the most that it can have
 	head   pageHeader
 	headOK bool // head is a sound long header, of whatever place and cluster
 	err    error

@@ -28,6 +28,7 @@ func (s *Source) inDataDir() bool { return s.File.Relation != 0 }
 
 // Options say how to look.
 type Options struct {
+	Trail    *evidence.Trail                                  // remembers the files that are read; may be nil
 	Step     int                                              // a page begins at a multiple of so many bytes; 0: DefaultStep
 	Progress func(stage string, bytes int64) func(done int64) // may be nil
 }
@@ -55,6 +56,7 @@ func Bytes(sources []Source) (total int64) {
 // scanner reads sources page by page in constant memory.
 type scanner struct {
 	step    int
+	trail   *evidence.Trail
 	done    func(int64)
 	window  []byte
 	gaps    []evidence.Gap
@@ -65,7 +67,7 @@ type scanner struct {
 const mostGaps = 1000
 
 func newScanner(sources []Source, opts *Options, stage string) *scanner {
-	s := &scanner{step: opts.Step, window: make([]byte, windowBytes)}
+	s := &scanner{step: opts.Step, trail: opts.Trail, window: make([]byte, windowBytes)}
 	if s.step <= 0 {
 		s.step = DefaultStep
 	}
@@ -94,6 +96,7 @@ func (s *scanner) pages(ctx context.Context, src *Source, visit func(*Page) erro
 		return fmt.Errorf("carve: open: %w", err)
 	}
 	defer f.Close()
+	s.note(src)
 	kept, at := 0, int64(0) // bytes in the window from the read before; where the window begins
 	for {
 		if err := ctx.Err(); err != nil {
@@ -119,6 +122,15 @@ func (s *scanner) pages(ctx context.Context, src *Source, visit func(*Page) erro
 			at, kept = (bad/badSector+1)*badSector, 0
 		}
 	}
+}
+
+// note remembers that a source was read.
+func (s *scanner) note(src *Source) {
+	if src.inDataDir() {
+		s.trail.NoteRelation(src.Path, src.File)
+		return
+	}
+	s.trail.Note(src.Path, evidence.KindImage)
 }
 
 // look visits the pages that lie wholly in the window, and returns how many of its

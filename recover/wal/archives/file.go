@@ -20,7 +20,11 @@ type File struct {
 	Rank   int
 	Info   os.FileInfo // of the file that holds it
 	at     extent
+	holder string
 }
+
+// Holder is the file on disk that holds it: itself, or a tar file.
+func (f *File) Holder() string { return f.holder }
 
 // extent is where the bytes of a file lie, as they are stored.
 type extent struct {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // Problem is something that was found and cannot be used.
@@ -19,6 +21,8 @@ type Problem struct {
 type Store struct {
 	Files    []*File
 	Problems []Problem
+	// Trail remembers the compressed tar files, which are read whole; may be nil.
+	Trail *evidence.Trail
 	// Progress, if not nil, is told of long work: the index of a tar file.
 	Progress func(stage string, bytes int64) func(done int64)
 	// Interrupted, if not nil, ends such work with its error.
@@ -145,7 +149,7 @@ func (s *Store) addLogFile(path string, rank int) error {
 	name, _ := ParseName(filepath.Base(path))
 	s.add(&File{
 		Name: name, Path: path, Layout: layoutOf(path, name), Rank: rank, Info: info,
-		at: extent{path: path, size: info.Size()},
+		at: extent{path: path, size: info.Size()}, holder: path,
 	})
 	return nil
 }

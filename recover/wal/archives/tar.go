@@ -99,6 +99,7 @@ func (s *Store) addTar(name string) error {
 	if t.plain {
 		return s.index(name, t, t.file)
 	}
+	s.Trail.Note(name, evidence.KindWAL)
 	m := &metered{tar: t, store: s}
 	if s.Progress != nil {
 		m.done = s.Progress("reading "+path.Base(name), t.info.Size())
@@ -171,7 +172,7 @@ func (s *Store) index(name string, t *tarStream, r io.Reader) error {
 			return nil
 		}
 		found++
-		s.add(&File{Name: member, Path: name + ": " + header.Name, Info: t.info, at: *at, Layout: layoutOf(header.Name, member)})
+		s.add(&File{Name: member, Path: name + ": " + header.Name, Info: t.info, at: *at, holder: name, Layout: layoutOf(header.Name, member)})
 	}
 }
 
