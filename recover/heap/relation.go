@@ -225,6 +225,14 @@ func (r *Relation) MayGoOn() (next string, may bool) {
 	return segmentPath(r.path, last+1), last >= 0 && r.segments[last].pages == pg.SegmentBlocks
 }
 
+// Unlogged reports whether the relation has an init fork beside its main fork, as only
+// unlogged ones do (INIT_FORKNUM in common/relpath.h). The catalog may say otherwise:
+// SET LOGGED and SET UNLOGGED give a table another file.
+func (r *Relation) Unlogged() bool {
+	_, err := os.Stat(r.path + "_init")
+	return err == nil
+}
+
 // Gaps tells what was missing when the relation was opened, and what could
 // not be read since.
 func (r *Relation) Gaps() []evidence.Gap {

@@ -11,7 +11,8 @@ type change struct {
 	lsn, end pg.LSN
 	xid      pg.XID
 	op       wal.HeapOp
-	file     wal.FileOp // what it does to a file as a whole; then block 0 names the file, and where a truncation begins
+	file     wal.FileOp    // what it does to a file as a whole; then block 0 names the file, and where a truncation begins
+	level    wal.LevelMark // what it says of wal_level; then it changes nothing
 	info     uint8
 	main     []byte
 	blocks   [2]changedBlock // no heap record changes more than two heap pages
@@ -86,8 +87,12 @@ func (a *arena) clone(b []byte) []byte {
 	return c
 }
 
-// collectFile keeps a record that is about a wanted file as a whole.
+// collectFile keeps a record that is about a wanted file as a whole, or about wal_level.
 func (b *batch) collectFile(rec *wal.Record, wants func(PageKey) bool) {
+	if level := wal.DecodeLevel(rec); level != wal.LevelNone {
+		b.next(rec, wal.HeapNone).level = level
+		return
+	}
 	f, ok := wal.DecodeFileRecord(rec)
 	key := PageKey{Relation: f.Relation, Block: f.Blocks}
 	if !ok || !wants(key) {

@@ -11,8 +11,9 @@ import (
 
 // replayedFile is what a replay of whole relations knows of one file.
 type replayedFile struct {
-	made   bool // within the WAL, without a gap since: the WAL has all its pages
-	heap   bool // heap records name it
+	made   bool   // within the WAL, without a gap since: the WAL has all its pages, see FileState
+	at     pg.LSN // where it was made
+	heap   bool   // heap records name it
 	blocks pg.BlockNumber
 	pages  []int // numbers of pages, sorted by block when the replay is over
 	sorted bool
@@ -21,8 +22,11 @@ type replayedFile struct {
 // FileState tells what a replay saw of a file.
 type FileState struct {
 	// Made: the file was made within the replayed WAL, and no gap lies behind that.
-	// Then a page that the WAL does not have holds nothing.
-	Made   bool
+	// Then a page that the WAL does not have holds nothing, if it is Logged.
+	Made bool
+	// Logged: it was made, and while wal_level was not minimal, so that what filled it
+	// then is in the WAL too. Without it, a page that the WAL does not have may hold rows.
+	Logged bool
 	Heap   bool           // records of the heap name it: it is a table's, or that of a TOAST relation
 	Blocks pg.BlockNumber // up to the highest that the WAL names, since the last truncation
 }
@@ -33,7 +37,37 @@ func (r *Result) File(rel pg.RelFileLocator) FileState {
 	if f == nil {
 		return FileState{}
 	}
-	return FileState{Made: f.made, Heap: f.heap, Blocks: f.blocks}
+	return FileState{Made: f.made, Logged: f.made && r.engine.fullAt(f.at), Heap: f.heap, Blocks: f.blocks}
+}
+
+// walLevel is a stretch of the WAL in which wal_level was the same, as far as is known.
+type walLevel struct {
+	from pg.LSN
+	full bool // it was replica or logical; otherwise minimal, or nothing tells
+}
+
+// replayLevel notes what a record says of wal_level.
+func (e *engine) replayLevel(c *change) {
+	if last := len(e.levels) - 1; c.level == wal.LevelSeen && last >= 0 {
+		e.levels[last].full = true
+		return
+	}
+	level := walLevel{from: c.lsn, full: c.level != wal.LevelMinimal}
+	if len(e.levels) == 0 && c.level == wal.LevelSeen {
+		level.from = 0 // the first record that tells
+	}
+	e.levels = append(e.levels, level)
+}
+
+// fullAt reports whether wal_level is known not to have been minimal at a place.
+func (e *engine) fullAt(at pg.LSN) bool {
+	full := false
+	for _, l := range e.levels {
+		if l.from <= at {
+			full = l.full
+		}
+	}
+	return full
 }
 
 // ReplayedPage is one page as the replay left it.
@@ -123,7 +157,7 @@ func (e *engine) replayFile(c *change) error {
 	case c.file == wal.FileCreate:
 		// An earlier file of the same number is another relation's.
 		e.cut(f, 0)
-		f.made, f.heap = true, false
+		f.made, f.at, f.heap = true, c.lsn, false
 	case c.file == wal.FileTruncate:
 		e.cut(f, b.key.Block)
 	case c.file == wal.FileSequence:

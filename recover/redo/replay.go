@@ -24,6 +24,9 @@ type Options struct {
 	// Files: the wanted relations are replayed as a whole. Records that make or truncate
 	// their files count, and so do those of sequences; see Result.Pages.
 	Files bool
+	// Whole: the caller asks which tuples a page held, and not for one that a record
+	// names: a page of which any record may be lost is not known to it. Files implies it.
+	Whole bool
 	// Destroyed is called after each delete or update of a wanted page, in LSN order.
 	Destroyed func(d *Destroyed) (Verdict, error)
 	// MemoryPages bounds the pages in memory; 0: DefaultMemoryPages.
@@ -126,6 +129,7 @@ type engine struct {
 	noBase  *string   // why a page without a base is unknown
 	missing []wal.Gap // of the archive, those not reached yet
 	lostTo  pg.LSN    // where the last gap ended
+	levels  []walLevel
 }
 
 // Replay replays the records of the given range onto the wanted pages. Damage
@@ -133,7 +137,7 @@ type engine struct {
 func Replay(ctx context.Context, archive *wal.Archive, opts Options) (*Result, error) {
 	opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG)
 	if opts.Files {
-		opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG, wal.RmgrSmgr, wal.RmgrSequence)
+		opts.Scan.Rmgrs = wal.Rmgrs(wal.RmgrHeap, wal.RmgrHeap2, wal.RmgrXLOG, wal.RmgrSmgr, wal.RmgrSequence, wal.RmgrStandby)
 	}
 	if opts.MemoryPages == 0 {
 		opts.MemoryPages = DefaultMemoryPages
@@ -226,14 +230,14 @@ func (e *engine) merge(b *batch, span *wal.Span) error {
 // single lost record only shakes it: to put another tuple in the place of one
 // takes two, a prune and an insert, and what does not fit the page from then on
 // makes it unknown (no record but in-place updates of catalogs changes a tuple's data).
-// That holds for tuples that a record names, and not for who asks which tuples a whole
+// That holds for tuples that a record names, and not for who asks which tuples a page or a
 // file had: the one record may have been an insert or a delete.
 func (e *engine) gap(g wal.Gap) {
 	reason := fmt.Sprintf("records between %s and %s are lost (%s), and no full-page image of the page follows", g.From, g.To, g.Why)
 	for n := range e.states {
 		switch state := &e.states[n]; {
 		case state.kind != stateKnown:
-		case g.Records == 1 && !state.shaken && !e.opts.Files:
+		case g.Records == 1 && !state.shaken && !e.opts.Files && !e.opts.Whole:
 			state.shaken = true
 		default:
 			e.store.drop(n)
@@ -243,6 +247,7 @@ func (e *engine) gap(g wal.Gap) {
 	for _, f := range e.result.files {
 		f.made = false // and so may one that made a page
 	}
+	e.levels = append(e.levels, walLevel{from: g.From}) // or one that says that wal_level is another
 	e.noBase = &reason
 	e.lostTo = max(e.lostTo, g.To)
 }
@@ -258,6 +263,10 @@ func (e *engine) number(key PageKey) int {
 }
 
 func (e *engine) replay(c *change) error {
+	if c.level != wal.LevelNone {
+		e.replayLevel(c)
+		return nil
+	}
 	if c.file != wal.FileNone {
 		return e.replayFile(c)
 	}

@@ -75,7 +75,7 @@ func (l *Loss) tableInCopy(ctx context.Context, t *Table, number uint8, c *furth
 }
 
 // linesInCopy settles the lines of one page with the dead tuples on it, and with
-// those in its free space.
+// those in its free space, where nothing speaks against the page.
 func (l *Loss) linesInCopy(lines []entry, p heap.Page, h heap.PageHeader, number uint8, c *furtherCopy, carve *carver) error {
 	open := make([]*entry, 0, len(lines))
 	for i := range lines {
@@ -96,7 +96,7 @@ func (l *Loss) linesInCopy(lines []entry, p heap.Page, h heap.PageHeader, number
 		return nil
 	}
 	copy(carve.page, p)
-	if err := carve.settle(lines, h); err != nil {
+	if err := carve.settle(open, h); err != nil {
 		return err
 	}
 	for _, e := range open {
@@ -178,6 +178,9 @@ func (l *Loss) chunksFromCopies(ctx context.Context, lacking map[valueKey]bool) 
 
 // noteDerived is in the provenance of rows from an older page whose history has a hole.
 const noteDerived = "from an older page: WAL between it and the loss is missing, so another row may have stood there since"
+
+// noteUnlogged is in the provenance of rows of unlogged tables from a file that may be older than the loss.
+const noteUnlogged = "from a copy of an unlogged table: no WAL says what changed it between the copy and the loss"
 
 // copyPlace is the file in a further copy that a line was settled from.
 func (l *Loss) copyPlace(t *Table, e *entry) string {

@@ -52,12 +52,19 @@ func (e *entry) open() bool { return e.state == pending || e.state == missing }
 
 func (l *Loss) carveTable(ctx context.Context, t *Table, rel *heap.Relation) error {
 	c := newCarver(l, t)
+	var open []*entry
 	err := l.eachOpenPage(ctx, t, func(lines []entry) error {
 		h, err := l.readPage(rel, lines[0].block, c.page)
 		if err != nil {
 			return nil // its gap is listed by the heap route
 		}
-		return c.settle(lines, h)
+		open = open[:0]
+		for i := range lines {
+			if lines[i].open() {
+				open = append(open, &lines[i])
+			}
+		}
+		return c.settle(open, h)
 	})
 	if err != nil || !l.req.Successors {
 		return err
@@ -123,8 +130,8 @@ func (ev *Evidence) xidLimit() pg.XID {
 	return next.XID()
 }
 
-// settle looks for the open lines of the page that was read.
-func (c *carver) settle(lines []entry, h heap.PageHeader) error {
+// settle looks for open lines of the page that was read.
+func (c *carver) settle(open []*entry, h heap.PageHeader) error {
 	c.finds = c.finds[:0]
 	err := heap.Carve(c.page, h, c.attrs, func(found *heap.Carved) error {
 		c.finds = append(c.finds, *found)
@@ -133,9 +140,9 @@ func (c *carver) settle(lines []entry, h heap.PageHeader) error {
 	if err != nil || len(c.finds) == 0 {
 		return err
 	}
-	for i := range lines {
+	for _, e := range open {
 		// A page older than the loss still has the tuple in its place.
-		if e := &lines[i]; e.open() && h.LSN >= e.end {
+		if h.LSN >= e.end {
 			if err := c.take(e); err != nil {
 				return err
 			}

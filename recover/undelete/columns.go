@@ -153,9 +153,11 @@ func (l *Loss) columnsOf(ctx context.Context, t *Table, tx *xact.Transaction) er
 	if err != nil {
 		return err
 	}
-	tbl := &standing{Loss: l, table: t, at: tx.EndLSN, visit: func(block pg.BlockNumber, p heap.Page, by state) error {
+	var tbl *standing
+	tbl = &standing{Loss: l, table: t, at: tx.EndLSN, visit: func(block pg.BlockNumber, p heap.Page, by state) error {
 		return eachTuple(p, func(offset pg.OffsetNumber, tuple *heap.Tuple) error {
-			if !sight.sees(tuple) {
+			seen, unsure := sight.sees(tuple)
+			if !seen {
 				return nil
 			}
 			body, err := l.spool.add(tuple.Raw)
@@ -164,13 +166,19 @@ func (l *Loss) columnsOf(ctx context.Context, t *Table, tx *xact.Transaction) er
 			}
 			l.entries = append(l.entries, entry{
 				lsn: tx.EndLSN, end: tx.EndLSNAfter, xid: tx.XID, xmax: tx.XID, table: int32(t.index),
-				block: block, offset: offset, body: body, state: by, namedByHeap: by == byHeap,
+				block: block, offset: offset, body: body, state: by, namedByHeap: by == byHeap, unsure: unsure, derived: tbl.stale(),
 			})
 			return nil
 		})
 	}}
 	if err := tbl.read(ctx); err != nil {
 		return err
+	}
+	switch {
+	case tbl.unlogged:
+		l.Covered, l.Uncovered = false, t.Name()+": the table is unlogged: no WAL says which rows it had then"
+	case tbl.mayGoOn != "":
+		l.Covered, l.Uncovered = false, fmt.Sprintf("%s: the segment %s, which would come next, is missing: it may have had more pages", t.Name(), tbl.mayGoOn)
 	}
 	if tbl.unseen > 0 {
 		why := fmt.Sprintf("%d pages of %s as they were then are neither in its file nor in the WAL at hand", tbl.unseen, t.Name())

@@ -59,7 +59,7 @@ func (l *Loss) prove(xid pg.XID) {
 
 // unsure reports whether nothing at hand says that a line's transaction committed.
 func (l *Loss) unsure(e *entry) bool {
-	if !e.unsure || e.removed { // in a table that was removed, it is the row's own birth that is not sure
+	if !e.unsure || e.removed || l.tables[e.table].Columns != nil { // it is the row's own birth, or end, that is not sure
 		return e.unsure
 	}
 	if l.ended[e.xid] {
@@ -76,7 +76,7 @@ func (l *Loss) unsure(e *entry) bool {
 func (l *Loss) tellUnsure() {
 	counts := make(map[pg.XID]int64)
 	for i := range l.entries {
-		if e := &l.entries[i]; l.tables[e.table].toastOf < 0 && !e.removed && l.unsure(e) {
+		if e := &l.entries[i]; l.tables[e.table].toastOf < 0 && !e.removed && l.tables[e.table].Columns == nil && l.unsure(e) {
 			counts[e.xid]++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -44,8 +45,6 @@ func (l *Loss) uncovered() string {
 		return fmt.Sprintf("the WAL has %d gaps, the first at %s", len(l.scan.Gaps), l.scan.Gaps[0].From)
 	case len(l.scan.Missing) > 0:
 		return missingSentence(l.scan.Missing)
-	case slices.ContainsFunc(l.req.Tables, func(t Target) bool { return t.Relation.Persistence == "u" }):
-		return "a table asked for is unlogged: the WAL names none of its rows"
 	case l.scan.Horizon.LSN == 0:
 		return "the WAL at hand has no checkpoint that says which transaction came next"
 	case l.req.XID == 0:
@@ -58,7 +57,45 @@ func (l *Loss) uncovered() string {
 	case l.scan.Outcomes.Get(l.req.XID) == xact.Undecided:
 		return "the WAL at hand ends before the transaction does"
 	}
-	return l.unseenWhy()
+	return l.outsideWAL()
+}
+
+// outsideWAL says what the loss may have that no WAL has, however whole it is.
+func (l *Loss) outsideWAL() string {
+	if why := l.unseenWhy(); why != "" {
+		return why
+	}
+	if slices.ContainsFunc(l.req.Tables, func(t Target) bool { return t.Relation.Persistence == "u" }) {
+		return "a table asked for is unlogged: the WAL names none of its rows"
+	}
+	if len(l.req.Tables) > 0 {
+		return ""
+	}
+	databases := make(map[pg.OID]bool) // that the transactions were in
+	for i := range l.Transactions {
+		for j := range l.Transactions[i].Tallies {
+			databases[l.Transactions[i].Tallies[j].Relation.Database] = true
+		}
+		for _, file := range l.Transactions[i].Dropped {
+			databases[file.Database] = true
+		}
+	}
+	for i := range l.ev.Snapshot.Databases {
+		db := &l.ev.Snapshot.Databases[i]
+		for j := range db.Relations {
+			if rel := &db.Relations[j]; databases[db.OID] && rel.Kind == "r" && rel.Persistence == "u" && l.outlived(rel) {
+				return fmt.Sprintf("%s is unlogged: if the loss has rows of it too, no WAL names them; who asks for tables by name leaves it out", rel.QualifiedName())
+			}
+		}
+	}
+	return ""
+}
+
+// outlived reports whether a relation may have been there still after the loss.
+func (l *Loss) outlived(rel *catalog.Relation) bool {
+	return rel.DroppedBy == pg.InvalidXID || slices.ContainsFunc(l.Transactions, func(tx xact.Transaction) bool {
+		return !tx.Has(rel.DroppedBy) && !rel.DroppedBy.Precedes(tx.XID)
+	})
 }
 
 // RecycledSegments counts the segments that the scan read though the server had
@@ -110,7 +147,7 @@ func (l *Loss) uncoveredTime() string {
 	if l.endsEarly() {
 		return l.endsEarlySentence()
 	}
-	return l.unseenWhy()
+	return l.outsideWAL()
 }
 
 // nameByHeap adds the dead tuples of a relation file that the request is about

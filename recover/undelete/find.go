@@ -32,7 +32,10 @@ type Evidence struct {
 	trail    *evidence.Trail
 	also     []*furtherCopy
 	outcomes *xact.Outcomes // of the WAL since the last checkpoint; nil: not read
-	catalogs *catalogSource // nil: the snapshot came from a file
+	// endsKnown: the WAL has what pg_xact does not have yet, without a hole. Otherwise a
+	// transaction that pg_xact calls in progress may have ended since.
+	endsKnown bool
+	catalogs  *catalogSource // nil: the snapshot came from a file
 }
 
 func (ev *Evidence) dir() heap.DataDir {

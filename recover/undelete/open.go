@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
@@ -249,6 +250,9 @@ func (o *opener) readOutcomes(ctx context.Context) error {
 		return fmt.Errorf("undelete: read WAL: %w", err)
 	}
 	o.ev.outcomes = &result.Outcomes
+	damaged := func(g wal.Gap) bool { return !g.Doubt }
+	o.ev.endsKnown = o.control != nil && from >= o.ev.Archive.Start() &&
+		!slices.ContainsFunc(result.Gaps, damaged) && !slices.ContainsFunc(result.Missing, damaged)
 	return nil
 }
 

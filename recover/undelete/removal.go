@@ -278,7 +278,17 @@ func (l *Loss) outcome(xid pg.XID) heap.XactStatus {
 			return heap.XactAborted
 		}
 	}
-	return l.ev.Status(xid)
+	return l.ev.ended(xid)
+}
+
+// ended is Status of a transaction that is known to have ended. In progress then stands
+// for one that was lost with a crash, where the WAL tells all that pg_xact does not know.
+func (ev *Evidence) ended(xid pg.XID) heap.XactStatus {
+	status := ev.Status(xid)
+	if status == heap.XactInProgress && !ev.endsKnown {
+		return heap.XactUnknown
+	}
+	return status
 }
 
 // nothingOfFiles explains an empty ledger of transactions that removed files; nil

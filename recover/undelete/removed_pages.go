@@ -133,6 +133,7 @@ func (l *Loss) takeRemoved(ctx context.Context, result *redo.Result, files *file
 	taker := &removedPages{Loss: l, table: t, tx: r.tx}
 	err := result.Pages(r.file, func(p *redo.ReplayedPage) error {
 		if p.Page == nil {
+			taker.unknown++
 			return nil
 		}
 		by := byWAL
@@ -145,27 +146,52 @@ func (l *Loss) takeRemoved(ctx context.Context, result *redo.Result, files *file
 	if err != nil {
 		return err
 	}
-	blocks := max(state.Blocks, pg.BlockNumber(r.pages))
-	sure := state.Made && l.logsAll()
+	size := removedSize{blocks: max(state.Blocks, pg.BlockNumber(r.pages)), made: state.Made}
+	switch {
+	case state.Made && !state.Logged:
+		size.doubt = "rows that came in the transaction that made or truncated the table need not be in the WAL: with wal_level=minimal they are not"
+	case !state.Made && !state.Heap && t.Relation != nil && t.Relation.Persistence == "u":
+		size.unlogged, size.doubt = true, "the table is unlogged: the WAL has none of its rows, and the file is gone"
+	case !state.Made:
+		size.doubt = fmt.Sprintf("the WAL at hand begins at %s, later than the table: there may be pages that it does not name", l.ev.Archive.Start())
+	}
 	if files.base() != nil {
 		if rel := files.relation(r.file); rel != nil && rel.Blocks() > 0 {
 			if err := taker.fileCopy(ctx, rel, result); err != nil {
 				return err
 			}
-			blocks, sure = max(state.Blocks, rel.Blocks()), true
+			size.ofCopy(l, rel, state)
 		}
 	}
 	if state.Made {
-		blocks = state.Blocks
+		size.blocks = state.Blocks
 	}
-	l.noteUnseen(t, r, taker, blocks, state.Made, sure)
+	l.noteUnseen(t, r, taker, size)
 	return nil
 }
 
-// logsAll reports whether each change to a table is in the WAL: with
-// wal_level=minimal what fills a table in the transaction that made it is not.
-func (l *Loss) logsAll() bool {
-	return l.ev.Snapshot.Control == nil || l.ev.Snapshot.Control.WALLevel != "minimal"
+// removedSize is how big a removed table was, as far as is known.
+type removedSize struct {
+	blocks   pg.BlockNumber
+	made     bool // the WAL has the file from its beginning: a page that it does not name is empty
+	unlogged bool
+	doubt    string // why there may be rows on no page that was seen or counted; "": there are none
+}
+
+// ofCopy takes into account that a copy of the file is at hand, from before it was removed.
+func (s *removedSize) ofCopy(l *Loss, rel *heap.Relation, state redo.FileState) {
+	s.blocks = max(state.Blocks, rel.Blocks())
+	next, mayGoOn := rel.MayGoOn()
+	switch {
+	case rel.Unlogged():
+		s.unlogged, s.doubt = true, "the table is unlogged: no WAL says what changed it since the copy of its file was made"
+	case state.Logged:
+	case mayGoOn:
+		l.segmentGone(rel)
+		s.doubt = fmt.Sprintf("the segment %s, which would come next, is missing: there may be pages that the WAL does not name", next)
+	case !state.Made || l.ev.Snapshot.Control.CleanShutdown: // the copy of a running server may be from within the transaction
+		s.doubt = ""
+	}
 }
 
 // removedPages takes the pages of one removed file.
@@ -175,12 +201,16 @@ type removedPages struct {
 	tx    int32
 	seen  []pg.BlockNumber // ascending
 	rows  int64
+	// unknown counts pages that the WAL names and whose changes cannot be followed.
+	unknown int64
+	stale   bool // no WAL says what changed the pages since the copy that they are from
 }
 
 // fileCopy takes the pages that the WAL does not have from a copy of the file.
 // One that the WAL names without having it may have been changed since, or cut off.
 func (r *removedPages) fileCopy(ctx context.Context, rel *heap.Relation, result *redo.Result) error {
 	replayed := r.seen
+	r.stale = rel.Unlogged()
 	err := rel.Pages(ctx, func(block pg.BlockNumber, p heap.Page) error {
 		if _, known := slices.BinarySearch(replayed, block); known {
 			return nil
@@ -220,7 +250,7 @@ func (r *removedPages) page(block pg.BlockNumber, p heap.Page, by state) error {
 		r.entries = append(r.entries, entry{
 			lsn: transaction.EndLSN, end: transaction.EndLSNAfter, body: body, xid: transaction.XID, xmax: transaction.XID,
 			block: block, tx: r.tx, table: int32(r.table.index), offset: offset, state: by,
-			deleted: true, removed: true, unsure: unsure,
+			deleted: true, removed: true, unsure: unsure, derived: r.stale,
 		})
 		return nil
 	})
@@ -264,40 +294,42 @@ func (r *removedPages) visible(t *heap.Tuple) (visible, unsure bool) {
 }
 
 // noteUnseen keeps what the ledger cannot count: pages that neither the WAL nor a
-// file has. made: the WAL has the file from its beginning, so that a page it does
-// not name is empty; sure: the size is certain.
-func (l *Loss) noteUnseen(t *Table, r *removal, taken *removedPages, blocks pg.BlockNumber, made, sure bool) {
+// file has.
+func (l *Loss) noteUnseen(t *Table, r *removal, taken *removedPages, size removedSize) {
 	u := &t.unseen
-	u.Pages += int64(blocks)
+	u.Pages += int64(size.blocks)
 	u.EstimatedRows = int64(max(r.rows, -1))
-	if !made {
-		u.Unseen += max(0, int64(blocks)-int64(len(taken.seen)))
+	if size.made {
+		u.Unseen += taken.unknown
+	} else {
+		u.Unseen += max(0, int64(size.blocks)-int64(len(taken.seen)))
 	}
-	if sure && u.Unseen == 0 {
-		return
+	if size.doubt != "" || u.Unseen > 0 {
+		u.Why = unseenSentence(l, u, size)
 	}
-	u.Why = unseenSentence(l, t, u, made)
 }
 
 // unseenSentence says of a removed table what cannot be counted, and why.
-func unseenSentence(l *Loss, t *Table, u *Unseen, made bool) string {
-	estimate := ""
-	if u.EstimatedRows >= 0 {
-		estimate = fmt.Sprintf(" (the catalog's last estimate for the whole table: %d rows)", u.EstimatedRows)
-	}
+func unseenSentence(l *Loss, u *Unseen, size removedSize) string {
+	text := size.doubt
 	switch {
-	case t.Relation != nil && t.Relation.Persistence == "u":
-		return "the table is unlogged: the WAL has none of its rows, and the file is gone" + estimate
-	case made:
-		return "with wal_level=minimal rows that came in the transaction that made or truncated the table are not in the WAL" + estimate
+	case size.made && u.Unseen > 0:
+		text = fmt.Sprintf("an unknown number of rows on %d of %d pages, whose changes in the WAL do not fit together", u.Unseen, u.Pages)
+		if size.doubt != "" {
+			text += "; " + size.doubt
+		}
+	case size.made || size.unlogged:
 	case u.Pages == 0:
-		return fmt.Sprintf("no page of it is in the WAL at hand, which begins at %s, and how many it had is not known%s", l.ev.Archive.Start(), estimate)
+		text = fmt.Sprintf("no page of it is in the WAL at hand, which begins at %s, and how many it had is not known", l.ev.Archive.Start())
 	case u.Unseen == 0:
-		return fmt.Sprintf("all of %d pages were seen, but the WAL at hand begins at %s, later than the table: there may be pages that it does not name%s",
-			u.Pages, l.ev.Archive.Start(), estimate)
+		text = fmt.Sprintf("all of %d pages were seen, but %s", u.Pages, size.doubt)
+	default:
+		text = fmt.Sprintf("an unknown number of rows on %d of %d pages, which the WAL at hand does not have: it begins at %s", u.Unseen, u.Pages, l.ev.Archive.Start())
 	}
-	return fmt.Sprintf("an unknown number of rows on %d of %d pages, which the WAL at hand does not have: it begins at %s%s",
-		u.Unseen, u.Pages, l.ev.Archive.Start(), estimate)
+	if u.EstimatedRows >= 0 {
+		text += fmt.Sprintf(" (the catalog's last estimate for the whole table: %d rows)", u.EstimatedRows)
+	}
+	return text
 }
 
 // Unseen is what a removed table's ledger cannot count.

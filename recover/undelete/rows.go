@@ -163,6 +163,8 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 		d.row.Source = d.copyPlace(d.table, e)
 	}
 	switch {
+	case e.derived && (e.removed || d.table.Columns != nil):
+		d.row.Confidence, d.row.Note = evidence.Derived, noteUnlogged
 	case e.derived:
 		d.row.Confidence, d.row.Note = evidence.Derived, noteDerived
 	case e.carved:

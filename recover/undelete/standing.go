@@ -32,40 +32,49 @@ func newSight(ctx context.Context, l *Loss, tx *xact.Transaction) (*sight, error
 }
 
 // committed reports whether another transaction had committed by then. Where
-// nothing tells, the hint bit decides.
-func (s *sight) committed(xid pg.XID, hinted bool) bool {
+// nothing tells, the hint bit decides; without it, the answer is unsure.
+func (s *sight) committed(xid pg.XID, hinted bool) (committed, unsure bool) {
 	if s.tx.Has(xid) || s.later.Get(xid) == xact.Committed {
-		return false
+		return false, false
 	}
-	switch s.ev.Status(xid) {
+	switch s.ev.ended(xid) {
 	case heap.XactCommitted:
-		return true
+		return true, false
 	case heap.XactUnknown:
-		return hinted
+		return hinted, !hinted
 	}
-	return false
+	return false, false
 }
 
-func (s *sight) sees(t *heap.Tuple) bool {
+// sees reports whether a tuple was seen. unsure tells that nothing at hand knows what
+// became of a transaction: then it may have been.
+func (s *sight) sees(t *heap.Tuple) (seen, unsure bool) {
 	frozen := t.Infomask&heap.XminFrozen == heap.XminFrozen // a frozen tuple keeps its xmin, and may have been frozen later
 	if frozen && (s.tx.Has(t.RawXmin) || s.later.Get(t.RawXmin) == xact.Committed) {
-		return false
+		return false, false
 	}
-	if !frozen && !s.committed(t.RawXmin, t.Infomask&heap.XminCommitted != 0) {
-		return false
+	if !frozen {
+		seen, unsure = s.committed(t.RawXmin, t.Infomask&heap.XminCommitted != 0)
+		if unsure = unsure && t.Infomask&heap.XminInvalid == 0; !seen && !unsure {
+			return false, false
+		}
 	}
 	if !t.XmaxDestroys() {
-		return true
+		return true, unsure
 	}
 	xid := t.Xmax
 	if t.Infomask&heap.XmaxIsMulti != 0 {
 		updater, err := s.updater(xid)
-		if err != nil || updater == pg.InvalidXID {
-			return true
+		if err != nil {
+			return true, true
+		}
+		if updater == pg.InvalidXID {
+			return true, unsure
 		}
 		xid = updater
 	}
-	return !s.committed(xid, t.Infomask&heap.XmaxCommitted != 0)
+	gone, unknown := s.committed(xid, t.Infomask&heap.XmaxCommitted != 0)
+	return !gone, unsure || unknown
 }
 
 // standing reads the pages of a table as they stood at a place of the WAL: the
@@ -82,6 +91,8 @@ type standing struct {
 	replayed *redo.Result
 	start    pg.LSN // of the replay
 	unseen   int64  // pages that cannot be had
+	mayGoOn  string // the segment of the file that is missing, if there was one; "": none
+	unlogged bool
 	why      string
 }
 
@@ -92,6 +103,11 @@ func (s *standing) read(ctx context.Context) error {
 		if opened, err := s.ev.dir().OpenRelation(s.table.File); err == nil {
 			rel = opened
 			defer rel.Close()
+			s.unlogged = rel.Unlogged()
+			if next, may := rel.MayGoOn(); may {
+				s.mayGoOn = next
+				s.segmentGone(rel)
+			}
 		}
 	}
 	if !s.req.NoWAL {
@@ -135,6 +151,7 @@ func (s *standing) replay(ctx context.Context, rel *heap.Relation) (err error) {
 	s.replayed, err = redo.Replay(ctx, s.ev.Archive, redo.Options{
 		Scan:  wal.ScanOptions{From: start, To: s.at, Progress: s.ev.stage("replaying "+s.table.Name(), int64(s.at-max(start, s.ev.Archive.Start())))},
 		Wants: func(key redo.PageKey) bool { return key.Relation == s.table.File },
+		Whole: true,
 		Base: func(key redo.PageKey, dst heap.Page) bool {
 			if rel == nil {
 				return false
@@ -288,4 +305,12 @@ func (s *standing) newPage(rel *heap.Relation, block pg.BlockNumber) bool {
 	}
 	_, err := p.Header()
 	return err == heap.ErrZeroPage //nolint:errorlint // Header returns it bare
+}
+
+// stale reports whether the pages may be older than the place, and no WAL says what
+// changed them since: those of unlogged tables reach the file only when the server stops
+// (BufferSync in bufmgr.c).
+func (s *standing) stale() bool {
+	control := s.ev.Snapshot.Control
+	return s.unlogged && (control == nil || !control.CleanShutdown || control.Redo < s.at)
 }

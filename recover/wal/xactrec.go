@@ -171,7 +171,7 @@ type RunningXacts struct {
 // DecodeRunningXacts decodes XLOG_RUNNING_XACTS of the standby resource
 // manager; ok is false for other records.
 func DecodeRunningXacts(rec *Record) (running RunningXacts, ok bool) {
-	if rec.Rmgr != RmgrStandby || rec.RmgrInfo() != 0x10 {
+	if rec.Rmgr != RmgrStandby || rec.RmgrInfo() != standbyRunningXacts {
 		return running, false
 	}
 	r := binreader.New(rec.Main)
