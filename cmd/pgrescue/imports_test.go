@@ -42,7 +42,8 @@ func rooms() map[string][]string {
 		below = append(below, room)
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
-	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/live", "recover/pitr", "cmd/internal", "testdata")
+	table["recover/restore"] = append(slices.Clone(base), "recover/live")
+	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
 
@@ -171,6 +172,8 @@ func TestImportDirectionIsNotBlind(t *testing.T) {
 		{"recover/stream", "recover/wal", true},
 		{"recover/stream", "recover/live", true},
 		{"recover/live", "recover/stream", false},
+		{"recover/restore", "recover/live", true},
+		{"recover/restore", "recover/undelete", false},
 		{"recover/wal", "recover/stream", false},
 		{"recover/undelete", "recover/stream", false},
 		{"recover/undelete", "recover/catalog", true},

@@ -1,0 +1,243 @@
+package restore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// planFormat is the format of plan.json. It goes up when an older pgrescue would
+// misunderstand a newer plan.
+const planFormat = 1
+
+// Action is what a plan does with one key.
+type Action string
+
+// The actions. PlanRow.Action holds one of them as text.
+const (
+	// Insert: the target does not have the key.
+	Insert Action = "insert"
+	// Equal: the target has the row with the same values. Nothing is to be done.
+	Equal Action = "equal"
+	// Overwrite: the target has the key with other values, and they are replaced.
+	// Data is the whole row as it is to be, Before as it is.
+	Overwrite Action = "overwrite"
+	// Fill: as Overwrite, of columns alone that are NULL in the target.
+	Fill Action = "fill"
+	// Keep: the target has the key with other values, and they stay.
+	Keep Action = "keep"
+	// Conflict: undecided. Apply refuses the plan until somebody has chosen.
+	Conflict Action = "conflict"
+	// Blocked: the row cannot go in; the note says why.
+	Blocked Action = "blocked"
+	// Superseded: the key had another version later, which is what the plan is about.
+	Superseded Action = "superseded"
+)
+
+// Writes reports whether apply changes the target for it.
+func (a Action) Writes() bool { return a == Insert || a == Overwrite || a == Fill }
+
+// Plan is plan.json. The decisions for rows are in the case, under PlanID.
+type Plan struct {
+	Format int    `json:"format"`
+	Case   string `json:"case"` // the case's name
+	PlanID int64  `json:"plan_id"`
+	// Made is when, Tool by which pgrescue.
+	Made   time.Time `json:"made"`
+	Tool   string    `json:"tool"`
+	Target live.Card `json:"target"`
+	// SourceSystemIdentifier is that of the cluster whose loss it is; 0 when the case does not know it.
+	SourceSystemIdentifier uint64  `json:"source_system_identifier,string"`
+	Options                Options `json:"options"`
+	// Replica: the role may set session_replication_role, so no trigger fires.
+	Replica bool `json:"session_replication_role_replica"`
+	// Tables are in the order in which rows go in: what is referred to first.
+	Tables []TablePlan `json:"tables"`
+	Notes  []string    `json:"notes,omitempty"`
+	// RowsSHA256 is the hash of the plan's rows in the case; SHA256 that of all else here.
+	RowsSHA256 string `json:"rows_sha256"`
+	SHA256     string `json:"sha256"`
+}
+
+// TablePlan is the plan of one table. PlanRow.Table is its index in Plan.Tables.
+type TablePlan struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Order  int    `json:"order"`
+	// Component is the same for tables that refer to each other in a circle.
+	Component int `json:"component"`
+	// Columns are those of PlanRow.Data and Before, in their order. Generated ones are not among them.
+	Columns []ColumnPlan `json:"columns"`
+	// Key are the names of the columns that tell rows apart; none: all of Columns do, as a multiset.
+	Key []string `json:"key"`
+	// Multiset holds that no unique index tells rows apart: Key is empty.
+	Multiset bool             `json:"multiset,omitempty"`
+	Counts   map[Action]int64 `json:"counts"`
+	Triggers []TriggerPlan    `json:"triggers,omitempty"`
+	Rules    []string         `json:"rules,omitempty"`
+	// RowSecurity is "", enabled or forced.
+	RowSecurity string         `json:"row_security,omitempty"`
+	Sequences   []SequencePlan `json:"sequences,omitempty"`
+	// Fingerprint is the hash of the target's definition of the table.
+	Fingerprint string   `json:"fingerprint"`
+	Lacks       []string `json:"lacks,omitempty"` // privileges that the role does not have
+	Notes       []string `json:"notes,omitempty"`
+}
+
+// ColumnPlan is a column of a TablePlan.
+type ColumnPlan struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`               // as format_type prints it
+	Identity string `json:"identity,omitempty"` // always or default
+	NotNull  bool   `json:"not_null,omitempty"`
+}
+
+// TriggerPlan is a trigger that writing the rows concerns.
+type TriggerPlan struct {
+	Name       string `json:"name"`
+	Definition string `json:"definition"`
+	Table      string `json:"table,omitempty"` // a partition, if it is not the table itself
+	// Fires tells whether it does when the plan is applied as Plan.Replica says.
+	Fires bool `json:"fires"`
+}
+
+// SequencePlan is a sequence that gives a column its numbers.
+type SequencePlan struct {
+	Name   string `json:"name"` // schema and name, quoted
+	Column string `json:"column"`
+	// To is the value that it must not be behind, which is the last one of the rows.
+	To int64 `json:"to"`
+	// Down: it counts down, so that behind is above.
+	Down bool `json:"down,omitempty"`
+}
+
+// QualifiedName is schema and name, quoted.
+func (t *TablePlan) QualifiedName() string {
+	return pg.QuoteIdentAlways(t.Schema) + "." + pg.QuoteIdentAlways(t.Name)
+}
+
+// String is the table for people.
+func (t *TablePlan) String() string { return pg.QuoteIdent(t.Schema) + "." + pg.QuoteIdent(t.Name) }
+
+// ColumnNames lists the names of the columns.
+func (t *TablePlan) ColumnNames() []string {
+	names := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		names[i] = t.Columns[i].Name
+	}
+	return names
+}
+
+// Counts adds up the actions of all tables.
+func (p *Plan) Counts() map[Action]int64 {
+	all := map[Action]int64{}
+	for i := range p.Tables {
+		for action, n := range p.Tables[i].Counts {
+			all[action] += n
+		}
+	}
+	return all
+}
+
+// seal computes the hash of a plan.
+func (p *Plan) seal() (string, error) {
+	open := *p
+	open.SHA256 = ""
+	text, err := json.Marshal(&open)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// header is what the case keeps of a plan: all that is known before its rows are counted.
+func (p *Plan) header() ([]byte, error) {
+	open := *p
+	open.PlanID, open.RowsSHA256, open.SHA256 = 0, "", ""
+	return json.Marshal(&open)
+}
+
+const hintPlanAnew = "make a new one with `pgrescue restore plan`"
+
+// Write writes plan.json, whole or not at all.
+func (p *Plan) Write(path string) (err error) {
+	const op = "restore: write the plan"
+	if p.SHA256, err = p.seal(); err != nil {
+		return failure(op, path, nil, err, "")
+	}
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return failure(op, path, nil, err, "")
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return failure(op, path, nil, err, "")
+	}
+	_, err = file.Write(append(text, '\n'))
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return failure(op, path, nil, errors.Join(err, os.Remove(file.Name())), "")
+	}
+	return nil
+}
+
+// maxPlan bounds the size of plan.json.
+const maxPlan = 256 << 20
+
+// Read reads plan.json and refuses one that is not as it was written.
+func Read(path string) (*Plan, error) {
+	const op = "restore: read the plan"
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, failure(op, path, nil, err, "")
+	}
+	defer file.Close() //nolint:errcheck // it was read only
+	text, err := io.ReadAll(io.LimitReader(file, maxPlan))
+	if err != nil {
+		return nil, failure(op, path, nil, err, "")
+	}
+	return parsePlan(op, path, text)
+}
+
+func parsePlan(op, path string, text []byte) (*Plan, error) {
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, failure(op, path, ErrEdited, fmt.Errorf("it is no plan: %w", err), hintPlanAnew)
+	}
+	if head.Format != planFormat {
+		return nil, failure(op, path, ErrEdited, fmt.Errorf("its format is %d, and this pgrescue knows %d", head.Format, planFormat), hintPlanAnew)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	p := new(Plan)
+	if err := decoder.Decode(p); err != nil {
+		return nil, failure(op, path, ErrEdited, err, hintPlanAnew)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, failure(op, path, ErrEdited, errors.New("something follows the plan"), hintPlanAnew)
+	}
+	sum, err := p.seal()
+	if err != nil {
+		return nil, failure(op, path, ErrEdited, err, hintPlanAnew)
+	}
+	if sum != p.SHA256 {
+		return nil, failure(op, path, ErrEdited, errors.New("it was edited: its hash is another one"), "decide conflicts with the options of `pgrescue restore plan`, which makes a new plan")
+	}
+	return p, nil
+}
