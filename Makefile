@@ -3,8 +3,10 @@
 include .ci/versions
 
 GO ?= go
-# The tree may be a copy that git does not trust; nothing here needs its revision but build.
+# The tree may be a copy that git does not trust, or no clone at all; nothing here needs
+# its revision but build, which carries it wherever git tells it, whatever GOFLAGS says.
 RUN := $(GO) run -buildvcs=false
+REVISION = -buildvcs=$$(git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo true || echo false)
 # Only the tests work in memory, not the compiler: such a folder may not run programs.
 INMEMORY = -exec "env TMPDIR=$$(bash .ci/tmpdir)"
 
@@ -40,7 +42,7 @@ incident: postgresql ## make the demo's evidence anew from a real server
 	$(RUN) ./cmd/internal/incident
 
 build: ## a static binary in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pgrescue ./cmd/pgrescue
+	CGO_ENABLED=0 $(GO) build $(REVISION) -trimpath -o bin/pgrescue ./cmd/pgrescue
 
 check: format-check vet staticcheck vulncheck race ## everything that .ci/run checks
 

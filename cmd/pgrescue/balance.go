@@ -335,7 +335,7 @@ func rolledBackSentences(parts []undelete.RolledBack) string {
 var errIncomplete = errors.New("not every destroyed row version came back")
 
 // tellBalance says on stderr what the balance leaves open, and gives the exit code.
-func tellBalance(terminal *term.Terminal, loss *undelete.Loss, gaps int) error {
+func tellBalance(terminal *term.Terminal, command string, loss *undelete.Loss, gaps int) error {
 	terminal.Gaps(loss.Gaps, shownGaps)
 	var total undelete.Balance
 	for _, t := range loss.Tables() {
@@ -354,15 +354,15 @@ func tellBalance(terminal *term.Terminal, loss *undelete.Loss, gaps int) error {
 	}
 	switch {
 	case total.Settled() == 0 && total.InPart == 0:
-		return exitcode.With(exitcode.Insufficient, fmt.Errorf("undelete: %w: none of %s", errIncomplete, term.Count(total.Lost)))
+		return exitcode.With(exitcode.Insufficient, fmt.Errorf("%s: %w: none of %s", command, errIncomplete, term.Count(total.Lost)))
 	case total.Missing+total.InPart > 0:
-		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %w: %s missing, %s in part", errIncomplete, term.Count(total.Missing), term.Count(total.InPart)))
+		return exitcode.With(exitcode.Partial, fmt.Errorf("%s: %w: %s missing, %s in part", command, errIncomplete, term.Count(total.Missing), term.Count(total.InPart)))
 	case total.Unsure > 0:
-		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: whether the transaction committed is not known for %s", term.Plural(total.Unsure, "row version", "row versions")))
+		return exitcode.With(exitcode.Partial, fmt.Errorf("%s: whether the transaction committed is not known for %s", command, term.Plural(total.Unsure, "row version", "row versions")))
 	case total.Derived > 0:
-		return exitcode.With(exitcode.Partial, fmt.Errorf("undelete: %s not proven", term.Plural(total.Derived, "row is", "rows are")))
+		return exitcode.With(exitcode.Partial, fmt.Errorf("%s: %s not proven", command, term.Plural(total.Derived, "row is", "rows are")))
 	case !loss.Covered:
-		return exitcode.With(exitcode.Partial, errors.New("undelete: the ledger may not be complete"))
+		return exitcode.With(exitcode.Partial, fmt.Errorf("%s: the ledger may not be complete", command))
 	}
 	return exitcode.PartialIf(gaps + len(loss.Gaps))
 }

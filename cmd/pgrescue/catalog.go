@@ -83,7 +83,7 @@ func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *
 	}
 	defer file.discard()
 	// Not the files alone: in a copy of a crashed server they are behind the WAL.
-	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: options.dataDir, Databases: options.databases})
+	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: options.dataDir, Databases: options.databases, Room: "catalog dump"})
 	terminal.Gaps(gaps, shownGaps)
 	if err != nil {
 		return libraryError(err)

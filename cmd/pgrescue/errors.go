@@ -7,6 +7,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/heap/carve"
 	"github.com/pgrescue/pgrescue/recover/undelete"
+	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
 // libraryError marks an error of the library with its exit code. The table of
@@ -17,10 +18,13 @@ func libraryError(err error) error {
 		code     exitcode.Code
 	}{
 		{catalog.ErrNotFound, exitcode.NotFound},
+		{wal.ErrNoSegment, exitcode.NotFound},
+		{wal.ErrNoTimeline, exitcode.NotFound},
 		{catalog.ErrAmbiguous, exitcode.Usage},
 		{undelete.ErrNothingDestroyed, exitcode.NotFound},
 		{undelete.ErrFilesRemoved, exitcode.Insufficient},
 		{undelete.ErrUnreadable, exitcode.Insufficient},
+		{undelete.ErrUndecided, exitcode.Insufficient},
 		{catalog.ErrBadName, exitcode.Usage},
 		{undelete.ErrRolledBack, exitcode.Findings},
 		{undelete.ErrKept, exitcode.Findings},

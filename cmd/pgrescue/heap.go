@@ -83,7 +83,7 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 		return err
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.open(ctx, terminal, progress)
+	ev, gaps, err := options.open(ctx, "heap rows", terminal, progress)
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (o *heapScanOptions) snapshot(ctx context.Context, terminal *term.Terminal,
 	if o.dataDir == "" && o.catalogFile == "" {
 		return nil, nil
 	}
-	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: progress.begin}
+	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: progress.begin, Room: "heap scan"}
 	if o.catalogFile == "" {
 		sources.DataDir = o.dataDir
 	}

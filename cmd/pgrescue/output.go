@@ -34,14 +34,35 @@ func createOutput(path string, force bool) (*outputFile, error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.partial")
 	if err != nil {
-		// The name of the temporary file is no help to anybody; its folder is.
+		// The folder is what matters; see named.
 		var place *fs.PathError
 		if errors.As(err, &place) {
 			err = place.Err
 		}
 		return nil, fmt.Errorf("create output file %s: folder %s: %w", path, filepath.Dir(path), err)
 	}
-	return &outputFile{Writer: bufio.NewWriterSize(temp, 1<<16), path: path, force: force, temp: temp}, nil
+	return newOutput(path, force, temp), nil
+}
+
+// newOutput writes into temp what is to stand under path.
+func newOutput(path string, force bool, temp *os.File) *outputFile {
+	return &outputFile{Writer: bufio.NewWriterSize(named{temp, path}, 1<<16), path: path, force: force, temp: temp}
+}
+
+// named writes to a file and calls it by another name in errors: that of the
+// temporary file is no help to anybody.
+type named struct {
+	file *os.File
+	path string
+}
+
+func (n named) Write(data []byte) (int, error) {
+	written, err := n.file.Write(data)
+	var place *fs.PathError
+	if errors.As(err, &place) {
+		err = fmt.Errorf("%s: %w", n.path, place.Err)
+	}
+	return written, err
 }
 
 // mayWrite refuses a name that stands for something that must not be replaced.

@@ -84,7 +84,6 @@ query on a hurt table can destroy what is left of it.`,
 	root.SetFlagErrorFunc(badFlagValue)
 	root.SetOut(terminal.Out)
 	root.SetErr(terminal.Err)
-	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitcode.Line() + "\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	help := newHelpCommand()
 	root.SetHelpCommand(help)
@@ -98,6 +97,7 @@ query on a hurt table can destroy what is left of it.`,
 		newVersionCommand(terminal),
 		newWALCommand(terminal),
 	)
+	addExitCodes(root)
 	return root
 }
 

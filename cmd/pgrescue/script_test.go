@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
@@ -86,6 +87,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	err = ts.Exec(args[1], args[2:]...)
 	checkCode(ts, want, err)
+	checkListed(ts, want, args[1:])
+}
+
+// checkListed fails the script when the help page of the command does not name
+// the code that it ended with.
+func checkListed(ts *testscript.TestScript, code int, args []string) {
+	if args[0] != "pgrescue" {
+		return
+	}
+	root, _ := testRoot()
+	command, _, err := root.Find(args[1:])
+	if err == nil && !codesOf(command).Has(exitcode.Code(code)) {
+		ts.Fatalf("%s --help does not list exit code %d", command.CommandPath(), code)
+	}
 }
 
 // checkCode compares the exit code of a command that ended with err.
@@ -128,6 +143,7 @@ func exitsNobody(ts *testscript.TestScript, neg bool, args []string) {
 	defer output.Close()
 	command.Stderr = output
 	checkCode(ts, want, command.Run())
+	checkListed(ts, want, args[1:])
 }
 
 // fill is the script command of that name.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,8 +47,8 @@ func (o *sourceOptions) addTimeline(command *cobra.Command) {
 	command.Flags().Uint32Var(&o.timeline, "timeline", 0, "timeline to read (default the newest in the WAL)")
 }
 
-// open opens the evidence, tells of its gaps and counts them.
-func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progress *stages) (*undelete.Evidence, int, error) {
+// open opens the evidence for a command, tells of its gaps and counts them.
+func (o *sourceOptions) open(ctx context.Context, command string, terminal *term.Terminal, progress *stages) (*undelete.Evidence, int, error) {
 	if o.dataDir != "" {
 		warnIfRunning(terminal, o.dataDir)
 	}
@@ -56,7 +58,7 @@ func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progr
 	}
 	ev, gaps, err := undelete.Open(ctx, undelete.Sources{
 		DataDir: o.dataDir, WAL: o.wal, Also: o.also, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
-		Databases: o.databases, Tablespaces: spaces, Progress: progress.begin,
+		Databases: o.databases, Tablespaces: spaces, Progress: progress.begin, Room: command,
 	})
 	if err == nil && ev.Archive != nil {
 		for _, g := range ev.Archive.Gaps() {
@@ -69,6 +71,31 @@ func (o *sourceOptions) open(ctx context.Context, terminal *term.Terminal, progr
 		tellRecycled(terminal, ev.Archive)
 	}
 	return ev, len(gaps), libraryError(err)
+}
+
+// leaveOutSame takes those further copies out that are the data directory itself, or
+// one named before: their pages would be read once more, and add nothing.
+func (o *sourceOptions) leaveOutSame(terminal *term.Terminal) {
+	var kept []string
+	for _, dir := range o.also {
+		same := func(other string) bool { return sameFolder(dir, other) }
+		switch {
+		case same(o.dataDir):
+			terminal.Warnf("--also %s is the folder that --pgdata names, so it adds nothing and is left out", dir)
+		case slices.ContainsFunc(kept, same):
+			terminal.Warnf("--also %s is a folder that another --also names, so it adds nothing and is left out", dir)
+		default:
+			kept = append(kept, dir)
+		}
+	}
+	o.also = kept
+}
+
+// sameFolder reports whether two paths lead to one folder that is there.
+func sameFolder(a, b string) bool {
+	first, errFirst := os.Stat(a)
+	second, errSecond := os.Stat(b)
+	return errFirst == nil && errSecond == nil && os.SameFile(first, second)
 }
 
 // tellRecycled says that segments were used that other tools reject by their names,

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -150,8 +152,9 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err := mayRescueInto(options.output, options.force); err != nil {
 		return err
 	}
+	options.leaveOutSame(terminal)
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.sourceOptions.open(ctx, terminal, progress)
+	ev, gaps, err := options.sourceOptions.open(ctx, "undelete", terminal, progress)
 	if err != nil {
 		return err
 	}
@@ -180,7 +183,7 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err := printBalance(terminal, loss, pg.XID(options.xid), folder); err != nil {
 		return err
 	}
-	return tellBalance(terminal, loss, gaps)
+	return tellBalance(terminal, "undelete", loss, gaps)
 }
 
 // giveBack leaves out, for SQL, the versions that the destroying transaction
@@ -205,6 +208,7 @@ type rescueFolder struct {
 	files             []*rescueFile
 	unknown, unstated int64
 	schema            bool // schemaFile was written
+	made              bool // the folder was not there before
 }
 
 // rescueFile is the file of one table.
@@ -237,12 +241,15 @@ func mayRescueInto(dir string, force bool) error {
 }
 
 func newRescueFolder(dir string, format evidence.Format, force bool) (*rescueFolder, error) {
+	folder := &rescueFolder{dir: dir, format: format, force: force}
 	if dir != "" {
+		_, err := os.Stat(dir)
+		folder.made = errors.Is(err, fs.ErrNotExist)
 		if err := makeFolder(dir); err != nil {
 			return nil, err
 		}
 	}
-	return &rescueFolder{dir: dir, format: format, force: force}, nil
+	return folder, nil
 }
 
 // sink begins the file of a table.
@@ -335,8 +342,12 @@ func (f *rescueFolder) writeLedger(loss *undelete.Loss) error {
 	return output.commit()
 }
 
+// discard removes what is not complete, and the folder when nothing is in it.
 func (f *rescueFolder) discard() {
 	for _, file := range f.files {
 		file.output.discard()
+	}
+	if f.made {
+		_ = os.Remove(f.dir) // the system refuses it for a folder with files
 	}
 }

@@ -58,7 +58,7 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 		return err
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.sourceOptions.open(ctx, terminal, progress)
+	ev, gaps, err := options.sourceOptions.open(ctx, "wal rows", terminal, progress)
 	if err != nil {
 		return err
 	}
@@ -92,5 +92,5 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 	if err := printer.close(terminal); err != nil {
 		return err
 	}
-	return tellBalance(terminal, loss, gaps)
+	return tellBalance(terminal, "wal rows", loss, gaps)
 }

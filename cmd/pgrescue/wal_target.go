@@ -63,7 +63,7 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 		return exitcode.Usagef("`pgrescue wal transactions` lists them", "wal target: no transaction is named; --xid N names it")
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.open(ctx, terminal, progress)
+	ev, gaps, err := options.open(ctx, "wal target", terminal, progress)
 	if err != nil {
 		return err
 	}
@@ -91,10 +91,13 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 			"`pgrescue wal transactions` lists those that it names"))
 	case err != nil:
 		return err
+	case target.State == xact.Aborted:
+		return exitcode.With(exitcode.Findings, exitcode.Hinted(
+			fmt.Errorf("wal target: transaction %d was rolled back, there is no commit to stop before", target.XID), "what it touched is not lost"))
 	case target.State != xact.Committed:
 		return exitcode.With(exitcode.Insufficient, exitcode.Hinted(
 			fmt.Errorf("wal target: transaction %d is %s in the WAL at hand, there is no commit to stop before", target.XID, target.State),
-			"what was rolled back is not lost; an undecided one needs the WAL that follows"))
+			"it needs the WAL that follows"))
 	}
 	if err := printTarget(terminal, target, xid); err != nil {
 		return err

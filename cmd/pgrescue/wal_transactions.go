@@ -74,7 +74,7 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 		return exitcode.Usagef("--limit 0 lists all transactions", "--limit and --min-deletes are counts, and not negative")
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.open(ctx, terminal, progress)
+	ev, gaps, err := options.open(ctx, "wal transactions", terminal, progress)
 	if err != nil {
 		return err
 	}

@@ -20,50 +20,41 @@ const (
 	statisticsType    = 1
 )
 
-// statisticsHead reads the head that both kinds of statistics begin with, and
-// returns the count of their items; each has least bytes at least.
-func statisticsHead(r *binreader.Reader, typeName string, magic uint32, least int) (count int, err error) {
-	found, kind, items := r.Uint32(), r.Uint32(), r.Uint32()
-	switch {
-	case !r.OK():
-		return 0, fmt.Errorf("%s: %w", typeName, r.Err())
-	case found != magic || kind != statisticsType:
-		return 0, fmt.Errorf("%s: magic 0x%08X and type %d", typeName, found, kind)
-	case int64(items)*int64(least) > int64(r.Remaining()):
-		return 0, fmt.Errorf("%s: %d items in %d bytes", typeName, items, r.Remaining())
-	}
-	return int(items), nil
+// statistics is how one kind of extended statistics is stored and printed: items,
+// each a number and the columns that it is about.
+type statistics struct {
+	typeName string
+	magic    uint32
+	least    int                                      // bytes that an item has at least
+	head     func(r *binreader.Reader) (float64, int) // the number, and the count of columns
+	last     string                                   // stands before the last column
+	value    func(dst []byte, number float64) []byte  // prints the number
 }
 
 // appendNDistinct follows pg_ndistinct_out (mvdistinct.c).
 func appendNDistinct(dst, raw []byte) ([]byte, error) {
-	r := binreader.New(raw)
-	count, err := statisticsHead(&r, "pg_ndistinct", ndistinctMagic, 12)
-	if err != nil {
-		return dst, err
+	kind := statistics{
+		typeName: "pg_ndistinct", magic: ndistinctMagic, least: 12, last: ", ",
+		head:  func(r *binreader.Reader) (float64, int) { return r.Float64(), int(r.Int32()) },
+		value: func(dst []byte, number float64) []byte { return strconv.AppendInt(dst, int64(int32(number)), 10) },
 	}
-	dst = append(dst, '{')
-	for i := range count {
-		if i > 0 {
-			dst = append(dst, ", "...)
-		}
-		distinct, columns := r.Float64(), int(r.Int32())
-		dst = append(dst, '"')
-		for j := 0; r.OK() && j < columns; j++ {
-			if j > 0 {
-				dst = append(dst, ", "...)
-			}
-			dst = strconv.AppendInt(dst, int64(r.Int16()), 10)
-		}
-		dst = strconv.AppendInt(append(dst, `": `...), int64(int32(distinct)), 10)
-	}
-	return append(dst, '}'), whole(&r, "pg_ndistinct")
+	return kind.append(dst, raw)
 }
 
 // appendDependencies follows pg_dependencies_out (dependencies.c).
 func appendDependencies(dst, raw []byte) ([]byte, error) {
+	kind := statistics{
+		typeName: "pg_dependencies", magic: dependenciesMagic, least: 10, last: " => ",
+		head:  func(r *binreader.Reader) (float64, int) { return r.Float64(), int(r.Int16()) },
+		value: func(dst []byte, number float64) []byte { return strconv.AppendFloat(dst, number, 'f', 6, 64) },
+	}
+	return kind.append(dst, raw)
+}
+
+// append prints the statistics as JSON, in the form that PostgreSQL gives it.
+func (s *statistics) append(dst, raw []byte) ([]byte, error) {
 	r := binreader.New(raw)
-	count, err := statisticsHead(&r, "pg_dependencies", dependenciesMagic, 10)
+	count, err := s.count(&r)
 	if err != nil {
 		return dst, err
 	}
@@ -72,20 +63,34 @@ func appendDependencies(dst, raw []byte) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		degree, columns := r.Float64(), int(r.Int16())
+		number, columns := s.head(&r)
 		dst = append(dst, '"')
 		for j := 0; r.OK() && j < columns; j++ {
 			switch {
-			case j == columns-1:
-				dst = append(dst, " => "...)
+			case j > 0 && j == columns-1:
+				dst = append(dst, s.last...)
 			case j > 0:
 				dst = append(dst, ", "...)
 			}
 			dst = strconv.AppendInt(dst, int64(r.Int16()), 10)
 		}
-		dst = strconv.AppendFloat(append(dst, `": `...), degree, 'f', 6, 64)
+		dst = s.value(append(dst, `": `...), number)
 	}
-	return append(dst, '}'), whole(&r, "pg_dependencies")
+	return append(dst, '}'), whole(&r, s.typeName)
+}
+
+// count reads the head before the items, and returns how many there are.
+func (s *statistics) count(r *binreader.Reader) (int, error) {
+	found, kind, items := r.Uint32(), r.Uint32(), r.Uint32()
+	switch {
+	case !r.OK():
+		return 0, fmt.Errorf("%s: %w", s.typeName, r.Err())
+	case found != s.magic || kind != statisticsType:
+		return 0, fmt.Errorf("%s: magic 0x%08X and type %d", s.typeName, found, kind)
+	case int64(items)*int64(s.least) > int64(r.Remaining()):
+		return 0, fmt.Errorf("%s: %d items in %d bytes", s.typeName, items, r.Remaining())
+	}
+	return int(items), nil
 }
 
 // appendBloomSummary follows brin_bloom_summary_out (brin_bloom.c).

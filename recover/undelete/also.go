@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,24 +43,30 @@ const mostCopies = 250
 // openAlso takes further copies in. Each must be of the cluster of the other evidence.
 func (o *opener) openAlso() error {
 	if len(o.sources.Also) > mostCopies {
-		return &evidence.Error{Op: "undelete: open further copies", Err: fmt.Errorf("there are %d, and %d at most", len(o.sources.Also), mostCopies)}
+		return &evidence.Error{Op: o.ev.op("open further copies"), Err: fmt.Errorf("there are %d, and %d at most", len(o.sources.Also), mostCopies)}
 	}
 	for _, dir := range o.sources.Also {
 		if _, err := os.ReadDir(dir); err != nil {
 			return &evidence.Error{
-				Op: "undelete: open further copy", Place: dir, Err: err, Hint: "--also takes a data directory, or a base backup that was unpacked",
+				Op: o.ev.op("open further copy"), Place: dir, Err: err, Hint: "--also takes a data directory, or a base backup that was unpacked",
 			}
 		}
 		control, err := catalog.ReadControl(heap.DataDir{Path: dir, Trail: o.sources.Trail})
+		if _, failed := catalog.ReadVersion(heap.DataDir{Path: dir}); err != nil && errors.Is(failed, fs.ErrNotExist) {
+			return &evidence.Error{
+				Op: o.ev.op("open further copy"), Place: dir, Err: fmt.Errorf("it is no data directory: %w", failed),
+				Hint: "--also takes a data directory, or a base backup that was unpacked",
+			}
+		}
 		if err != nil {
 			return &evidence.Error{
-				Op: "undelete: open further copy", Place: dir, Err: fmt.Errorf("%w: nothing says of which one this is: %w", ErrOtherCluster, err),
+				Op: o.ev.op("open further copy"), Place: dir, Err: fmt.Errorf("%w: nothing says of which one this is: %w", ErrOtherCluster, err),
 				Hint: "its pages are believed only when its pg_control shows that it is of the same cluster",
 			}
 		}
 		if known := o.systemIdentifier(); known != 0 && known != control.SystemIdentifier {
 			return &evidence.Error{
-				Op: "undelete: open further copy", Place: dir,
+				Op: o.ev.op("open further copy"), Place: dir,
 				Err:  fmt.Errorf("%w: the copy has system identifier %d, the other evidence %d", ErrOtherCluster, control.SystemIdentifier, known),
 				Hint: "give a copy of the same cluster",
 			}

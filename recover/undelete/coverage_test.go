@@ -193,7 +193,7 @@ func TestUndecidedIsNotLost(t *testing.T) {
 		}
 		defer ev.Close()
 		loss, err := undelete.Find(t.Context(), ev, undelete.Request{XID: xid})
-		if !errors.Is(err, undelete.ErrNothingDestroyed) {
+		if !errors.Is(err, undelete.ErrUndecided) {
 			t.Errorf("prepared %t: error %v", prepared, err)
 		}
 		if loss != nil {

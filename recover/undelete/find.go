@@ -1,6 +1,7 @@
 package undelete
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 // Evidence is what a rescue works on. Any part but the snapshot may be absent.
 type Evidence struct {
+	Room        string // that errors begin with; see Sources
 	Snapshot    *catalog.Snapshot
 	DataDir     string            // "": no relation files
 	Tablespaces map[pg.OID]string // see heap.DataDir
@@ -41,6 +43,9 @@ type Evidence struct {
 func (ev *Evidence) dir() heap.DataDir {
 	return heap.DataDir{Path: ev.DataDir, Tablespaces: ev.Tablespaces, Trail: ev.trail}
 }
+
+// op is an operation as errors name it.
+func (ev *Evidence) op(what string) string { return cmp.Or(ev.Room, "undelete") + ": " + what }
 
 func (ev *Evidence) stage(name string, bytes int64) func(int64) {
 	if ev.Progress == nil {
@@ -71,6 +76,9 @@ var ErrNothingDestroyed = errors.New("no destroyed row version found")
 
 // ErrRolledBack tells that the transaction was rolled back: what it touched is not lost.
 var ErrRolledBack = errors.New("the transaction was rolled back, so what it touched is not lost")
+
+// ErrUndecided tells that nothing at hand says whether the transaction was committed.
+var ErrUndecided = errors.New("it is not decided whether the transaction commits, so what it touched is not lost yet")
 
 // ErrFilesRemoved tells that the transaction removed whole relations, and that nothing at hand has a row of them.
 var ErrFilesRemoved = errors.New("it removed whole relations, and none of their rows can be had from the evidence at hand")
@@ -195,13 +203,13 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	if l.req.XID != pg.InvalidXID {
 		var err error
 		if begin, err = xact.Begin(ctx, archive, l.req.XID); err != nil {
-			return fmt.Errorf("undelete: read WAL: %w", err)
+			return fmt.Errorf("%s: %w", l.ev.op("read WAL"), err)
 		}
 		opts.Scan.From = begin.LSN
 	}
 	result, err := l.collect(ctx, &opts)
 	if err != nil {
-		return fmt.Errorf("undelete: read WAL: %w", err)
+		return fmt.Errorf("%s: %w", l.ev.op("read WAL"), err)
 	}
 	if len(result.Transactions) > 0 && l.req.XID != 0 && result.Transactions[0].XID != l.req.XID {
 		// A subtransaction was asked for: the lines of its parent are older than it.
@@ -356,7 +364,8 @@ func (l *Loss) nothing() error {
 	}
 	if l.req.XID == 0 {
 		return l.nothingBecause(ErrNothingDestroyed,
-			"look at `pgrescue wal transactions` for what the WAL names, and check --since, which is UTC unless it says otherwise")
+			"`pgrescue wal transactions` lists what the WAL names: check the table, and the time and the zone of --since and --until; "+
+				"values of columns that were dropped or computed anew have no such record, and come back by the id of the transaction, --xid")
 	}
 	for i := range l.Transactions {
 		return l.nothingOf(&l.Transactions[i])
@@ -395,11 +404,11 @@ func (l *Loss) nothingOf(tx *xact.Transaction) error {
 	case tx.State == xact.Aborted:
 		return l.nothingBecause(ErrRolledBack, "")
 	case tx.State == xact.Prepared && tx.Destroyed() > 0:
-		return l.nothingBecause(ErrNothingDestroyed, fmt.Sprintf("it is prepared and not decided; its %d row versions are not lost yet: "+
-			"ROLLBACK PREPARED in the server keeps them, COMMIT PREPARED destroys them", tx.Destroyed()))
+		return l.nothingBecause(ErrUndecided, fmt.Sprintf("it is prepared; of its %d row versions, "+
+			"ROLLBACK PREPARED in the server keeps all, COMMIT PREPARED destroys them", tx.Destroyed()))
 	case tx.State == xact.Undecided || tx.State == xact.Prepared:
-		return l.nothingBecause(ErrNothingDestroyed,
-			fmt.Sprintf("the transaction is %s: neither the WAL at hand nor pg_xact says that it was committed", tx.State))
+		return l.nothingBecause(ErrUndecided,
+			fmt.Sprintf("the transaction is %s: neither the WAL at hand nor pg_xact says that it was committed; the WAL that follows may", tx.State))
 	case len(l.req.Tables) > 0 && tx.Destroyed() > 0:
 		return l.nothingBecause(ErrNothingDestroyed,
 			fmt.Sprintf("the transaction is %s and destroyed no version of the tables asked for", tx.State))
@@ -411,12 +420,16 @@ func (l *Loss) nothingOf(tx *xact.Transaction) error {
 const noteTemporary = "rows of temporary tables are never in the WAL, and their files end with the session"
 
 func (l *Loss) nothingBecause(cause error, hint string) error {
-	return &evidence.Error{Op: "undelete: find the loss", Place: l.place(), Err: cause, Hint: hint}
+	return &evidence.Error{Op: l.ev.op("find the loss"), Place: l.place(), Err: cause, Hint: hint}
 }
 
 func (l *Loss) place() string {
 	if l.req.XID != 0 {
 		return fmt.Sprintf("of transaction %d", l.req.XID)
 	}
-	return fmt.Sprintf("of %d tables since %s", len(l.req.Tables), pg.FormatTime(l.req.Since))
+	tables := "1 table"
+	if n := len(l.req.Tables); n != 1 {
+		tables = fmt.Sprintf("%d tables", n)
+	}
+	return fmt.Sprintf("in %s since %s", tables, pg.FormatTime(l.req.Since))
 }

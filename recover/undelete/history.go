@@ -82,7 +82,7 @@ func (ev *Evidence) CatalogBefore(ctx context.Context, from, commit pg.LSN) (*ca
 		Keep:   func(*xact.Transaction) bool { return false },
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("undelete: read WAL: %w", err)
+		return nil, nil, fmt.Errorf("%s: %w", ev.op("read WAL"), err)
 	}
 	snapshot, gaps, err := ev.readCatalogs(ctx, ev.catalogs.history, func(xid pg.XID) bool { return later.Outcomes.Get(xid) == xact.Committed })
 	return snapshot, append(gaps, ev.catalogs.history.Gaps()...), err
@@ -98,7 +98,7 @@ func (ev *Evidence) learn(ctx context.Context, from pg.LSN) error {
 		From: from, Progress: ev.stage("reading the history of the catalogs", ev.Archive.Bytes()),
 	})
 	if err != nil {
-		return fmt.Errorf("undelete: %w", err)
+		return fmt.Errorf("%s: %w", ev.op("read the history of the catalogs"), err)
 	}
 	source.history, source.from = history, from
 	return nil

@@ -147,7 +147,7 @@ func endKinds() []kind {
 		},
 		{
 			name: "prepared and undecided", prepare: plainTable(), loss: []string{"DELETE FROM t"},
-			end: "PREPARE TRANSACTION 'open'", fails: undelete.ErrNothingDestroyed,
+			end: "PREPARE TRANSACTION 'open'", fails: undelete.ErrUndecided,
 		},
 	}
 }

@@ -326,7 +326,7 @@ func notLostCell(t *testing.T, sources undelete.Sources, loss *matrixLoss) cellO
 	t.Helper()
 	got, err := tryRun(t, sources, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: loss.xid} }, false)
 	switch {
-	case errors.Is(err, undelete.ErrRolledBack), errors.Is(err, undelete.ErrNothingDestroyed), errors.Is(err, undelete.ErrUnreadable):
+	case errors.Is(err, undelete.ErrRolledBack), errors.Is(err, undelete.ErrNothingDestroyed), errors.Is(err, undelete.ErrUnreadable), errors.Is(err, undelete.ErrUndecided):
 	case err != nil:
 		t.Error(err)
 	case len(got.loss.Tables()) > 0:

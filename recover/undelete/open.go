@@ -29,6 +29,7 @@ type Sources struct {
 	Databases   []string          // of DataDir to read; empty: all but templates
 	Trail       *evidence.Trail   // remembers the files that are read; may be nil
 	Progress    func(stage string, bytes int64) func(done int64)
+	Room        string // of the command that asks, which errors begin with; "": undelete
 }
 
 // ErrOtherCluster tells that two pieces of evidence come from different clusters.
@@ -37,7 +38,7 @@ var ErrOtherCluster = errors.New("the evidence comes from different clusters")
 // Open opens a data directory, WAL and catalogs as far as they are there. What
 // cannot be read but can be done without is a gap.
 func Open(ctx context.Context, s Sources) (*Evidence, []evidence.Gap, error) {
-	o := opener{sources: s, ev: &Evidence{DataDir: s.DataDir, Tablespaces: s.Tablespaces, Progress: s.Progress, trail: s.Trail}}
+	o := opener{sources: s, ev: &Evidence{Room: s.Room, DataDir: s.DataDir, Tablespaces: s.Tablespaces, Progress: s.Progress, trail: s.Trail}}
 	err := o.open(ctx)
 	if err != nil {
 		return nil, o.gaps, errors.Join(err, o.ev.Close())
@@ -94,7 +95,7 @@ func (o *opener) openDataDir() error {
 	}
 	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrPermission) {
 		return &evidence.Error{
-			Op: "undelete: open data directory", Place: dir, Err: err,
+			Op: o.ev.op("open data directory"), Place: dir, Err: err,
 			Hint: "run as a user who may read the data directory, such as the one that owns it, or copy it first",
 		}
 	}
@@ -108,7 +109,7 @@ func (o *opener) openDataDir() error {
 	for space := range o.sources.Tablespaces {
 		if path, err := o.ev.dir().TablespacePath(space); err != nil {
 			return &evidence.Error{
-				Op: fmt.Sprintf("undelete: open tablespace %d", space), Place: path, Err: err,
+				Op: o.ev.op(fmt.Sprintf("open tablespace %d", space)), Place: path, Err: err,
 				Hint: "name the folder that has a folder PG_… in it",
 			}
 		}
@@ -148,7 +149,7 @@ func (o *opener) openWAL(ctx context.Context) error {
 	}
 	archive, err := wal.OpenArchive(paths, options)
 	switch {
-	case err != nil && len(o.sources.WAL) > 0:
+	case err != nil && (len(o.sources.WAL) > 0 || o.sources.Timeline != 0 && errors.Is(err, wal.ErrNoTimeline)):
 		return err
 	case err != nil:
 		o.gap(paths[0], "WAL", err.Error(), "what was not written to the files yet is not known")
@@ -161,7 +162,7 @@ func (o *opener) openWAL(ctx context.Context) error {
 	}
 	if o.control != nil && archive.SystemIdentifier() != o.control.SystemIdentifier {
 		return &evidence.Error{
-			Op: "undelete: open WAL", Place: paths[0],
+			Op: o.ev.op("open WAL"), Place: paths[0],
 			Err: fmt.Errorf("%w: the WAL has system identifier %d, the data directory %d",
 				ErrOtherCluster, archive.SystemIdentifier(), o.control.SystemIdentifier),
 			Hint: "give WAL and data directory of the same cluster",
@@ -174,7 +175,7 @@ func (o *opener) loadCatalog() error {
 	file, err := openSnapshot(o.sources.CatalogFile)
 	if err != nil {
 		return &evidence.Error{
-			Op: "undelete: open snapshot file", Place: o.sources.CatalogFile, Err: err,
+			Op: o.ev.op("open snapshot file"), Place: o.sources.CatalogFile, Err: err,
 			Hint: "give a file that `pgrescue catalog dump` made",
 		}
 	}
@@ -187,7 +188,7 @@ func (o *opener) loadCatalog() error {
 	id := o.ev.Snapshot.SystemIdentifier
 	if o.ev.Archive != nil && id != 0 && id != o.ev.Archive.SystemIdentifier() {
 		return &evidence.Error{
-			Op: "undelete: open snapshot file", Place: o.sources.CatalogFile,
+			Op: o.ev.op("open snapshot file"), Place: o.sources.CatalogFile,
 			Err:  fmt.Errorf("%w: the WAL has system identifier %d, the catalogs %d", ErrOtherCluster, o.ev.Archive.SystemIdentifier(), id),
 			Hint: "give the catalog file of the cluster that wrote the WAL",
 		}
@@ -247,7 +248,7 @@ func (o *opener) readOutcomes(ctx context.Context) error {
 		Keep:   func(*xact.Transaction) bool { return false },
 	})
 	if err != nil {
-		return fmt.Errorf("undelete: read WAL: %w", err)
+		return fmt.Errorf("%s: %w", o.ev.op("read WAL"), err)
 	}
 	o.ev.outcomes = &result.Outcomes
 	damaged := func(g wal.Gap) bool { return !g.Doubt }

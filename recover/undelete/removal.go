@@ -247,7 +247,7 @@ func (l *Loss) guessRemoval(ctx context.Context, tx *xact.Transaction, file pg.R
 		Keep:   func(other *xact.Transaction) bool { return other.XID == tx.XID },
 	})
 	if err != nil {
-		return Removed, fmt.Errorf("undelete: read WAL: %w", err)
+		return Removed, fmt.Errorf("%s: %w", l.ev.op("read WAL"), err)
 	}
 	kind := Removed
 	if len(result.Transactions) == 1 && len(result.Transactions[0].Tallies) == 1 {

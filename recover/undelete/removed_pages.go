@@ -42,7 +42,7 @@ func (l *Loss) replayRemoved(ctx context.Context) error {
 		Base:  files.base(), Files: true,
 	})
 	if err != nil {
-		return fmt.Errorf("undelete: replay WAL: %w", err)
+		return fmt.Errorf("%s: %w", l.ev.op("replay WAL"), err)
 	}
 	defer result.Close()
 	for i := range l.removals {
@@ -68,7 +68,7 @@ func (l *Loss) readOlderOutcomes(ctx context.Context) error {
 		Keep:   func(*xact.Transaction) bool { return false },
 	})
 	if err != nil {
-		return fmt.Errorf("undelete: read WAL: %w", err)
+		return fmt.Errorf("%s: %w", l.ev.op("read WAL"), err)
 	}
 	l.older = &result.Outcomes
 	return nil

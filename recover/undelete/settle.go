@@ -276,7 +276,7 @@ func (w *walRoute) replay(ctx context.Context, startOf func(first pg.LSN) pg.LSN
 		Destroyed: w.destroyed,
 	})
 	if err != nil {
-		return fmt.Errorf("undelete: replay WAL: %w", err)
+		return fmt.Errorf("%s: %w", w.ev.op("replay WAL"), err)
 	}
 	return result.Close()
 }

@@ -26,7 +26,7 @@ func newSight(ctx context.Context, l *Loss, tx *xact.Transaction) (*sight, error
 		Keep:   func(*xact.Transaction) bool { return false },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("undelete: read WAL: %w", err)
+		return nil, fmt.Errorf("%s: %w", l.ev.op("read WAL"), err)
 	}
 	return &sight{l, tx, &result.Outcomes}, nil
 }
@@ -161,7 +161,7 @@ func (s *standing) replay(ctx context.Context, rel *heap.Relation) (err error) {
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("undelete: replay WAL: %w", err)
+		return fmt.Errorf("%s: %w", s.ev.op("replay WAL"), err)
 	}
 	return nil
 }

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -64,10 +65,18 @@ func assemble(c *collection, opts OpenOptions) (*Archive, error) {
 	return a, nil
 }
 
+// What OpenArchive does not find.
+var (
+	// ErrNoSegment: nothing in the paths is a segment, not even a damaged one.
+	ErrNoSegment = errors.New("there is no WAL segment")
+	// ErrNoTimeline: no segment is of the timeline that was asked for.
+	ErrNoTimeline = errors.New("no segment is of it")
+)
+
 // noUsable is the error for files of which none can be read; it gives the first cause.
 func noUsable(files []*segmentFile) error {
 	err := &evidence.Error{
-		Op: "wal: open", Err: errors.New("there is no WAL segment"),
+		Op: "wal: open", Err: ErrNoSegment,
 		Hint: "give a data directory, a directory with WAL segments, or segment files",
 	}
 	for _, f := range files {
@@ -290,20 +299,35 @@ func (a *Archive) lastPage(f *segmentFile) (pg.LSN, error) {
 	return 0, nil
 }
 
+// timelineList names timelines in order.
+func timelineList(timelines []pg.TimelineID) string {
+	slices.Sort(timelines)
+	words := make([]string, len(timelines))
+	for i, timeline := range timelines {
+		words[i] = strconv.FormatUint(uint64(timeline), 10)
+	}
+	if len(words) == 1 {
+		return "timeline " + words[0]
+	}
+	return "the timelines " + strings.Join(words, ", ")
+}
+
 // chooseTimeline settles the timeline to follow and leaves out the segments of others.
 func (a *Archive) chooseTimeline(placed []*segmentFile, histories map[pg.TimelineID]history, opts OpenOptions) error {
 	a.timeline = opts.Timeline
-	known := false
+	var present []pg.TimelineID
 	for _, f := range placed {
+		if !slices.Contains(present, f.Timeline) {
+			present = append(present, f.Timeline)
+		}
 		if opts.Timeline == 0 {
 			a.timeline = max(a.timeline, f.Timeline)
 		}
-		known = known || f.Timeline == opts.Timeline
 	}
-	if opts.Timeline != 0 && !known {
+	if opts.Timeline != 0 && len(present) > 0 && !slices.Contains(present, opts.Timeline) {
 		return &evidence.Error{
-			Op: "wal: open", Place: fmt.Sprintf("timeline %d", opts.Timeline),
-			Err: fmt.Errorf("no segment of it: %w", os.ErrNotExist),
+			Op: "wal: open", Place: fmt.Sprintf("timeline %d", opts.Timeline), Err: ErrNoTimeline,
+			Hint: "there are segments of " + timelineList(present),
 		}
 	}
 	a.path = pathTo(a.timeline, histories)

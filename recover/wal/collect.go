@@ -84,6 +84,8 @@ func openError(path string, err error) error {
 // pg_wal, or of an archive.
 func (c *collection) addDirectory(path string) error {
 	switch _, err := os.Stat(filepath.Join(path, "pg_wal")); {
+	case errors.Is(err, os.ErrPermission):
+		return openError(path, err) // the folder itself hides what is in it
 	case err == nil:
 		path = filepath.Join(path, "pg_wal")
 	case !errors.Is(err, os.ErrNotExist):

@@ -6,6 +6,19 @@
 //
 // `pgrescue help exit-codes`, the README and every --help are made from Table,
 // so they cannot drift apart. Callers treat a code that they do not know as a failure.
+//
+// The same thing has the same code in every command. Where two could be meant:
+//
+//   - What was named and is not there is 10: a path, a table, a transaction, a timeline.
+//     So is a folder that is there and holds nothing of what it was named for: no data
+//     directory where one is asked for (--pgdata, --also), no WAL segment (PATH, --wal).
+//   - What is there and does not suffice is 6: a file that is damaged, of an unknown
+//     version or of another kind; WAL that was cut; a transaction of which nothing at
+//     hand says whether it commits, prepared ones included.
+//   - What was found out, and means that nothing is to be done, is 1: the transaction
+//     was rolled back, or rewrote tables and kept their rows.
+//   - What could be mixed up is 5: evidence of two clusters, a copy whose cluster
+//     nothing tells, output that is there already.
 package exitcode
 
 import (
@@ -13,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -139,17 +153,22 @@ func Hinted(err error, hint string) error {
 	return &hinted{err: err, hint: hint}
 }
 
-// HintOf returns the outermost hint of err, or "".
+// HintOf returns the outermost hint of err, or "". A full disk has one of its own,
+// because it can fill anywhere.
 func HintOf(err error) string {
+	hint := ""
 	var own *hinted
-	if errors.As(err, &own) {
-		return own.hint
-	}
 	var place *evidence.Error
-	if errors.As(err, &place) {
-		return place.Hint
+	switch {
+	case errors.As(err, &own):
+		hint = own.hint
+	case errors.As(err, &place):
+		hint = place.Hint
 	}
-	return ""
+	if hint == "" && errors.Is(err, syscall.ENOSPC) {
+		hint = "make room, or write to another disk with -o; temporary files lie in the folder that TMPDIR names"
+	}
+	return hint
 }
 
 // Of finds the code of an error. An interruption and a time box come first,
@@ -202,7 +221,20 @@ func Markdown() string {
 	return b.String()
 }
 
-// Line is the short form at the end of every --help.
-func Line() string {
-	return "Exit codes: 0 done, 2 usage, 3 partial, 6 evidence insufficient, 10 not found; all of them: pgrescue help exit-codes"
+// Set is some codes of the table, in any order: those that one command ends with.
+type Set []Code
+
+// Has reports whether a code is in the set.
+func (s Set) Has(code Code) bool { return slices.Contains(s, code) }
+
+// Text is the part of the table at the end of a command's --help.
+func (s Set) Text() string {
+	var b strings.Builder
+	b.WriteString("Exit codes (of all commands: pgrescue help exit-codes):\n")
+	for _, entry := range Table() {
+		if s.Has(entry.Code) {
+			fmt.Fprintf(&b, "%5d  %s\n", entry.Code, entry.Meaning)
+		}
+	}
+	return b.String()
 }

@@ -88,6 +88,8 @@ func TestHintOf(t *testing.T) {
 		{fmt.Errorf("outer: %w", place), "look elsewhere"},
 		{Hinted(place, "name the folder"), "name the folder"},
 		{Usagef("see --help", "bad flag"), "see --help"},
+		{fmt.Errorf("write rows: %w", syscall.ENOSPC), "make room, or write to another disk with -o; temporary files lie in the folder that TMPDIR names"},
+		{&evidence.Error{Op: "write", Err: syscall.ENOSPC, Hint: "run it again"}, "run it again"},
 	}
 	for _, test := range tests {
 		if got := HintOf(test.err); got != test.want {

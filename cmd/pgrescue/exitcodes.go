@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+)
+
+// codesAnnotation is where the root's usage template finds a command's exit codes.
+const codesAnnotation = "exit-codes"
+
+// readingCodes are those of every command that reads evidence.
+func readingCodes(more ...exitcode.Code) exitcode.Set {
+	return append(exitcode.Set{
+		exitcode.Done, exitcode.Usage, exitcode.Partial, exitcode.Permission, exitcode.Insufficient,
+		exitcode.Failed, exitcode.NotFound, exitcode.Interrupted,
+	}, more...)
+}
+
+// codesOf lists the exit codes that a command can end with. The scripts in
+// testdata/script fail on one that is not listed here.
+func codesOf(command *cobra.Command) exitcode.Set {
+	switch command.CommandPath() {
+	case "pgrescue version":
+		return exitcode.Set{exitcode.Done, exitcode.Usage, exitcode.Failed}
+	case "pgrescue demo":
+		return exitcode.Set{
+			exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.VerifyFailed,
+			exitcode.Failed, exitcode.Interrupted,
+		}
+	case "pgrescue catalog dump", "pgrescue heap rows", "pgrescue heap scan", "pgrescue wal transactions":
+		return readingCodes(exitcode.Refused)
+	case "pgrescue wal summary":
+		return readingCodes()
+	case "pgrescue wal target":
+		return readingCodes(exitcode.Findings)
+	case "pgrescue wal rows", "pgrescue undelete":
+		return readingCodes(exitcode.Findings, exitcode.Refused, exitcode.VerifyFailed)
+	case "pgrescue wal fetch":
+		return exitcode.Set{
+			exitcode.Done, exitcode.Usage, exitcode.Partial, exitcode.Permission, exitcode.Refused,
+			exitcode.Insufficient, exitcode.Failed, exitcode.Locked, exitcode.Interrupted,
+		}
+	}
+	if command.HasSubCommands() || command.Name() == "help" { // they only explain
+		return exitcode.Set{exitcode.Done, exitcode.Usage}
+	}
+	return nil
+}
+
+// addExitCodes puts its exit codes at the end of every command's help page.
+func addExitCodes(root *cobra.Command) {
+	root.SetUsageTemplate(root.UsageTemplate() + "{{with index .Annotations \"" + codesAnnotation + "\"}}\n{{.}}{{end}}")
+	for command := range allCommands(root) {
+		if codes := codesOf(command); len(codes) > 0 {
+			command.Annotations = map[string]string{codesAnnotation: codes.Text()}
+		}
+	}
+}
