@@ -58,7 +58,7 @@ joins it with the WAL and balances the count.
 
 --carve also looks for the bytes of pruned tuples, which stay in the free space of a
 page until a newer tuple needs their place. Each such row carries a note in JSON
-Lines; those that may be overwritten in part are only counted.`,
+Lines; those that may be overwritten in part are withheld and counted (exit code 3).`,
 		Example: `  pgrescue heap rows --pgdata /copy/data --table public.orders > orders.copy
   pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742 --format csv
   pgrescue heap rows --pgdata /copy/data --table 'sales."Order Lines"' --carve --json`,
@@ -121,14 +121,18 @@ func tellDeadRows(terminal *term.Terminal, table string, result *undelete.DeadRo
 	terminal.Infof("%s: %s on %s, %s dead; left out: %s whose delete was rolled back, %s that never were visible",
 		table, term.Plural(result.Tuples, "tuple", "tuples"), term.Plural(result.Pages, "page", "pages"),
 		term.Count(result.Dead), term.Count(result.RolledBack), term.Count(result.NeverVisible))
-	if result.Carved+result.Cut > 0 {
-		terminal.Infof("%s of the dead carved from free space; left out: %s that may be overwritten in part", term.Count(result.Carved), term.Count(result.Cut))
+	if result.Carved > 0 {
+		terminal.Infof("%s of the dead carved from free space", term.Count(result.Carved))
+	}
+	if result.Cut > 0 {
+		terminal.Warnf("%s withheld: in the page's free space something younger begins within them, or may have written over their last bytes",
+			term.Plural(result.Cut, "pruned tuple is", "pruned tuples are"))
 	}
 	if result.Unknown > 0 {
 		terminal.Warnf("%s: commit state unknown", term.Plural(result.Unknown, "row", "rows"))
 	}
 	if len(result.Gaps) == 0 {
-		return int(result.InPart)
+		return int(result.InPart + result.Cut)
 	}
 	return len(result.Gaps)
 }

@@ -17,31 +17,50 @@ type Carved struct {
 	// bytes: they may have been overwritten in part, by a tuple that was pruned since.
 	Crossed bool
 	page    Page
-	// neighbour destroyed the tuple that begins where this one ends; 0: none is seen.
-	neighbour pg.XID
-	last      bool // it ends where the page does
+	behind  behind
+}
+
+// behind is what lies where a carved tuple ends.
+type behind struct {
+	nothing bool   // it ends where the page does, or where nothing was written since the page was emptied
+	xmin    pg.XID // the youngest transaction that can have written there; 0: not known
+	xmax    pg.XID // destroyed the tuple that begins there; 0: none is seen
 }
 
 // Cut reports whether the last bytes may be another tuple's, whose header is too
-// short by now to be seen as one, because something newer took what follows. That
-// has not happened when the tuple behind it is destroyed by the same transaction, the
-// destroyer: both were pruned at once, and nothing was written there since. Else it
-// may have, when a number stands where such a header would begin that is a transaction
-// id below limit; without a limit, which is 0, any number may be one.
+// short by now to be seen as one, because something newer took what follows. The
+// destroyer is the transaction that the carved tuple was dead from, and limit a
+// number above every transaction id that the files ever held; 0: there is none.
+//
+// Such an intruder began 8 or 16 bytes before the end, so its xmin stands there. And
+// what took the rest of its header was inserted, where the tuple ends or 8 bytes
+// behind: compaction (compactify_tuples in bufpage.c) writes nothing below the new
+// pd_upper, and that is at least a whole header above a tuple that it takes away.
+// Both were inserted after the carved tuple was pruned, when its destroyer was older
+// than all that ran. So an intruder's xmin, and that of what follows, is younger than the
+// destroyer; what follows and is older has been there all the time. It has too when
+// the same transaction destroyed it: both were pruned at once.
 func (c *Carved) Cut(destroyer, limit pg.XID) bool {
-	if c.last || c.neighbour == destroyer && destroyer.Normal() {
+	least := pg.InvalidXID // xmin of an intruder is greater
+	if destroyer.Normal() && limit != pg.InvalidXID {
+		least = destroyer
+	}
+	switch b := &c.behind; {
+	case b.nothing, b.xmax == destroyer && destroyer.Normal(), b.xmin != pg.InvalidXID && b.xmin <= least:
 		return false
 	}
-	end := (c.At + len(c.Raw) + 7) &^ 7
-	fields := binreader.Fields(c.page)
+	end, fields := c.end(), binreader.Fields(c.page)
 	for _, at := range [...]int{end - 8, end - 16} {
 		xid := pg.XID(fields.Uint32(at))
-		if at >= c.At+TupleHeaderSize && xid != pg.InvalidXID && (limit == pg.InvalidXID || xid < limit) {
+		if at >= c.At+TupleHeaderSize && xid > least && (limit == pg.InvalidXID || xid < limit) {
 			return true
 		}
 	}
 	return false
 }
+
+// end is where the next tuple may begin.
+func (c *Carved) end() int { return (c.At + len(c.Raw) + 7) &^ 7 }
 
 const (
 	unusedInfomask  = 0x0008 | MovedOff | MovedIn // object ids went with 12, the others with the VACUUM FULL of 8.4
@@ -64,40 +83,91 @@ func Carve(p Page, h PageHeader, attrs []Attr, visit func(*Carved) error) error 
 	if len(p) != pg.BlockSize || len(attrs) == 0 {
 		return nil
 	}
-	ends, heads := runEnds(freeUnits(p, h)), [unitsPerPage + 1]bool{}
-	for at, end := range ends {
-		if end > at && mayBeHead(p, at*8, len(attrs)) {
-			t, err := DecodeTuple(p[at*8 : end*8 : end*8])
-			heads[at] = err == nil && looksLikeTuple(&t, len(attrs))
+	c := carving{page: p, header: h, youngest: youngestAbove(p, h), ends: runEnds(freeUnits(p, h))}
+	for at, end := range c.ends {
+		if end-at >= headUnits && mayBeHead(p, at*8, len(attrs)) {
+			t, err := decodeHeader(p[at*8 : end*8 : end*8])
+			c.heads[at] = err == nil && looksLikeTuple(&t, len(attrs))
 		}
 	}
-	for at, end := range ends {
-		if !heads[at] {
+	for at := range c.ends {
+		found, ok := c.at(at, attrs)
+		if !ok {
 			continue
 		}
-		t, err := DecodeTuple(p[at*8 : end*8 : end*8])
-		if err != nil || t.RawXmin == pg.InvalidXID {
-			continue
-		}
-		length, err := Extent(&t, attrs)
-		if err != nil {
-			continue
-		}
-		c := Carved{Tuple: t, At: at * 8, page: p}
-		c.Raw = c.Raw[:length:length]
-		next := at + 1
-		for ; next*8 < c.At+length; next++ {
-			c.Crossed = c.Crossed || heads[next]
-		}
-		c.last = next*8 == int(h.Special)
-		if heads[next] {
-			c.neighbour = destroyerAt(p, next*8)
-		}
-		if err := visit(&c); err != nil {
+		if err := visit(&found); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// carving is the work on one page.
+type carving struct {
+	page     Page
+	header   PageHeader
+	youngest pg.XID // see youngestAbove
+	ends     *[unitsPerPage]int
+	heads    [unitsPerPage + 1]bool // a tuple's fixed header is there, whole
+}
+
+// headUnits is the fixed header, with the byte that is padding or null bitmap.
+const headUnits = (TupleHeaderSize + 7) / 8
+
+// at takes the tuple that begins at a unit, if there is one.
+func (c *carving) at(at int, attrs []Attr) (Carved, bool) {
+	if !c.heads[at] {
+		return Carved{}, false
+	}
+	end := c.ends[at] * 8
+	t, err := DecodeTuple(c.page[at*8 : end : end])
+	if err != nil || t.RawXmin == pg.InvalidXID {
+		return Carved{}, false
+	}
+	length, err := Extent(&t, attrs)
+	if err != nil {
+		return Carved{}, false
+	}
+	found := Carved{Tuple: t, At: at * 8, page: c.page}
+	found.Raw = found.Raw[:length:length]
+	for next := at + 1; next*8 < found.At+length; next++ {
+		found.Crossed = found.Crossed || c.heads[next]
+	}
+	found.behind = c.behind(found.end())
+	return found, true
+}
+
+// behind looks at what lies where a carved tuple ends. Where less than a header
+// separates that from pd_upper, the tuple at pd_upper tells: had anything been written
+// in between after the carved one, pd_upper could only have come there by an insertion.
+func (c *carving) behind(end int) behind {
+	upper, special := int(c.header.Upper), int(c.header.Special)
+	switch {
+	case end == special, upper == special && upper-end < headUnits*8:
+		return behind{nothing: true}
+	case end <= upper && upper-end < headUnits*8:
+		return behind{xmin: c.youngest}
+	case c.heads[end/8]:
+		return behind{xmin: pg.XID(binreader.Fields(c.page).Uint32(end)), xmax: destroyerAt(c.page, end)}
+	}
+	return behind{}
+}
+
+// youngestAbove is the greatest xmin of the tuples that line pointers lead to; 0 when
+// none of them begins at pd_upper. All of them count and not just that one, because
+// compaction may put them into another order.
+func youngestAbove(p Page, h PageHeader) pg.XID {
+	youngest, atUpper := pg.InvalidXID, false
+	for offset := pg.OffsetNumber(1); offset <= h.NumLinePointers(); offset++ {
+		if lp := p.LinePointer(offset); lp.State == Normal {
+			youngest = max(youngest, pg.XID(binreader.Fields(p).Uint32(int(lp.Offset))))
+			atUpper = atUpper || lp.Offset == h.Upper
+		}
+	}
+	if !atUpper {
+		return pg.InvalidXID
+	}
+	return youngest
 }
 
 // destroyerAt is the transaction that destroyed the tuple at a place, if it says so

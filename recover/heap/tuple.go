@@ -59,6 +59,22 @@ type Tuple struct {
 // DecodeTuple decodes a tuple's header and checks that the data offset and the
 // null bitmap lie within its bytes.
 func DecodeTuple(raw []byte) (Tuple, error) {
+	t, err := decodeHeader(raw)
+	if err != nil {
+		return Tuple{}, err
+	}
+	least := TupleHeaderSize
+	if t.Infomask&HasNull != 0 {
+		least += (t.Natts() + 7) / 8
+	}
+	if int(t.DataOffset) < least || int(t.DataOffset) > len(raw) || t.DataOffset%8 != 0 {
+		return Tuple{}, fmt.Errorf("tuple of %d bytes with %d attributes has an impossible data offset %d", len(raw), t.Natts(), t.DataOffset)
+	}
+	return t, nil
+}
+
+// decodeHeader decodes the fixed header alone.
+func decodeHeader(raw []byte) (Tuple, error) {
 	r := binreader.New(raw)
 	t := Tuple{Raw: raw, RawXmin: pg.XID(r.Uint32()), Xmax: pg.XID(r.Uint32())}
 	r.Skip(4) // t_cid or t_xvac
@@ -67,13 +83,6 @@ func DecodeTuple(raw []byte) (Tuple, error) {
 	t.Infomask2, t.Infomask, t.DataOffset = r.Uint16(), r.Uint16(), r.Uint8()
 	if !r.OK() {
 		return Tuple{}, fmt.Errorf("tuple header: %w", r.Err())
-	}
-	least := TupleHeaderSize
-	if t.Infomask&HasNull != 0 {
-		least += (t.Natts() + 7) / 8
-	}
-	if int(t.DataOffset) < least || int(t.DataOffset) > len(raw) || t.DataOffset%8 != 0 {
-		return Tuple{}, fmt.Errorf("tuple of %d bytes with %d attributes has an impossible data offset %d", len(raw), t.Natts(), t.DataOffset)
 	}
 	return t, nil
 }

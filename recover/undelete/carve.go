@@ -212,11 +212,13 @@ func (s *deadScan) carve(block pg.BlockNumber, p heap.Page, h heap.PageHeader) e
 	s.finds = s.finds[:0]
 	return heap.Carve(p, h, s.attrs, func(c *heap.Carved) error {
 		xid := s.destroyer(&c.Tuple)
-		if xid == pg.InvalidXID || s.rows.Sound(&c.Tuple) != nil || s.onPage(p, h, &c.Tuple) {
+		if xid == pg.InvalidXID || s.opts.XID != 0 && xid != s.opts.XID || s.rows.Sound(&c.Tuple) != nil || s.onPage(p, h, &c.Tuple) {
 			return nil
 		}
 		if c.Crossed || c.Cut(xid, s.limit) {
-			s.result.Cut++
+			if s.status(xid) != heap.XactAborted {
+				s.result.Cut++
+			}
 			return nil
 		}
 		s.finds = append(s.finds, *c)
@@ -253,6 +255,7 @@ func (l *Loss) chunksFromFreeSpace(ctx context.Context, lacking map[valueKey]boo
 	if l.ev.DataDir == "" || l.req.NoHeap {
 		return nil
 	}
+	limit := l.ev.xidLimit()
 	for _, t := range l.tables {
 		if t.toastOf < 0 || !anyOf(lacking, t.toastTable()) {
 			continue
@@ -267,7 +270,7 @@ func (l *Loss) chunksFromFreeSpace(ctx context.Context, lacking map[valueKey]boo
 				return nil
 			}
 			return heap.Carve(p, h, chunkAttrs(), func(found *heap.Carved) error {
-				if found.Crossed {
+				if doubtfulChunk(found, limit) {
 					return nil
 				}
 				return l.chunks.add(t.toastTable(), &found.Tuple, func(key valueKey) bool { return lacking[key] })
@@ -279,4 +282,14 @@ func (l *Loss) chunksFromFreeSpace(ctx context.Context, lacking map[valueKey]boo
 		}
 	}
 	return nil
+}
+
+// doubtfulChunk reports whether a carved chunk may be overwritten in part. Its size
+// would be right all the same.
+func doubtfulChunk(c *heap.Carved, limit pg.XID) bool {
+	destroyer := pg.InvalidXID
+	if c.XmaxDestroys() && c.Infomask&heap.XmaxIsMulti == 0 {
+		destroyer = c.Xmax
+	}
+	return c.Crossed || c.Cut(destroyer, limit)
 }

@@ -19,6 +19,7 @@ import (
 type carveCase struct {
 	name   string
 	doomed string
+	before []string // after the checkpoint, so that pages have their images earlier than the loss
 	loss   []string
 	after  []string
 	all    bool // every lost row has to come back
@@ -134,7 +135,7 @@ func (test *carveCase) play(t *testing.T) (dir string, doomed []byte) {
 		Name: test.name, Prepare: []cluster.Step{
 			cluster.SQL("postgres", standard, "CREATE TABLE other (id int)", "CHECKPOINT"),
 			// An image of every page, then a segment that has none of them.
-			cluster.SQL("postgres", "BEGIN; SELECT id FROM t FOR UPDATE; ROLLBACK", "SELECT pg_switch_wal()", "INSERT INTO other VALUES (1)"),
+			cluster.SQL("postgres", append(test.before, "BEGIN; SELECT id FROM t FOR UPDATE; ROLLBACK", "SELECT pg_switch_wal()", "INSERT INTO other VALUES (1)")...),
 			func(ctx context.Context, c *cluster.Cluster) error {
 				var err error
 				begin, err = c.Value(ctx, "postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())")

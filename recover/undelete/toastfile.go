@@ -22,7 +22,8 @@ type toastFile struct {
 	page   heap.Page
 	block  int64 // in page; -1: none
 	value  []byte
-	carve  bool // also from the free space of its pages
+	carve  bool   // also from the free space of its pages
+	limit  pg.XID // see Evidence.xidLimit
 }
 
 // chunkPlace is where one chunk lies.
@@ -36,7 +37,7 @@ type chunkPlace struct {
 // newToastFile opens the TOAST relation of a table. Without one, every value
 // that is asked for is missing.
 func newToastFile(ev *Evidence, target *Target, carve bool, gap func(evidence.Gap)) *toastFile {
-	f := &toastFile{carve: carve, oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
+	f := &toastFile{carve: carve, limit: ev.xidLimit(), oid: target.Relation.Toast, page: make(heap.Page, pg.BlockSize), block: -1}
 	for i := range target.Database.Relations {
 		if toast := &target.Database.Relations[i]; toast.OID == f.oid && f.oid != 0 {
 			var err error
@@ -72,7 +73,7 @@ func (f *toastFile) learn() {
 		}
 		if f.carve {
 			_ = heap.Carve(p, h, chunkAttrs(), func(c *heap.Carved) error {
-				if !c.Crossed {
+				if !doubtfulChunk(c, f.limit) {
 					keep(&c.Tuple, 0, c.At)
 				}
 				return nil
