@@ -64,7 +64,7 @@ func (o *lossOptions) find(ctx context.Context, ev *undelete.Evidence, format ev
 	if err != nil {
 		return nil, err
 	}
-	request.Successors = format == evidence.FormatSQL
+	request.GiveBack = format == evidence.FormatSQL
 	loss, err := undelete.Find(ctx, ev, request)
 	if err == nil && loss.Lines() > bigLedger {
 		// Such a ledger is most of the memory, and stays: collecting what lies around it

@@ -69,6 +69,9 @@ type Request struct {
 	NoHeap       bool      // leave the relation files out
 	NoWAL        bool      // leave page replay out; the ledger still comes from the WAL
 	Successors   bool      // also keep the versions that replaced updated ones
+	// GiveBack hands the rows out as they can be given back one by one: the last change
+	// first, and an updated row that was deleted after all is a deleted one. It implies Successors.
+	GiveBack bool
 }
 
 // ErrNothingDestroyed tells that the evidence names no destroyed version that the request is about.
@@ -101,6 +104,7 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 	}
 	l.reason("not looked for")
 	l.req.Tables = slices.Clone(req.Tables)
+	l.req.Successors = req.Successors || req.GiveBack
 	l.addNamesakes()
 	l.know()
 	if err := l.knowColumns(ctx); err != nil {

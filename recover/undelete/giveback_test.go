@@ -95,7 +95,7 @@ func giveBackScript(t *testing.T, dir string, xid pg.XID, expected func(*undelet
 		t.Fatal(err)
 	}
 	defer ev.Close()
-	loss, err := undelete.Find(ctx, ev, undelete.Request{XID: xid, Successors: true})
+	loss, err := undelete.Find(ctx, ev, undelete.Request{XID: xid, GiveBack: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func attrsOf(rel *catalog.Relation) []heap.Attr {
 
 // Recover finds the values out of line, decodes every settled version and puts
 // it into the sink of its table, in the order of the table's blocks, or with
-// Request.Successors from the last change to the first; sinkOf may
+// Request.GiveBack from the last change to the first; sinkOf may
 // return nil for a table whose rows nobody wants. Afterwards the tables'
 // balances are final.
 func (l *Loss) Recover(ctx context.Context, sinkOf func(*Table) (evidence.Sink, error)) error {
@@ -111,7 +111,7 @@ func (l *Loss) decodeTable(ctx context.Context, t *Table, sink evidence.Sink) er
 // by one: the last first, so that no key is taken when its row comes back. It is
 // nil when nobody is going to take them back.
 func (l *Loss) giveBackOrder(t *Table) []int32 {
-	if !l.req.Successors {
+	if !l.req.GiveBack {
 		return nil
 	}
 	order := make([]int32, t.last-t.first)
@@ -176,7 +176,7 @@ func (d *tableDecoder) decode(e *entry, sink evidence.Sink) error {
 	d.row.Successor = nil
 	d.row.Moved = !e.deleted && e.newOffset == 0 && d.table.Columns == nil
 	if d.req.Successors && d.table.Columns == nil {
-		d.giveBack(e)
+		d.succeed(e)
 	}
 	return sink.Put(&d.row)
 }
@@ -206,17 +206,15 @@ func partReason(row *evidence.Row, err error) string {
 	return ""
 }
 
-// giveBack finds out what became of an updated row in the end: the version that
+// succeed finds out what became of an updated row in the end: the version that
 // stands in its place now, or that the transaction deleted it after all.
-func (d *tableDecoder) giveBack(e *entry) {
+func (d *tableDecoder) succeed(e *entry) {
 	last := e
 	for range len(d.entries) {
-		if last.deleted {
-			d.row.Operation = evidence.OpDelete
-			return
-		}
-		if last.newOffset == 0 { // to another partition, where its key finds it no more
-			d.row.Moved = true
+		if last.deleted || last.newOffset == 0 { // newOffset 0: to another partition, where its key finds it no more
+			if d.req.GiveBack {
+				d.end(last)
+			}
 			return
 		}
 		next := d.lineAt(pg.TID{Block: last.newBlock, Offset: last.newOffset}, e.tx)
@@ -235,6 +233,15 @@ func (d *tableDecoder) giveBack(e *entry) {
 	if tuple, err := heap.DecodeTuple(raw); err == nil && d.next.Decode(&tuple, &d.chunks, &d.successor) == nil {
 		d.row.Successor = d.successor.Values
 	}
+}
+
+// end makes the row one that ended as the last line of its changes says.
+func (d *tableDecoder) end(last *entry) {
+	if last.deleted {
+		d.row.Operation = evidence.OpDelete
+		return
+	}
+	d.row.Moved = true
 }
 
 // lineAt finds the line that says what the same transaction did to a TID.
