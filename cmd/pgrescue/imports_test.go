@@ -26,6 +26,7 @@ func rooms() map[string][]string {
 		"recover/pg/pglz":   {"recover/pg", "recover/binreader"},
 		"recover/binreader": nil,
 		"recover/evidence":  {"recover/pg"},
+		"recover/casefile":  base,
 		"recover/wal":       base,
 		"recover/heap":      base,
 		"recover/live":      base,
@@ -42,8 +43,8 @@ func rooms() map[string][]string {
 		below = append(below, room)
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
-	table["recover/restore"] = append(slices.Clone(base), "recover/live")
-	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
+	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
+	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
 
@@ -57,6 +58,7 @@ func onlyIn() map[string][]string {
 		"github.com/jackc/pglogrepl":      {"recover/stream"},
 		"github.com/ulikunitz/":           {"recover/wal/archives"},
 		"github.com/andybalholm/":         {"recover/wal/archives"},
+		"zombiezen.com/go/sqlite":         {"recover/casefile"},
 	}
 }
 
@@ -176,6 +178,8 @@ func TestImportDirectionIsNotBlind(t *testing.T) {
 		{"recover/restore", "recover/undelete", false},
 		{"recover/wal", "recover/stream", false},
 		{"recover/undelete", "recover/stream", false},
+		{"recover/undelete", "recover/casefile", false},
+		{"recover/casefile", "recover/undelete", false},
 		{"recover/undelete", "recover/catalog", true},
 		{"cmd/internal", "recover/wal", false},
 		{"cmd/pgrescue", "recover/undelete", true},

@@ -1,0 +1,89 @@
+package casefile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// The states of a batch.
+const (
+	BatchBegun     = "begun"     // its COMMIT may have been sent
+	BatchCommitted = "committed" // the server said so
+	BatchAborted   = "aborted"   // the server, or pg_xact_status, said so
+	BatchUndone    = "undone"
+)
+
+// Batch is one transaction in the target that applied rows of a plan. It is
+// durable in the case before the transaction's COMMIT is sent.
+type Batch struct {
+	Batch             int64 // in the plan
+	Table             int   // of the plan; -1: of several
+	FirstSeq, LastSeq int64
+	XID               pg.FullXID // of the target
+	State             string
+	Detail            json.RawMessage // what else `restore` must know, as JSON
+	CommittedAt       time.Time       // zero: not known to be committed
+}
+
+// BeginBatch notes a batch before its COMMIT. It is durable when it returns, and
+// so refused while the run in progress has a transaction of its own.
+func (c *Case) BeginBatch(ctx context.Context, planID int64, b Batch) error {
+	return c.alone(ctx, "note a batch in", `INSERT OR REPLACE INTO plan_batch (plan_id, batch, tbl, first_seq, last_seq, xid, state, detail, committed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)`, planID, b.Batch, int64(b.Table), b.FirstSeq, b.LastSeq, strconv.FormatUint(uint64(b.XID), 10),
+		BatchBegun, orNull(string(b.Detail)))
+}
+
+// CommitBatch notes how a batch ended.
+func (c *Case) CommitBatch(ctx context.Context, planID, batch int64, state string) error {
+	var at any
+	if state == BatchCommitted {
+		at = micros(time.Now())
+	}
+	return c.alone(ctx, "note a batch in", "UPDATE plan_batch SET state = ?, committed_at = ifnull(?, committed_at) WHERE plan_id = ? AND batch = ?",
+		state, at, planID, batch)
+}
+
+// alone runs one statement as a transaction of its own.
+func (c *Case) alone(ctx context.Context, op, query string, args ...any) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.conn.AutocommitEnabled() {
+		return c.fail(ctx, op, errRunOpen)
+	}
+	return c.fail(ctx, op, sqlitex.Execute(c.conn, query, &sqlitex.ExecOptions{Args: args}))
+}
+
+// Batches lists the batches of a plan in order.
+func (c *Case) Batches(ctx context.Context, planID int64) ([]Batch, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []Batch
+	err := sqlitex.Execute(c.conn, "SELECT batch, tbl, first_seq, last_seq, xid, state, detail, committed_at FROM plan_batch WHERE plan_id = ? ORDER BY batch",
+		&sqlitex.ExecOptions{Args: []any{planID}, ResultFunc: func(stmt *sqlite.Stmt) error {
+			xid, err := strconv.ParseUint(stmt.ColumnText(4), 10, 64)
+			if err != nil {
+				return failure("read batches of", c.dir, ErrDamaged, fmt.Errorf("batch %d: %w", stmt.ColumnInt64(0), err), hintDamaged)
+			}
+			b := Batch{
+				Batch: stmt.ColumnInt64(0), Table: stmt.ColumnInt(1), FirstSeq: stmt.ColumnInt64(2), LastSeq: stmt.ColumnInt64(3),
+				XID: pg.FullXID(xid), State: stmt.ColumnText(5),
+			}
+			if text := stmt.ColumnText(6); text != "" {
+				b.Detail = json.RawMessage(text)
+			}
+			if !stmt.ColumnIsNull(7) {
+				b.CommittedAt = time.UnixMicro(stmt.ColumnInt64(7)).UTC()
+			}
+			list = append(list, b)
+			return nil
+		}})
+	return list, c.fail(ctx, "read batches of", err)
+}

@@ -1,0 +1,98 @@
+package casefile
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// Loss is what is known of a table's loss beside the lines of its ledger.
+type Loss struct {
+	XIDs      []pg.XID        `json:"xids"`
+	Covered   bool            `json:"covered"`             // the ledger names every version that was destroyed
+	Why       string          `json:"why,omitempty"`       // and why not
+	Unseen    json.RawMessage `json:"unseen,omitempty"`    // of a table that was removed as a whole
+	Sequences json.RawMessage `json:"sequences,omitempty"` // where its sequences stood
+}
+
+// Loss notes what is known of the table's loss. The last word on the same transactions counts.
+func (t *RunTable) Loss(loss Loss) error {
+	return t.run.do("note a loss in", func() error {
+		return t.run.exec(`INSERT INTO loss (relation_id, xids, covered, why, unseen, sequences, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT DO UPDATE SET covered = ?3, why = ?4, unseen = ?5, sequences = ?6, run_id = ?7
+WHERE (covered, why, ifnull(unseen, ''), ifnull(sequences, '')) <> (?3, ?4, ifnull(?5, ''), ifnull(?6, ''))`,
+			t.id, jsonText(loss.XIDs), one(loss.Covered), loss.Why, orNull(string(loss.Unseen)), orNull(string(loss.Sequences)), t.run.id)
+	})
+}
+
+// orNull is a text, or NULL for the empty one.
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// Gap notes evidence that could not be read.
+func (r *Run) Gap(gap evidence.Gap) error {
+	return r.do("note a gap in", func() error {
+		return r.exec("INSERT OR IGNORE INTO gap (place, what, why, consequence, run_id) VALUES (?, ?, ?, ?, ?)",
+			gap.Where, gap.What, gap.Why, gap.Consequence, r.id)
+	})
+}
+
+// Event is an entry of the timeline.
+type Event struct {
+	Time      time.Time       `json:"time"`
+	Source    string          `json:"source"`    // file or server
+	Certainty string          `json:"certainty"` // such as attempted, executed, committed
+	Actor     string          `json:"actor,omitempty"`
+	Tenant    string          `json:"tenant,omitempty"`
+	Statement string          `json:"statement,omitempty"`
+	Message   string          `json:"message"`
+	Detail    json.RawMessage `json:"detail,omitempty"`
+}
+
+// Event takes an entry of the timeline. The same one, found again, is one entry.
+func (r *Run) Event(e Event) error {
+	return r.do("note an event in", func() error {
+		digest := sha256.New()
+		for _, part := range []string{e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message, string(e.Detail)} {
+			_, _ = fmt.Fprintf(digest, "%d ", len(part)) // a hash takes everything
+			_, _ = io.WriteString(digest, part)
+		}
+		_, _ = fmt.Fprint(digest, micros(e.Time))
+		return r.exec(`INSERT OR IGNORE INTO event (time, source, certainty, actor, tenant, statement, message, detail, identity, run_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, micros(e.Time), e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message,
+			orNull(string(e.Detail)), digest.Sum(nil), r.id)
+	})
+}
+
+// File is a file of the evidence, as it was read.
+type File struct {
+	Path     string    `json:"path"`
+	Kind     string    `json:"kind"` // such as "relation file", "WAL segment"
+	Size     int64     `json:"size"`
+	SHA256   string    `json:"sha256,omitempty"` // hex; "": it was not hashed
+	Modified time.Time `json:"mtime"`
+	How      string    `json:"how"`               // it was read, such as "read only"
+	RelFile  string    `json:"relfile,omitempty"` // tablespace/database/relation of a relation file
+}
+
+// Evidence notes a file that the run read.
+func (r *Run) Evidence(f File) error {
+	return r.do("note evidence in", func() error {
+		var modified any
+		if !f.Modified.IsZero() {
+			modified = micros(f.Modified)
+		}
+		return r.exec(`INSERT INTO evidence (path, kind, size, sha256, mtime, how, relfile, first_run, last_run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
+ON CONFLICT (path, sha256) DO UPDATE SET kind = ?2, size = ?3, mtime = ?5, how = ?6, relfile = ?7, last_run = ?8`,
+			f.Path, f.Kind, f.Size, f.SHA256, modified, f.How, f.RelFile, r.id)
+	})
+}
