@@ -45,7 +45,10 @@ func (s *Snapshot) Database(name string) (*Database, error) {
 //
 // A table that was dropped is found when none that is there has the name.
 func (d *Database) Table(name string) (*Relation, error) {
-	folded, exact, err := parseName(name)
+	folded, exact, err := pg.SplitName(name)
+	if err == nil && len(folded) > 2 {
+		err = fmt.Errorf("name has %d parts, want at most schema and table", len(folded))
+	}
 	if err != nil {
 		return nil, &evidence.Error{
 			Op: "catalog: find table", Place: name, Err: fmt.Errorf("%w: %w", ErrBadName, err),
@@ -116,62 +119,6 @@ func (d *Database) matches(parts []string, gone bool) []*Relation {
 		}
 	}
 	return found
-}
-
-// parseName takes a qualified name apart: once with unquoted parts folded to
-// lower case as PostgreSQL does, once as written.
-func parseName(text string) (folded, exact []string, err error) {
-	rest := text
-	for {
-		var part, lower string
-		if strings.HasPrefix(rest, `"`) {
-			if part, rest, err = quotedPart(rest); err != nil {
-				return nil, nil, err
-			}
-			lower = part
-		} else {
-			end := strings.IndexAny(rest, `."`)
-			if end < 0 {
-				end = len(rest)
-			}
-			part, rest = rest[:end], rest[end:]
-			lower = strings.ToLower(part)
-		}
-		if part == "" {
-			return nil, nil, errors.New("a part of the name is empty")
-		}
-		folded, exact = append(folded, lower), append(exact, part)
-		if rest == "" {
-			break
-		}
-		if rest[0] != '.' {
-			return nil, nil, fmt.Errorf("unexpected %q in the name", rest)
-		}
-		rest = rest[1:]
-	}
-	if len(folded) > 2 {
-		return nil, nil, fmt.Errorf("name has %d parts, want at most schema and table", len(folded))
-	}
-	return folded, exact, nil
-}
-
-// quotedPart reads a quoted identifier; two quotes inside stand for one.
-func quotedPart(text string) (part, rest string, err error) {
-	var b strings.Builder
-	rest = text[1:]
-	for {
-		end := strings.IndexByte(rest, '"')
-		if end < 0 {
-			return "", "", errors.New("a quote is not closed")
-		}
-		b.WriteString(rest[:end])
-		rest = rest[end+1:]
-		if !strings.HasPrefix(rest, `"`) {
-			return b.String(), rest, nil
-		}
-		b.WriteByte('"')
-		rest = rest[1:]
-	}
 }
 
 func ambiguous(name string, matches []*Relation) error {
