@@ -28,6 +28,7 @@ type heapScanOptions struct {
 	tuples   string
 	step     int
 	limit    int
+	exact    bool
 }
 
 func (o *heapScanOptions) addFlags(command *cobra.Command) {
@@ -38,6 +39,7 @@ func (o *heapScanOptions) addFlags(command *cobra.Command) {
 	flags.StringVar(&o.like, "like", "", "decode the rows of pages that fit this table of the catalog, as schema.name")
 	flags.StringVar(&o.columns, "columns", "", `decode the rows of pages that fit these columns, such as "id uuid, name text, price numeric(10,2)"`)
 	flags.StringVar(&o.encoding, "encoding", "UTF8", "the database's encoding, for --columns")
+	flags.BoolVar(&o.exact, "exact", false, "leave out tuples with fewer columns than --like or --columns have")
 	flags.StringVar(&o.tuples, "tuples", "live", "live, dead or all; those whose fate is not known always come, with a note")
 	flags.IntVar(&o.step, "step", carve.DefaultStep, "a page may begin at every multiple of so many bytes: a power of two from 8 to 8192")
 	flags.IntVar(&o.limit, "limit", 50, "groups to print; 0 is all")
@@ -61,11 +63,21 @@ are put together from chunks found in the same files; that takes a second pass.
 The bytes of such a row are the database's own. That it is a row of this table is
 not known: another table of the same shape looks the same. Its note in JSON Lines says
 so, with the file and the byte where its page lies. The same page found twice is given
-once; different versions of a page give their rows each, with the page's LSN.`,
+once; different versions of a page give their rows each, with the page's LSN.
+
+A row may have fewer columns than the table, when it is older than the last ones. But
+a row of another table may look like that too: such rows are counted apart, and
+--exact leaves them out. The table itself may be a dropped one: its columns come from
+dead rows of the catalogs, or from the WAL in pg_wal.`,
 		Example: `  pgrescue heap scan --pgdata /copy/data
   pgrescue heap scan /evidence/disk.img --catalog catalog.json --like public.orders > orders.copy
   pgrescue heap scan /evidence/disk.img --columns "id uuid, name text, price numeric(10,2)" --format jsonl`,
 		RunE: func(command *cobra.Command, args []string) error {
+			for _, name := range []string{"columns", "like"} {
+				if flag := command.Flags().Lookup(name); flag.Changed && strings.TrimSpace(flag.Value.String()) == "" {
+					return exitcode.Usagef(`write --columns "id uuid, name text", or --like SCHEMA.NAME`, "heap scan: --%s is empty", name)
+				}
+			}
 			return runHeapScan(command.Context(), &options, args, terminal)
 		},
 	}
@@ -82,6 +94,8 @@ func (o *heapScanOptions) check(files []string) error {
 		return exitcode.Usagef("a shape is one or the other", "--like and --columns exclude each other")
 	case o.like != "" && o.dataDir == "" && o.catalogFile == "":
 		return exitcode.Usagef("add --catalog FILE or --pgdata DIR, or write the columns with --columns", "--like %s needs a catalog", o.like)
+	case o.exact && o.like == "" && o.columns == "":
+		return exitcode.Usagef("add --like or --columns", "--exact needs a shape to compare with")
 	case o.step < 8 || o.step > pg.BlockSize || o.step&(o.step-1) != 0:
 		return exitcode.Usagef("a file system puts pages at multiples of 4096, a disk at multiples of 512", "--step %d is not a power of two from 8 to %d", o.step, pg.BlockSize)
 	}
@@ -137,7 +151,23 @@ func (o *heapScanOptions) snapshot(ctx context.Context, terminal *term.Terminal,
 		return nil, nil
 	}
 	terminal.Gaps(gaps, shownGaps)
+	if err := o.history(ctx, ev); err != nil {
+		return nil, errors.Join(libraryError(err), ev.Close())
+	}
+	progress.end()
 	return ev.Snapshot, ev.Close()
+}
+
+// history looks into the WAL for a dropped table, when the catalogs do not know the
+// one that is named.
+func (o *heapScanOptions) history(ctx context.Context, ev *undelete.Evidence) error {
+	if o.like == "" {
+		return nil
+	}
+	if _, err := target(ev.Snapshot, o.like); !errors.Is(err, catalog.ErrNotFound) {
+		return nil // it is there, or what is wrong is said when it is used
+	}
+	return ev.ReadHistory(ctx, 0)
 }
 
 func runHeapScan(ctx context.Context, options *heapScanOptions, files []string, terminal *term.Terminal) error {
@@ -269,6 +299,9 @@ func (s *heapScan) shape() (*carve.Shape, error) {
 	if err != nil {
 		return nil, libraryError(err)
 	}
+	if by := table.Relation.DroppedBy; by != pg.InvalidXID {
+		s.terminal.Infof("%s was dropped by transaction %d", table.Relation.QualifiedName(), by)
+	}
 	return carve.NewShape(table.Database, table.Relation), nil
 }
 
@@ -286,7 +319,7 @@ func (s *heapScan) rows(ctx context.Context, format evidence.Format) error {
 	if err != nil {
 		return err
 	}
-	opts := carve.RowsOptions{Options: s.carveOptions(), Want: want, Status: s.status}
+	opts := carve.RowsOptions{Options: s.carveOptions(), Want: want, Status: s.status, Exact: s.options.exact}
 	if s.options.like != "" {
 		opts.Belongs = func(src *carve.Source) bool { return src.File.Relation != 0 && src.File == shape.Relation.File }
 	}
@@ -309,6 +342,14 @@ func (s *heapScan) tell(result *carve.RowsResult) error {
 		term.Count(result.Copies), term.Plural(result.LeftOut, "tuple", "tuples"))
 	if result.Undecided > 0 {
 		s.terminal.Warnf("%s: whether committed or deleted is not known; --format jsonl says which", term.Plural(result.Undecided, "row", "rows"))
+	}
+	if result.Narrow > 0 {
+		s.terminal.Warnf("%s fewer columns than the table: older than its last columns, or another table's",
+			term.Plural(result.Narrow, "of these rows has", "of these rows have"))
+		s.terminal.Hintf("--exact leaves them out; --format jsonl notes which they are")
+	}
+	if result.NarrowLeftOut > 0 {
+		s.terminal.Infof("left out: %s with fewer columns", term.Plural(result.NarrowLeftOut, "tuple", "tuples"))
 	}
 	if hurt := result.Unsound + result.BadLines; hurt > 0 {
 		s.terminal.Warnf("%s on pages that fit cannot be read as such rows", term.Plural(hurt, "tuple", "tuples"))

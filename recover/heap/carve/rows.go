@@ -44,25 +44,35 @@ type RowsOptions struct {
 	Status func(pg.XID) heap.XactStatus
 	// Belongs tells of a source whose name says that it is the table's own; may be nil.
 	Belongs func(*Source) bool
+	// Exact leaves out tuples with fewer columns than the shape: the table's from before
+	// a column was added, and those of other tables that look like that.
+	Exact bool
 }
 
 // RowsResult counts what a decoding found.
 type RowsResult struct {
-	Pages     int64          `json:"pages"`       // that fit the shape
-	Other     int64          `json:"other_pages"` // with tuples that do not
-	Copies    int64          `json:"copies"`      // pages met before, left out
-	Rows      int64          `json:"rows"`        // handed out
-	LeftOut   int64          `json:"left_out"`    // of another fate than wanted
-	Undecided int64          `json:"undecided"`   // of Rows: their fate is not known, as a note says
-	InPart    int64          `json:"in_part"`     // of Rows: with a value that is unknown
-	Unsound   int64          `json:"do_not_fit"`  // tuples on pages that fit, which do not themselves
-	BadLines  int64          `json:"bad_line_pointers"`
-	Gaps      []evidence.Gap `json:"gaps"`
+	Pages     int64 `json:"pages"`       // that fit the shape
+	Other     int64 `json:"other_pages"` // with tuples that do not
+	Copies    int64 `json:"copies"`      // pages met before, left out
+	Rows      int64 `json:"rows"`        // handed out
+	LeftOut   int64 `json:"left_out"`    // of another fate than wanted
+	Undecided int64 `json:"undecided"`   // of Rows: their fate is not known, as a note says
+	InPart    int64 `json:"in_part"`     // of Rows: with a value that is unknown
+	// Narrow are those of Rows with fewer columns than the shape, outside of the table's
+	// own files: older than its last columns, or of another table. NarrowLeftOut are not
+	// among Rows, because Exact was asked for.
+	Narrow        int64 `json:"fewer_columns"`
+	NarrowLeftOut int64 `json:"fewer_columns_left_out"`
+
+	Unsound  int64          `json:"do_not_fit"` // tuples on pages that fit, which do not themselves
+	BadLines int64          `json:"bad_line_pointers"`
+	Gaps     []evidence.Gap `json:"gaps"`
 }
 
 // Notes of carved rows.
 const (
 	noteMembership = "found by its looks; that it is a row of this table is not known"
+	noteNarrow     = "it has %d of %d columns: it is older than the last ones, or another table's"
 	noteInserted   = "whether its insertion was committed is not known"
 	noteDestroyed  = "whether it was deleted is not known"
 	noteTorn       = "the page does not match its checksum"
@@ -112,7 +122,7 @@ func (d *rowsOf) page(p *Page) error {
 	case !p.Source.inDataDir() && d.seen.met(p):
 		d.result.Copies++
 		return nil
-	case !d.shape.Fits(p):
+	case !d.shape.Fits(p), d.opts.Exact && p.Natts() < len(d.shape.attrs):
 		d.result.Other++
 		return nil
 	}
@@ -128,6 +138,9 @@ func (d *rowsOf) page(p *Page) error {
 			continue
 		case !d.opts.Want.takes(state):
 			d.result.LeftOut++
+			continue
+		case d.opts.Exact && d.shape.narrow(t):
+			d.result.NarrowLeftOut++
 			continue
 		}
 		if err := d.put(p, t, state, source); err != nil {
@@ -156,6 +169,9 @@ func (d *rowsOf) put(p *Page, t *Tuple, state State, source string) error {
 	if state == Undecided {
 		d.result.Undecided++
 	}
+	if d.shape.narrow(t) && !d.belongs(p) {
+		d.result.Narrow++
+	}
 	d.row.Provenance = evidence.Provenance{
 		Route: evidence.RouteHeap, Confidence: evidence.Proven, Source: source, LSN: p.Header.LSN,
 		Xmin: t.Xmin(), Note: d.note(p, t, state),
@@ -173,6 +189,9 @@ func (d *rowsOf) put(p *Page, t *Tuple, state State, source string) error {
 	return nil
 }
 
+// belongs reports whether the file's name says that the page is the table's own.
+func (d *rowsOf) belongs(p *Page) bool { return d.opts.Belongs != nil && d.opts.Belongs(p.Source) }
+
 // note says what is not known of a row.
 func (d *rowsOf) note(p *Page, t *Tuple, state State) string {
 	note := ""
@@ -182,8 +201,11 @@ func (d *rowsOf) note(p *Page, t *Tuple, state State) string {
 		}
 		note += text
 	}
-	if d.opts.Belongs == nil || !d.opts.Belongs(p.Source) {
+	if !d.belongs(p) {
 		add(noteMembership)
+		if d.shape.narrow(t) {
+			add(fmt.Sprintf(noteNarrow, t.Natts(), len(d.shape.attrs)))
+		}
 	}
 	switch {
 	case state == Dead:

@@ -128,6 +128,9 @@ func (s *Shape) Fits(p *Page) bool {
 	return good*4 >= tried*3 && good > 0
 }
 
+// narrow reports whether a tuple has fewer columns than the shape.
+func (s *Shape) narrow(t *Tuple) bool { return t.Natts() < len(s.attrs) }
+
 // Fitter names the relations of a catalog that a page fits.
 type Fitter struct {
 	index  *catalog.Index
