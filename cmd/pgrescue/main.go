@@ -19,7 +19,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], term.New(os.Stdout, os.Stderr, os.Getenv))
+	terminal := term.New(os.Stdout, os.Stderr, os.Getenv)
+	terminal.Listen(os.Stdin)
+	code := run(ctx, os.Args[1:], terminal)
 	stop()
 	os.Exit(code)
 }

@@ -19,8 +19,9 @@ const (
 type Progress struct {
 	term        *Terminal
 	description string
-	total       int64 // bytes; 0 or less: not known
-	done        int64 // bytes
+	unit        string // what is counted; "" is bytes
+	total       int64  // 0 or less: not known
+	done        int64
 	now         func() time.Time
 	began       time.Time
 	last        time.Time // of the last line without a terminal
@@ -30,6 +31,13 @@ type Progress struct {
 // Progress begins to show a piece of work of total bytes. End must be called.
 func (t *Terminal) Progress(total int64, description string) *Progress {
 	return t.progress(total, description, time.Now)
+}
+
+// ProgressOf is Progress of things that are no bytes, such as rows.
+func (t *Terminal) ProgressOf(total int64, unit, description string) *Progress {
+	p := t.progress(total, description, time.Now)
+	p.unit = unit
+	return p
 }
 
 // progress takes the clock as well, for tests.
@@ -64,6 +72,24 @@ func (p *Progress) Set(done int64) {
 	p.show()
 }
 
+// Begin says what is done from now on, and how much of it, when that was not known
+// before; what is done already counts.
+func (p *Progress) Begin(total int64, description string) {
+	if p == nil {
+		return
+	}
+	p.term.mu.Lock()
+	defer p.term.mu.Unlock()
+	if p.total == total && p.description == description {
+		return
+	}
+	p.total, p.description = total, description
+	if p.bar != nil {
+		p.bar.ChangeMax64(max(total, -1))
+		p.bar.Describe(description)
+	}
+}
+
 // End takes the bar off the screen.
 func (p *Progress) End() {
 	if p == nil {
@@ -86,7 +112,7 @@ func (p *Progress) show() {
 	}
 	if p.term.errTTY {
 		if p.bar == nil {
-			p.bar = newBar(p.term.Err, p.total, p.description, p.term.color)
+			p.bar = newBar(p.term.Err, p, p.term.color)
 		}
 		_ = p.bar.Set64(p.done)
 		return
@@ -97,24 +123,50 @@ func (p *Progress) show() {
 	p.last = now
 	of := ""
 	if p.total > 0 {
-		of = fmt.Sprintf(" of %s (%d%%)", Bytes(p.total), min(100, p.done*100/p.total))
+		of = fmt.Sprintf(" of %s (%d%%)", p.count(p.total), min(100, p.done*100/p.total))
 	}
-	_, _ = fmt.Fprintf(p.term.Err, "%s: %s%s\n", p.description, Bytes(p.done), of)
+	_, _ = fmt.Fprintf(p.term.Err, "%s: %s%s%s\n", p.description, p.count(p.done), of, p.speed(now.Sub(p.began)))
+}
+
+// count prints a number of what is counted.
+func (p *Progress) count(n int64) string {
+	if p.unit == "" {
+		return Bytes(n)
+	}
+	return Count(n) + " " + p.unit
+}
+
+// speed says how fast it goes, and how long it takes yet.
+func (p *Progress) speed(taken time.Duration) string {
+	rate := float64(p.done) / taken.Seconds()
+	if rate <= 0 {
+		return ""
+	}
+	text := ", " + p.count(int64(rate)) + "/s"
+	if left := p.total - p.done; left > 0 {
+		text += fmt.Sprintf(", %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
+	}
+	return text
 }
 
 // newBar makes the bar. The writer is always given: the library's own default is stdout.
-func newBar(w io.Writer, total int64, description string, color bool) *progressbar.ProgressBar {
+func newBar(w io.Writer, p *Progress, color bool) *progressbar.ProgressBar {
+	total := p.total
 	if total <= 0 {
 		total = -1
 	}
-	return progressbar.NewOptions64(total,
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(description),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowTotalBytes(true),
-		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetDescription(p.description),
+		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionEnableColorCodes(color),
 		progressbar.OptionFullWidth(),
 		progressbar.OptionClearOnFinish(),
-	)
+	}
+	if p.unit == "" {
+		options = append(options, progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true))
+	} else {
+		options = append(options, progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(p.unit))
+	}
+	return progressbar.NewOptions64(total, options...)
 }

@@ -139,8 +139,19 @@ func TestProgressWithoutATerminal(t *testing.T) {
 		progress.Add(100)
 	}
 	progress.End()
-	want := "scan WAL: 1.0 kB of 4.0 kB (25%)\nscan WAL: 2.0 kB of 4.0 kB (50%)\nscan WAL: 3.0 kB of 4.0 kB (75%)\n"
+	want := "scan WAL: 1.0 kB of 4.0 kB (25%), 100 B/s, 30s left\nscan WAL: 2.0 kB of 4.0 kB (50%), 100 B/s, 20s left\nscan WAL: 3.0 kB of 4.0 kB (75%), 100 B/s, 10s left\n"
 	if errs.String() != want {
+		t.Errorf("stderr is %q, want %q", errs.String(), want)
+	}
+	errs.Reset()
+	progress = terminal.progress(0, "check", at.now)
+	progress.unit = "rows"
+	at.at = at.at.Add(11 * time.Second)
+	progress.Add(22000)
+	progress.Begin(88000, "copy rows")
+	at.at = at.at.Add(11 * time.Second)
+	progress.Set(44000)
+	if want := "check: 22,000 rows, 2,000 rows/s\ncopy rows: 44,000 rows of 88,000 rows (50%), 2,000 rows/s, 22s left\n"; errs.String() != want {
 		t.Errorf("stderr is %q, want %q", errs.String(), want)
 	}
 }
@@ -166,10 +177,47 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Errorf("the bar was not wiped before the warning: %q", errs.String())
 	}
 	progress.End()
+	rows := terminal.ProgressOf(10, "rows", "copy rows")
+	rows.now, rows.began = at.now, at.at.Add(-time.Minute)
+	rows.Add(5)
+	rows.Begin(20, "write rows")
+	rows.Add(5)
+	rows.End()
+	if !strings.Contains(errs.String(), "copy rows") || !strings.Contains(errs.String(), "rows/") {
+		t.Errorf("no bar of rows: %q", errs.String())
+	}
 	var none *Progress
+	none.Begin(1, "")
 	none.Add(1)
 	none.Set(1)
 	none.End()
+}
+
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	var errs bytes.Buffer
+	terminal := &Terminal{Err: &errs, in: strings.NewReader("shop\r\nmore\n")}
+	answer, asked, err := terminal.Ask("name it")
+	if err != nil || !asked || answer != "shop" || errs.String() != "name it: " {
+		t.Errorf("answer %q, asked %v, %v; stderr is %q", answer, asked, err, errs.String())
+	}
+	for _, text := range []string{"", "no end"} {
+		terminal.in = strings.NewReader(text)
+		if answer, asked, err := terminal.Ask("name it"); err != nil || !asked || answer != text {
+			t.Errorf("%q: answer %q, asked %v, %v", text, answer, asked, err)
+		}
+	}
+	if _, asked, _ := new(Terminal).Ask("name it"); asked {
+		t.Error("asked without a terminal")
+	}
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if terminal.Listen(file); terminal.in == nil {
+		t.Error("what is no terminal took the place of one")
+	}
 }
 
 func TestPrintable(t *testing.T) {
