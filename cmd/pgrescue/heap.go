@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
@@ -54,7 +58,9 @@ deleted or updated, and that nothing has pruned or vacuumed yet. Rows that were
 merely locked, or whose delete was rolled back, are alive and left out.
 
 This shows what is still in the file, not what was lost: "pgrescue undelete"
-joins it with the WAL and balances the count.
+joins it with the WAL and balances the count. Where rows went with the whole file, by
+DROP or TRUNCATE, or where the WAL has changes that the file does not have yet, as
+after a crash, this is said.
 
 --carve also looks for the bytes of pruned tuples, which stay in the free space of a
 page until a newer tuple needs their place. Each such row carries a note in JSON
@@ -64,6 +70,9 @@ Lines; those that may be overwritten in part are withheld and counted (exit code
   pgrescue heap rows --pgdata /copy/data --table 'sales."Order Lines"' --carve --json`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if options.xid == 0 && command.Flags().Changed("xid") {
+				return exitcode.Usagef("without --xid all dead tuples come", "heap rows: 0 is no transaction")
+			}
 			return runHeapRows(command.Context(), &options, terminal)
 		},
 	}
@@ -88,9 +97,9 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 		return err
 	}
 	defer ev.Close()
-	tables, err := targets(ev.Snapshot, []string{options.table}, options.only)
+	tables, err := targetsOf(ctx, ev, []string{options.table}, options.only)
 	if err != nil {
-		return err
+		return notOfSystem(err, options.table)
 	}
 	printer, err := newRowPrinter(terminal, format)
 	if err != nil {
@@ -100,39 +109,27 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 	if err != nil {
 		return err
 	}
+	run := deadRows{terminal: terminal, ev: ev, opts: undelete.DeadRowsOptions{XID: pg.XID(options.xid), Carve: options.carve}, gaps: gaps}
 	for _, table := range tables {
-		result, err := undelete.DeadRows(ctx, ev, table, undelete.DeadRowsOptions{XID: pg.XID(options.xid), Carve: options.carve}, sink)
+		err := run.table(ctx, table, sink)
 		progress.end()
 		if err != nil {
 			return err
 		}
-		gaps += tellDeadRows(terminal, table.Relation.QualifiedName(), result)
 	}
 	if err := printer.close(terminal); err != nil {
 		return err
 	}
-	return exitcode.PartialIf(gaps)
+	return run.outcome(options.table)
 }
 
-// tellDeadRows says on stderr what one table's file holds, and counts what of it
-// is not whole.
-func tellDeadRows(terminal *term.Terminal, table string, result *undelete.DeadRowsResult) int {
-	terminal.Gaps(result.Gaps, shownGaps)
-	terminal.Infof("%s: %s on %s, %s dead; left out: %s whose delete was rolled back, %s that never were visible",
-		table, term.Plural(result.Tuples, "tuple", "tuples"), term.Plural(result.Pages, "page", "pages"),
-		term.Count(result.Dead), term.Count(result.RolledBack), term.Count(result.NeverVisible))
-	if result.Carved > 0 {
-		terminal.Infof("%s of the dead carved from free space", term.Count(result.Carved))
+// notOfSystem says of a table that is not found and has a name as only the system's
+// own have, that those are not looked for.
+func notOfSystem(err error, name string) error {
+	bare := strings.TrimPrefix(name, "pg_catalog.")
+	if !errors.Is(err, catalog.ErrNotFound) || !strings.HasPrefix(bare, "pg_") && !strings.HasPrefix(name, "information_schema.") {
+		return err
 	}
-	if result.Cut > 0 {
-		terminal.Warnf("%s withheld: in the page's free space something younger begins within them, or may have written over their last bytes",
-			term.Plural(result.Cut, "pruned tuple is", "pruned tuples are"))
-	}
-	if result.Unknown > 0 {
-		terminal.Warnf("%s: commit state unknown", term.Plural(result.Unknown, "row", "rows"))
-	}
-	if len(result.Gaps) == 0 {
-		return int(result.InPart + result.Cut)
-	}
-	return len(result.Gaps)
+	return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("heap rows: %s: the system's own catalogs are not decoded as tables", name),
+		"`pgrescue catalog dump` writes what they and their dead rows say of tables, dropped ones included"))
 }

@@ -61,3 +61,62 @@ func TestHeapRowsTellsWhatItWithholds(t *testing.T) {
 		t.Errorf("exit code %d, %d rows\n%s", code, strings.Count(out, "\n"), stderr)
 	}
 }
+
+// TestHeapRowsSaysWhatTheFileCannotHave asks for tables whose rows went with their
+// files, or that the WAL alone changed: a crash came before the pages were written.
+func TestHeapRowsSaysWhatTheFileCannotHave(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{Settings: map[string]string{"checkpoint_timeout": "1h", "bgwriter_lru_maxpages": "0"}})
+	for _, table := range []string{"gone", "emptied", "packed", "late", "early", "gone_late"} {
+		clustertest.Exec(t, c, "postgres", "CREATE TABLE "+table+" (id int); INSERT INTO "+table+" SELECT generate_series(1, 100)")
+	}
+	xids := map[string]string{}
+	for _, loss := range []struct{ name, sql string }{
+		{"early", "DELETE FROM early"},
+		{"gone", "DROP TABLE gone"},
+		{"emptied", "TRUNCATE emptied"},
+		{"rolled back", "DELETE FROM packed WHERE id < 5"},
+		{"late", "CHECKPOINT; DELETE FROM late"},
+		{"gone_late", "DROP TABLE gone_late"},
+	} {
+		end := "COMMIT"
+		if loss.name == "rolled back" {
+			end = "ROLLBACK"
+		}
+		if before, after, found := strings.Cut(loss.sql, "; "); found {
+			clustertest.Exec(t, c, "postgres", "VACUUM FULL packed", before)
+			loss.sql = after
+		}
+		xids[loss.name] = clustertest.Value(t, c, "postgres", "SELECT txid_current() + 1")
+		clustertest.Exec(t, c, "postgres", "BEGIN; "+loss.sql+"; "+end)
+	}
+	clustertest.Exec(t, c, "postgres", "SELECT txid_current()")
+	if err := c.Stop(t.Context(), cluster.Immediate); err != nil {
+		t.Fatal(err)
+	}
+	data := clustertest.Snapshot(t, c)
+	for _, test := range []struct {
+		args string
+		code exitcode.Code
+		says string
+		not  string
+	}{
+		{"--table gone", exitcode.Insufficient, "public.gone was dropped by transaction " + xids["gone"] + ", and its file is gone\nhint: `pgrescue undelete --xid " + xids["gone"], ""},
+		{"--table gone_late", exitcode.Insufficient, "public.gone_late was dropped by transaction " + xids["gone_late"] + ", and its file is gone", ""},
+		{"--table emptied", exitcode.Done, "warning: public.emptied was truncated by transaction " + xids["emptied"] + ": rows of before are not in its file\nhint: `pgrescue undelete --xid " + xids["emptied"], "not in the file"},
+		{"--table packed", exitcode.Done, "0 dead", "truncated"},
+		{"--table late", exitcode.Done, "warning: 100 changes in the WAL are not in the file of public.late yet\nhint: `pgrescue undelete` replays them", "truncated"},
+		{"--table early", exitcode.Done, "100 dead", "warning"},
+		{"--table early --xid " + xids["early"], exitcode.Done, "100 dead", "warning"},
+		{"--table early --xid " + xids["gone"], exitcode.NotFound, "transaction " + xids["gone"] + " destroyed no tuple that is in the file of early", ""},
+		{"--table early --xid 99999", exitcode.NotFound, "hint: `pgrescue wal transactions` lists transactions", ""},
+		{"--table early --xid 0", exitcode.Usage, "0 is no transaction", ""},
+		{"--table pg_class", exitcode.NotFound, "the system's own catalogs are not decoded as tables\nhint: `pgrescue catalog dump`", ""},
+		{"--table pg_catalog.pg_class", exitcode.NotFound, "the system's own catalogs", ""},
+	} {
+		code, _, stderr := execute(t.Context(), append([]string{"heap", "rows", "--pgdata", data}, strings.Fields(test.args)...)...)
+		if code != test.code || !strings.Contains(stderr, test.says) || test.not != "" && strings.Contains(stderr, test.not) {
+			t.Errorf("%s: exit code %d, want %d\n%s", test.args, code, test.code, stderr)
+		}
+	}
+}

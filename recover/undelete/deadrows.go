@@ -31,6 +31,9 @@ type DeadRowsResult struct {
 	RolledBack   int64 `json:"delete_rolled_back"`
 	NeverVisible int64 `json:"insert_rolled_back"`
 
+	// Behind are changes in the WAL since the last checkpoint that the file does not have yet.
+	Behind int64 `json:"changes_not_in_the_file"`
+
 	Gaps []evidence.Gap `json:"gaps"`
 }
 
@@ -57,7 +60,11 @@ func DeadRows(ctx context.Context, ev *Evidence, target Target, opts DeadRowsOpt
 		rel: rel, checksums: ev.checksums(), consequence: "dead tuples there are not among the rows", gap: gap,
 		progress: ev.stage("reading "+target.Relation.QualifiedName(), int64(rel.Blocks())*pg.BlockSize),
 	}
+	lsns := make([]pg.LSN, rel.Blocks())
 	err = scan.pages(ctx, func(block pg.BlockNumber, h heap.PageHeader, p heap.Page) error {
+		if int(block) < len(lsns) {
+			lsns[block] = h.LSN
+		}
 		err := scan.tuples(block, h, p, func(tid pg.TID, t *heap.Tuple) error {
 			result.Tuples++
 			return s.tuple(tid, t, "")
@@ -70,6 +77,9 @@ func DeadRows(ctx context.Context, ev *Evidence, target Target, opts DeadRowsOpt
 	result.Pages = scan.read
 	s.tellUndecided()
 	result.Gaps = append(result.Gaps, rel.Gaps()...)
+	if err == nil {
+		result.Behind, err = ev.changesBehind(ctx, target.Relation.File, lsns)
+	}
 	return result, err
 }
 

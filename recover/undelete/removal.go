@@ -114,7 +114,7 @@ func (l *Loss) knowsMore() bool {
 	before, tables := l.byFile, l.tables
 	l.byFile, l.tables = make(map[pg.RelFileLocator]int), nil
 	for i := range l.req.Tables {
-		l.req.Tables[i] = l.again(l.req.Tables[i])
+		l.req.Tables[i] = l.ev.again(l.req.Tables[i])
 	}
 	l.addNamesakes()
 	l.know()
@@ -155,9 +155,9 @@ func (l *Loss) addNamesakes() {
 }
 
 // again finds a target in the snapshot with history.
-func (l *Loss) again(t Target) Target {
-	for i := range l.ev.Snapshot.Databases {
-		db := &l.ev.Snapshot.Databases[i]
+func (ev *Evidence) again(t Target) Target {
+	for i := range ev.Snapshot.Databases {
+		db := &ev.Snapshot.Databases[i]
 		if db.OID != t.Database.OID {
 			continue
 		}
