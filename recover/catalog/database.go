@@ -123,8 +123,19 @@ func (d *databaseReader) readClasses(ctx context.Context) error {
 	return nil
 }
 
-// readClassFile reads pg_class from one file, and reports whether pg_class itself is in it.
+// readClassFile reads pg_class from one file, and reports whether pg_class itself is
+// in it. It does so again with what the files tell of transactions that nothing else
+// knows the end of.
 func (d *databaseReader) readClassFile(ctx context.Context, loc pg.RelFileLocator) (itself bool, err error) {
+	unsettled := newUnsettled()
+	itself, err = d.readClassRows(ctx, loc, unsettled)
+	if err == nil && d.assume(unsettled) {
+		itself, err = d.readClassRows(ctx, loc, newUnsettled())
+	}
+	return itself, err
+}
+
+func (d *databaseReader) readClassRows(ctx context.Context, loc pg.RelFileLocator, unsettled *unsettled) (itself bool, err error) {
 	d.classes, d.located = newRows[pg.OID, classRow](), newRows[pg.OID, classRow]()
 	now := d.judge
 	now.notYet = nil
@@ -135,6 +146,7 @@ func (d *databaseReader) readClassFile(ctx context.Context, loc pg.RelFileLocato
 			f := d.judge.fate(rec)
 			d.classes.offer(key, row, rec, f)
 			d.remember(key, &row, rec, f)
+			unsettled.note(d, key, &row, rec)
 			if row.namespace == catalogNamespace {
 				d.located.offer(key, row, rec, now.fate(rec))
 			}

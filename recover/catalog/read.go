@@ -141,7 +141,7 @@ func (r *reader) openXacts(dir string) {
 	if err != nil {
 		r.gap(filepath.Join(dir, "pg_multixact"), "multixacts", err.Error(), "who changed a row that several had locked is not known")
 	}
-	r.judge = judge{injected: r.opts.Status, log: log, multi: multi, notYet: r.opts.NotYet}
+	r.judge = judge{injected: r.opts.Status, log: log, multi: multi, notYet: r.opts.NotYet, assumed: map[pg.XID]heap.XactStatus{}}
 }
 
 // read fills the snapshot with databases.

@@ -29,6 +29,9 @@ type judge struct {
 	multi    *heap.MultiXact
 	// notYet, if not nil, names transactions that count as not having happened.
 	notYet func(pg.XID) bool
+	// assumed are transactions of which no source knows the end, and what the files of
+	// relations make likely.
+	assumed map[pg.XID]heap.XactStatus
 }
 
 // status asks the injected function, then pg_xact.
@@ -59,6 +62,9 @@ func (j *judge) resolve(xid pg.XID, committed, aborted bool) heap.XactStatus {
 		return heap.XactCommitted
 	case aborted:
 		return heap.XactAborted
+	}
+	if assumed, known := j.assumed[xid]; known {
+		return assumed
 	}
 	return status
 }
