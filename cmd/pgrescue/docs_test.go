@@ -17,8 +17,8 @@ import (
 
 // The documents are tested by what they say:
 //
-//   - README.md: `sh` blocks run in bash; /copy/data is the unpacked incident, and
-//     /archive its WAL. The session between the markers is what the command prints;
+//   - README.md: `sh` blocks run in bash; /copy/data is the unpacked incident,
+//     /archive its WAL, and /backup/monday a second copy of it. The session between the markers is what the command prints;
 //     a line that is only … stands for lines left out.
 //   - RUNBOOK.md: see TestRunbook.
 //   - Commands, flags, make targets, links and paths that a document names exist.
@@ -153,7 +153,11 @@ func TestReadmeCommandsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := strings.NewReplacer("/copy/data", data, "/archive", filepath.Join(data, "pg_wal"))
+	second, err := unpackIncident(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := strings.NewReplacer("/copy/data", data, "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second)
 	_, blocks := readDocument(t, "README.md")
 	ran := 0
 	for _, b := range blocks {

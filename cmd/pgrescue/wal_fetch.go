@@ -52,7 +52,12 @@ nothing on the server is pruned by it.
 
 DIR gets ordinary segment files and the history files of timelines. A file under
 its own name is whole and on disk; what is not whole yet ends in .partial. Run the
-same command again to continue, after whatever has stopped it.
+same command again to continue, after whatever has stopped it. Only one fetch writes
+into DIR at a time (exit code 11).
+
+--until may lie ahead of the server's log; then the command says so, and waits.
+--follow goes on until interrupted, and connects anew when the server restarts: with
+pauses of up to 30 s, and at most 20 times in a row that bring nothing.
 
 While it runs, a temporary replication slot keeps the server from removing what is
 still to be fetched. So pg_wal grows by what the server writes meanwhile, and
@@ -152,10 +157,17 @@ func runWALFetch(ctx context.Context, options *walFetchOptions, terminal *term.T
 		}
 		return exitcode.PartialIf(len(plan.Gaps))
 	}
-	progress := terminal.Progress(plan.Bytes, "fetching WAL")
+	expected := plan.Bytes
+	if options.follow {
+		expected = 0 // nobody knows
+	}
+	progress := terminal.Progress(expected, "fetching WAL")
 	fetch.Progress = progress.Add
 	out.Fetched, err = server.Fetch(ctx, plan, fetch)
 	progress.End()
+	if errors.Is(err, stream.ErrFolderInUse) {
+		return fetchError(err) // nothing was done that could be told
+	}
 	if err := printFetch(terminal, &out); err != nil {
 		return err
 	}
@@ -196,6 +208,7 @@ func fetchError(err error) error {
 		{stream.ErrOtherSystem, exitcode.Refused},
 		{stream.ErrBadFolder, exitcode.Refused},
 		{stream.ErrSlotInUse, exitcode.Locked},
+		{stream.ErrFolderInUse, exitcode.Locked},
 		{stream.ErrNoWAL, exitcode.Insufficient},
 	} {
 		if errors.Is(err, known.sentinel) {

@@ -74,6 +74,13 @@ func TestWALFetch(t *testing.T) {
 			t.Errorf("code %d\n%s", code, stderr)
 		}
 	})
+	t.Run("beyond the server's log", func(t *testing.T) {
+		code, _, stderr := execute(t.Context(), "wal", "fetch", "--dsn", dsn, "-o", folder, "--dry-run", "--until", "FF/0")
+		if code != exitcode.Done || !strings.Contains(stderr, "and FF/0 was asked for: this waits until the server has written that much") {
+			t.Errorf("code %d\n%s", code, stderr)
+		}
+	})
+	t.Run("folder in use", func(t *testing.T) { walFetchLocked(t, dsn) })
 	t.Run("fetch and read", func(t *testing.T) { walFetchAndRead(t, dsn, folder) })
 	t.Run("another cluster", func(t *testing.T) { walFetchOtherCluster(t, dsn, folder) })
 	t.Run("password file", func(t *testing.T) {
@@ -138,6 +145,27 @@ func walFetchRefusals(t *testing.T, c *cluster.Cluster) {
 				t.Errorf("the password is printed:\n%s", stderr)
 			}
 		})
+	}
+}
+
+// walFetchLocked: a folder into which another process fetches is left alone.
+func walFetchLocked(t *testing.T, dsn string) {
+	t.Helper()
+	folder := t.TempDir()
+	lock, err := os.Create(filepath.Join(folder, ".wal-fetch.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := execute(t.Context(), "wal", "fetch", "--dsn", dsn, "-o", folder)
+	if code != exitcode.Locked || stdout != "" || !strings.Contains(stderr, "another wal fetch writes into it") {
+		t.Errorf("code %d, stdout %q\n%s", code, stdout, stderr)
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 1 {
+		t.Errorf("the refused fetch left %d files: %v", len(entries), err)
 	}
 }
 

@@ -20,10 +20,12 @@ const applicationName = "pgrescue/wal-fetch"
 // Server is a replication connection to a server. Its methods are called one
 // after the other.
 type Server struct {
+	config      *pgconn.Config
 	conn        *pgconn.PgConn
 	endpoint    live.Endpoint
 	identity    Identity
 	segmentSize uint32
+	pause       func(ctx context.Context, pause time.Duration) error // rest, but for tests
 }
 
 // Identity says which server it is.
@@ -58,7 +60,7 @@ func Connect(ctx context.Context, dsn string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{endpoint: live.EndpointOf(config)}
+	s := &Server{config: config, endpoint: live.EndpointOf(config), pause: rest}
 	s.identity = Identity{Endpoint: s.endpoint}
 	if s.conn, err = pgconn.ConnectConfig(ctx, config); err != nil {
 		return nil, s.endpoint.ConnectFailure(ctx, err, s.connectHint)

@@ -8,6 +8,8 @@
 //   - probe: asking the server for a segment to learn whether it still keeps it.
 //   - leg: one START_REPLICATION: a stretch of one timeline, fetched in one go.
 //   - folder: where the segment files go; a segment is whole, or .partial.
+//   - lock: only one fetch writes into a folder at a time.
+//   - stay: following a server that goes away and comes back, with a new connection.
 //   - pin: a replication slot held at the oldest segment, so that the server does
 //     not recycle what is still to come. It is temporary unless it was asked for.
 //

@@ -17,6 +17,8 @@ var (
 	ErrOtherSystem = errors.New("the folder holds other WAL")
 	// ErrBadFolder: a file in the folder is in the way.
 	ErrBadFolder = errors.New("a file is in the way")
+	// ErrFolderInUse: another fetch writes into the folder.
+	ErrFolderInUse = errors.New("the folder is in use")
 	// ErrDisk: the system does not let us read or write there. What was fetched is kept.
 	ErrDisk = errors.New("the disk does not let us")
 	// ErrSlotInUse: somebody else streams from the slot.

@@ -22,7 +22,7 @@ type Result struct {
 	// Segments were made whole; Partial is the name of the one that is not, or "".
 	Segments int64          `json:"segments"`
 	Partial  string         `json:"partial,omitempty"`
-	Bytes    int64          `json:"bytes"` // received
+	Bytes    int64          `json:"bytes"` // received; what came again after a break counts once
 	Gaps     []evidence.Gap `json:"gaps"`
 }
 
@@ -34,7 +34,8 @@ type fetcher struct {
 	slot    *slot
 	noSlot  bool
 	result  *Result
-	at      pg.LSN // everything before it was received, or is a gap
+	at      pg.LSN                   // everything before it was received, or is a gap
+	counted map[pg.TimelineID]pg.LSN // up to where the bytes of each timeline's files count
 }
 
 // Fetch carries out a plan. The Result says what was done also when there is an
@@ -42,34 +43,47 @@ type fetcher struct {
 func (s *Server) Fetch(ctx context.Context, plan *Plan, options Options) (*Result, error) {
 	f := &fetcher{
 		server: s, plan: plan, options: options, noSlot: options.NoSlot, at: plan.From,
-		result: &Result{From: plan.From, To: plan.From, Gaps: plan.Gaps},
+		result: &Result{From: plan.From, To: plan.From, Gaps: plan.Gaps}, counted: map[pg.TimelineID]pg.LSN{},
 	}
 	if err := plan.folder.create(); err != nil {
 		return f.result, err
 	}
-	for _, history := range plan.histories {
-		if err := plan.folder.addHistory(history); err != nil {
-			return f.result, err
-		}
-	}
-	for _, l := range plan.legs {
-		if err := f.seam(ctx, l); err != nil {
-			return f.result, err
-		}
-	}
-	for _, l := range plan.legs {
-		if err := f.leg(ctx, l); err != nil {
-			return f.result, err
-		}
-	}
-	f.reach(min(plan.Until, s.identity.LSN))
-	if !f.options.Follow && f.at >= plan.Until {
-		return f.result, nil
-	}
-	if err := f.dropSlot(ctx); err != nil {
+	release, err := plan.folder.lock()
+	if err != nil {
 		return f.result, err
 	}
-	return f.result, f.goOn(ctx)
+	defer release()
+	err = f.planned(ctx)
+	if err == nil && (options.Follow || f.at < plan.Until) {
+		if err = f.dropSlot(ctx); err == nil {
+			err = f.goOn(ctx)
+		}
+	}
+	if options.Follow {
+		err = f.stay(ctx, err)
+	}
+	return f.result, err
+}
+
+// planned fetches what the server had when the plan was made.
+func (f *fetcher) planned(ctx context.Context) error {
+	for _, history := range f.plan.histories {
+		if err := f.plan.folder.addHistory(history); err != nil {
+			return err
+		}
+	}
+	for _, l := range f.plan.legs {
+		if err := f.seam(ctx, l); err != nil {
+			return err
+		}
+	}
+	for _, l := range f.plan.legs {
+		if err := f.leg(ctx, l); err != nil {
+			return err
+		}
+	}
+	f.reach(min(f.plan.Until, f.server.identity.LSN))
+	return nil
 }
 
 // reach notes how far the folder's WAL goes.
@@ -178,11 +192,25 @@ func (f *fetcher) seam(ctx context.Context, l leg) error {
 		}
 		return nil
 	}
-	err = f.server.stream(ctx, nil, leg{l.timeline, l.from - size, l.from}, compare, func() pg.LSN { return 0 })
+	err = f.server.stream(ctx, nil, leg{l.timeline, l.from - size, l.from}, compare, nil)
 	if errors.Is(err, errRemoved) {
 		return nil
 	}
 	return err
+}
+
+// count counts bytes that were received. A segment that is not whole comes from its
+// beginning again when a later leg continues it; that is not more WAL.
+func (f *fetcher) count(timeline pg.TimelineID, from, to pg.LSN) {
+	from = max(from, f.counted[timeline])
+	if from >= to {
+		return
+	}
+	f.counted[timeline] = to
+	f.result.Bytes += int64(to - from)
+	if f.options.Progress != nil {
+		f.options.Progress(int64(to - from))
+	}
 }
 
 // stream fetches a leg in one go, and says how far it came.
@@ -197,13 +225,10 @@ func (f *fetcher) stream(ctx context.Context, l leg) (reached pg.LSN, err error)
 			return err
 		}
 		reached = at + pg.LSN(len(data))
-		f.result.Bytes += int64(len(data))
-		if f.options.Progress != nil {
-			f.options.Progress(int64(len(data)))
-		}
+		f.count(l.timeline, at, reached)
 		return nil
 	}
-	err = f.server.stream(ctx, f.slot, l, put, func() pg.LSN { return w.durable })
+	err = f.server.stream(ctx, f.slot, l, put, w.flush)
 	partial := ""
 	if w.file != nil {
 		partial = w.name() + partialSuffix

@@ -18,6 +18,9 @@ import (
 // partialSuffix marks a segment file that is not whole yet.
 const partialSuffix = ".partial"
 
+// lockName is the file whose lock says that a fetch writes into the folder.
+const lockName = ".wal-fetch.lock"
+
 // folder is where segment files go.
 type folder struct {
 	path        string

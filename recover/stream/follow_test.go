@@ -92,7 +92,7 @@ func (f *following) end() {
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	c := startSmall(t, clustertest.DefaultVersion, map[string]string{
-		"wal_sender_timeout": "200ms", "synchronous_commit": "local", "synchronous_standby_names": "*",
+		"wal_sender_timeout": "1s", "synchronous_commit": "local", "synchronous_standby_names": "*",
 	})
 	makeReplicator(t, c)
 	hold(t, c)

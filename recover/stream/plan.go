@@ -22,7 +22,8 @@ type Options struct {
 	// name a temporary slot holds the WAL back until it is fetched, unless NoSlot is set.
 	Slot   string
 	NoSlot bool
-	// Progress is called with the number of bytes that were received; may be nil.
+	// Progress is called with the number of bytes that were received, each byte of a
+	// segment once; may be nil.
 	Progress func(bytes int64)
 	// Gap is called with each stretch that the server does not have any more; may be nil.
 	Gap func(gap evidence.Gap)
@@ -35,7 +36,8 @@ type Plan struct {
 	Folder string `json:"folder"`
 	From   pg.LSN `json:"from"` // of the oldest segment that is fetched or is there
 	Until  pg.LSN `json:"until"`
-	// Segments and Bytes are what is to be fetched; Whole is what is there already.
+	// Segments and Bytes are what is to be fetched, and waited for where the server has
+	// not written it yet; Whole is what is there already.
 	Segments int64          `json:"segments"`
 	Bytes    int64          `json:"bytes"`
 	Whole    int64          `json:"whole_segments"`
@@ -74,7 +76,26 @@ func (s *Server) Plan(ctx context.Context, into string, options Options) (*Plan,
 	if p.Until == 0 || p.Until <= options.From {
 		return nil, s.failure("fetch WAL from", ErrNoWAL, fmt.Errorf("there is nothing between %s and %s", options.From, p.Until), "")
 	}
-	return p, s.planFrom(ctx, p, options)
+	if err := s.planFrom(ctx, p, options); err != nil {
+		return p, err
+	}
+	s.planWait(p, options)
+	return p, nil
+}
+
+// planWait adds what the server has not written yet, and says that it is waited for.
+func (s *Server) planWait(p *Plan, options Options) {
+	now := s.identity.LSN
+	if p.Until <= now {
+		return
+	}
+	size := pg.LSN(s.segmentSize)
+	p.Bytes += int64(p.Until - now)
+	p.Segments += int64((p.Until+size-1)/size - (now+size-1)/size)
+	if options.Notice != nil {
+		options.Notice(fmt.Sprintf("the server's log is at %s, and %s was asked for: this waits until the server has written that much; "+
+			"what is fetched until an interruption is kept", now, p.Until))
+	}
 }
 
 // planFrom makes the legs from the oldest segment that the server has.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -105,10 +106,14 @@ func (s *Server) refusal(ctx context.Context, op string, m *pgproto3.ErrorRespon
 	return s.commandFailure(ctx, op, said)
 }
 
+// durability says how far the bytes of a leg are on disk. With a place it makes all
+// before it durable first.
+type durability func(upTo pg.LSN) (pg.LSN, error)
+
 // stream receives one leg and hands its bytes to put, in order and without a
 // hole. It returns when the leg is complete, the timeline ends, ctx ends, or
 // something fails. durable says how far the bytes are on disk.
-func (s *Server) stream(ctx context.Context, held *slot, l leg, put func(at pg.LSN, data []byte) error, durable func() pg.LSN) error {
+func (s *Server) stream(ctx context.Context, held *slot, l leg, put func(at pg.LSN, data []byte) error, durable durability) error {
 	op := fmt.Sprintf("fetch WAL at %s of timeline %d from", l.from, l.timeline)
 	if err := s.start(held.use(), l.timeline, l.from); err != nil {
 		return s.commandFailure(ctx, op, err)
@@ -150,7 +155,7 @@ type receiver struct {
 	server   *Server
 	op       string // for errors
 	slot     *slot
-	durable  func() pg.LSN
+	durable  durability
 	position pg.LSN // of the next byte
 	until    context.Context
 	cancel   context.CancelFunc
@@ -170,7 +175,7 @@ func (r *receiver) rest(ctx context.Context) {
 func (r *receiver) receive(ctx context.Context) (pgproto3.BackendMessage, error) {
 	for {
 		if time.Now().After(r.due) {
-			if err := r.status(ctx); err != nil {
+			if err := r.status(ctx, 0); err != nil {
 				return nil, err
 			}
 			r.rest(ctx)
@@ -198,7 +203,7 @@ func (r *receiver) take(ctx context.Context, data []byte, put func(at pg.LSN, da
 			return r.server.failure(r.op, live.ErrLost, err, "")
 		}
 		if alive.ReplyRequested {
-			return r.status(ctx)
+			return r.status(ctx, r.position)
 		}
 	case pglogrepl.XLogDataByteID:
 		piece, err := pglogrepl.ParseXLogData(data[1:])
@@ -224,24 +229,40 @@ func (r *receiver) pin(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.status(ctx)
+	return r.status(ctx, 0)
 }
 
-// status tells the server that we are alive, and for a kept slot how far our bytes
-// are on disk. Without one it says nothing but zeros: a receiver that claims to have
-// flushed counts as a synchronous standby where synchronous_standby_names lets it.
-func (r *receiver) status(ctx context.Context) error {
-	if r.slot != nil && r.slot.kept {
-		return r.tell(ctx, r.durable())
+// status tells the server that we are alive, how far we have received, and for a kept
+// slot how far our bytes are on disk, upTo at least. A server that shuts down waits
+// for a receiver until that is all of its log (WalSndDone in walsender.c). Without a
+// kept slot it is never told that anything is on disk: a receiver that claims so
+// counts as a synchronous standby where synchronous_standby_names lets it.
+func (r *receiver) status(ctx context.Context, upTo pg.LSN) error {
+	if r.slot == nil || !r.slot.kept {
+		return r.tell(ctx, 0)
 	}
-	return r.tell(ctx, 0)
+	flushed, err := r.durable(upTo)
+	if err != nil {
+		return err
+	}
+	return r.tell(ctx, flushed)
 }
 
-// tell sends a status message.
+// tell sends a status message; the server's side of it is ProcessStandbyReplyMessage
+// in walsender.c. pglogrepl's own cannot leave out what was flushed.
 func (r *receiver) tell(ctx context.Context, flushed pg.LSN) error {
-	err := pglogrepl.SendStandbyStatusUpdate(ctx, r.server.conn, pglogrepl.StandbyStatusUpdate{WALWritePosition: pglogrepl.LSN(flushed)})
-	if err != nil {
+	message := []byte{pglogrepl.StandbyStatusUpdateByteID}
+	message = binary.BigEndian.AppendUint64(message, uint64(r.position))
+	message = binary.BigEndian.AppendUint64(message, uint64(flushed))
+	message = binary.BigEndian.AppendUint64(message, 0) // nothing is applied here
+	message = binary.BigEndian.AppendUint64(message, uint64(time.Since(epoch()).Microseconds()))
+	message = append(message, 0) // no answer is needed
+	r.server.conn.Frontend().Send(&pgproto3.CopyData{Data: message})
+	if err := r.server.conn.Frontend().Flush(); err != nil {
 		return r.server.commandFailure(ctx, r.op, err)
 	}
 	return nil
 }
+
+// epoch is the begin of PostgreSQL's time.
+func epoch() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }

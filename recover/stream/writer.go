@@ -171,6 +171,24 @@ func (w *writer) await() error {
 	return nil
 }
 
+// flush says how far the bytes are on disk. With a place it makes all before it
+// durable first, also in the segment that is not whole.
+func (w *writer) flush(upTo pg.LSN) (pg.LSN, error) {
+	if upTo <= w.durable {
+		return w.durable, nil
+	}
+	if err := w.await(); err != nil {
+		return 0, w.failure(err)
+	}
+	if w.file != nil {
+		if err := w.file.Sync(); err != nil {
+			return 0, w.failure(err)
+		}
+	}
+	w.durable = upTo
+	return upTo, nil
+}
+
 // end finishes the leg: what is on its way to the disk arrives, and the segment
 // that is not complete stays as .partial.
 func (w *writer) end(at pg.LSN) error {
