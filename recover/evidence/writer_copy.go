@@ -26,14 +26,14 @@ func (copyEncoder) appendRow(dst []byte, row *Row) []byte {
 			dst = append(dst, '\\', 'N')
 			continue
 		}
-		dst = appendCopyText(dst, v.Text)
+		dst = AppendCopyText(dst, v.Text)
 	}
 	return append(dst, '\n')
 }
 
-// appendCopyText appends text with a backslash before what COPY FROM would take
+// AppendCopyText appends text with a backslash before what COPY FROM would take
 // for something else.
-func appendCopyText(dst, text []byte) []byte {
+func AppendCopyText(dst, text []byte) []byte {
 	for {
 		n := plainCopyPrefix(text)
 		dst = append(dst, text[:n]...)

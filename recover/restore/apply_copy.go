@@ -1,0 +1,91 @@
+package restore
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/live"
+)
+
+// copyChunk is how much of COPY's text is made at a time.
+const copyChunk = 64 << 10
+
+// copyReader is the rows of a plan as COPY's text, made while it is read.
+type copyReader struct {
+	rows iter.Seq2[*casefile.PlanRow, error]
+	next func() (*casefile.PlanRow, error, bool)
+	// line appends the line of a row, or nothing for a row that is not to be loaded.
+	line    func(dst []byte, row *casefile.PlanRow) ([]byte, error)
+	advance func(rows, bytes int64)
+	buf     []byte
+	unread  []byte
+	err     error
+}
+
+// Read gives the next piece of the text.
+func (r *copyReader) Read(p []byte) (int, error) {
+	if len(r.unread) == 0 && r.err == nil {
+		r.fill()
+	}
+	if len(r.unread) == 0 {
+		return 0, r.err
+	}
+	n := copy(p, r.unread)
+	r.unread = r.unread[n:]
+	return n, nil
+}
+
+func (r *copyReader) fill() {
+	r.buf = r.buf[:0]
+	lines := int64(0)
+	for len(r.buf) < copyChunk && r.err == nil {
+		row, err, ok := r.next()
+		switch {
+		case !ok:
+			r.err = io.EOF
+		case err != nil:
+			r.err = err
+		default:
+			before := len(r.buf)
+			if r.buf, r.err = r.line(r.buf, row); len(r.buf) > before {
+				lines++
+			}
+		}
+	}
+	r.unread = r.buf
+	r.advance(lines, int64(len(r.buf)))
+}
+
+// copyRows loads rows into a table with COPY.
+func copyRows(ctx context.Context, conn *live.Conn, into string, source *copyReader) error {
+	next, stop := iter.Pull2(source.rows)
+	defer stop()
+	source.next = next
+	_, err := conn.PgConn().CopyFrom(ctx, source, "COPY "+into+" FROM STDIN")
+	if source.err != nil && source.err != io.EOF {
+		// What the case could not give is the cause; the server only says that COPY ended early.
+		return source.err
+	}
+	if err != nil {
+		return conn.Failure(ctx, "copy rows into "+into+" at", err)
+	}
+	return nil
+}
+
+// appendCopyLine appends a row as COPY reads it.
+func appendCopyLine(dst []byte, values []evidence.Value) []byte {
+	for i := range values {
+		if i > 0 {
+			dst = append(dst, '\t')
+		}
+		if values[i].State != evidence.Known {
+			dst = append(dst, '\\', 'N')
+			continue
+		}
+		dst = evidence.AppendCopyText(dst, values[i].Text)
+	}
+	return append(dst, '\n')
+}
