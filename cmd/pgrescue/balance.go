@@ -92,7 +92,9 @@ type balanceReport struct {
 	// RecycledSegments counts segments of the WAL that were found under names for later use.
 	RecycledSegments int            `json:"recycled_segments,omitempty"`
 	Files            []string       `json:"files,omitempty"`
-	Gaps             []evidence.Gap `json:"gaps"`
+	Gaps             []evidence.Gap `json:"gaps"` // of the evidence as it was opened, and of the loss
+
+	folder string // with Files; "": nothing was written
 }
 
 type lossTransaction struct {
@@ -111,10 +113,11 @@ type tableBalance struct {
 	undelete.Balance
 }
 
-func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
+// reportOf sums a loss up. gaps are those that were found when the evidence was opened.
+func reportOf(loss *undelete.Loss, folder *rescueFolder, gaps []evidence.Gap) *balanceReport {
 	report := &balanceReport{
 		Transactions: []lossTransaction{}, Tables: []tableBalance{},
-		LedgerComplete: loss.Covered, WhyIncomplete: loss.Uncovered, Gaps: noNil(loss.Gaps), RolledBack: loss.RolledBack,
+		LedgerComplete: loss.Covered, WhyIncomplete: loss.Uncovered, Gaps: noNil(eachOnce(gaps, loss.Gaps)), RolledBack: loss.RolledBack,
 		RecycledSegments: loss.RecycledSegments(),
 	}
 	for i := range loss.Transactions {
@@ -142,7 +145,8 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 		report.Kept = append(report.Kept, keptTable{kept.Table.Relation.QualifiedName(), kept.Transaction, kept.Removal})
 	}
 	report.Balanced = report.Total.Balances()
-	if folder != nil && folder.dir != "" {
+	if folder.dir != "" {
+		report.folder = folder.dir
 		for _, file := range folder.files {
 			report.Files = append(report.Files, file.name)
 		}
@@ -152,6 +156,17 @@ func reportOf(loss *undelete.Loss, folder *rescueFolder) *balanceReport {
 		report.Files = append(report.Files, ledgerFile)
 	}
 	return report
+}
+
+// eachOnce joins gaps: what the archive lacks is met again by those who read it.
+func eachOnce(opening, later []evidence.Gap) []evidence.Gap {
+	all := slices.Clone(opening)
+	for _, g := range later {
+		if !slices.Contains(all, g) {
+			all = append(all, g)
+		}
+	}
+	return all
 }
 
 // addToRoot adds a partition's balance to that of its partitioned table.
@@ -189,8 +204,7 @@ func add(total, b *undelete.Balance) {
 
 // printBalance prints the equation, per table and in all. asked is the
 // transaction that the person named, or 0.
-func printBalance(terminal *term.Terminal, loss *undelete.Loss, asked pg.XID, folder *rescueFolder) error {
-	report := reportOf(loss, folder)
+func printBalance(terminal *term.Terminal, report *balanceReport, asked pg.XID) error {
 	if terminal.JSON() {
 		return terminal.WriteJSON(report)
 	}
@@ -218,8 +232,8 @@ func printBalance(terminal *term.Terminal, loss *undelete.Loss, asked pg.XID, fo
 	if err := printReasons(terminal, report); err != nil {
 		return err
 	}
-	if folder != nil && folder.dir != "" {
-		if err := terminal.Printf("\nwritten to %s: %s\n", folder.dir, strings.Join(report.Files, ", ")); err != nil {
+	if report.folder != "" {
+		if err := terminal.Printf("\nwritten to %s: %s\n", report.folder, strings.Join(report.Files, ", ")); err != nil {
 			return err
 		}
 	}
@@ -353,7 +367,7 @@ func tellBalance(terminal *term.Terminal, command string, loss *undelete.Loss, g
 		terminal.Hintf("ledger.jsonl and --format jsonl name them: derived, not proven")
 	}
 	switch {
-	case total.Settled() == 0 && total.InPart == 0:
+	case total.Lost > 0 && total.Settled() == 0 && total.InPart == 0:
 		return exitcode.With(exitcode.Insufficient, fmt.Errorf("%s: %w: none of %s", command, errIncomplete, term.Count(total.Lost)))
 	case total.Missing+total.InPart > 0:
 		return exitcode.With(exitcode.Partial, fmt.Errorf("%s: %w: %s missing, %s in part", command, errIncomplete, term.Count(total.Missing), term.Count(total.InPart)))

@@ -92,11 +92,12 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 		return err
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.open(ctx, "heap rows", terminal, progress)
+	ev, opening, err := options.open(ctx, "heap rows", terminal, progress)
 	if err != nil {
 		return err
 	}
 	defer ev.Close()
+	gaps := len(opening)
 	tables, err := targetsOf(ctx, ev, []string{options.table}, options.only)
 	if err != nil {
 		return notOfSystem(err, options.table)

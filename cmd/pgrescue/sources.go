@@ -47,14 +47,14 @@ func (o *sourceOptions) addTimeline(command *cobra.Command) {
 	command.Flags().Uint32Var(&o.timeline, "timeline", 0, "timeline to read (default the newest in the WAL)")
 }
 
-// open opens the evidence for a command, tells of its gaps and counts them.
-func (o *sourceOptions) open(ctx context.Context, command string, terminal *term.Terminal, progress *stages) (*undelete.Evidence, int, error) {
+// open opens the evidence for a command, and tells of its gaps.
+func (o *sourceOptions) open(ctx context.Context, command string, terminal *term.Terminal, progress *stages) (*undelete.Evidence, []evidence.Gap, error) {
 	if o.dataDir != "" {
 		warnIfRunning(terminal, o.dataDir)
 	}
 	spaces, err := o.tablespaceMap()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	ev, gaps, err := undelete.Open(ctx, undelete.Sources{
 		DataDir: o.dataDir, WAL: o.wal, Also: o.also, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
@@ -70,7 +70,7 @@ func (o *sourceOptions) open(ctx context.Context, command string, terminal *term
 	if err == nil && ev.Archive != nil {
 		tellRecycled(terminal, ev.Archive)
 	}
-	return ev, len(gaps), libraryError(err)
+	return ev, gaps, libraryError(err)
 }
 
 // leaveOutSame takes those further copies out that are the data directory itself, or

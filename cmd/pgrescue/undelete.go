@@ -180,10 +180,10 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err := folder.finish(terminal, loss); err != nil {
 		return err
 	}
-	if err := printBalance(terminal, loss, pg.XID(options.xid), folder); err != nil {
+	if err := printBalance(terminal, reportOf(loss, folder, gaps), pg.XID(options.xid)); err != nil {
 		return err
 	}
-	return tellBalance(terminal, "undelete", loss, gaps)
+	return tellBalance(terminal, "undelete", loss, len(gaps))
 }
 
 // giveBack leaves out, for SQL, the versions that the destroying transaction

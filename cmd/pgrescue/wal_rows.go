@@ -92,5 +92,5 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 	if err := printer.close(terminal); err != nil {
 		return err
 	}
-	return tellBalance(terminal, "wal rows", loss, gaps)
+	return tellBalance(terminal, "wal rows", loss, len(gaps))
 }

@@ -102,7 +102,7 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 	if err := printTarget(terminal, target, xid); err != nil {
 		return err
 	}
-	return exitcode.PartialIf(gaps + wal.Damage(result.Gaps))
+	return exitcode.PartialIf(len(gaps) + wal.Damage(result.Gaps))
 }
 
 func printTarget(terminal *term.Terminal, t *xact.Target, asked pg.XID) error {

@@ -97,7 +97,7 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 	if err != nil {
 		return err
 	}
-	return exitcode.PartialIf(gaps + wal.Damage(result.Gaps))
+	return exitcode.PartialIf(len(gaps) + wal.Damage(result.Gaps))
 }
 
 // collectOptions turns the flags into what to collect. puzzled is set when a

@@ -51,3 +51,18 @@ func TestWholeTablesFilledUnderMinimalWAL(t *testing.T) {
 		}
 	}
 }
+
+// TestGapsAreToldOnce has a damaged record before a table is dropped, so that the WAL is
+// scanned again with what its history tells: the table had two files.
+func TestGapsAreToldOnce(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t)
+	since := i.now()
+	i.exec("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id = 2", "TRUNCATE t", "INSERT INTO t VALUES (1, 1)", "DROP TABLE t", "VACUUM pg_class")
+	dir := i.copyOf(cluster.Fast, all)
+	breakDelete(t, dir, 1)
+	r := run(t, undelete.Sources{DataDir: dir}, func(*undelete.Evidence) undelete.Request { return undelete.Request{Since: since} }, false)
+	if len(r.loss.Gaps) == 0 || r.loss.Covered {
+		t.Errorf("gaps %v, covered %t", r.loss.Gaps, r.loss.Covered)
+	}
+}

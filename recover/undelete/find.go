@@ -124,10 +124,10 @@ func Find(ctx context.Context, ev *Evidence, req Request) (*Loss, error) {
 	if err := l.columns(ctx); err != nil {
 		return nil, err
 	}
-	if len(l.entries) == 0 {
+	l.sortEntries()
+	if len(l.entries) == 0 && (l.unseenWhy() != "" || !slices.ContainsFunc(l.tables, l.droppedEmpty)) {
 		return l, l.nothing()
 	}
-	l.sortEntries()
 	return l, nil
 }
 
@@ -226,7 +226,7 @@ func (l *Loss) scanWAL(ctx context.Context) error {
 	}
 	l.scan, l.scanned = result, opts.Scan.From
 	for _, g := range result.Gaps {
-		l.Gaps = append(l.Gaps, g.Evidence())
+		l.gap(g.Evidence()) // once, though the WAL may be scanned again
 	}
 	l.Transactions = result.Transactions
 	for i := range l.Transactions {

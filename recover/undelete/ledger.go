@@ -197,11 +197,12 @@ type Loss struct {
 	ended       map[pg.XID]bool    // transactions that hint bits prove to be committed
 }
 
-// Tables lists the tables of the loss by name; TOAST tables are left out.
+// Tables lists the tables of the loss by name; TOAST tables are left out. A dropped
+// table is lost even when it had no row.
 func (l *Loss) Tables() []*Table {
 	var tables []*Table
 	for _, t := range l.tables {
-		if t.toastOf < 0 && (t.last > t.first || t.unseen.Why != "") {
+		if t.toastOf < 0 && (t.last > t.first || t.unseen.Why != "" || l.droppedEmpty(t)) {
 			tables = append(tables, t)
 		}
 	}
@@ -209,6 +210,14 @@ func (l *Loss) Tables() []*Table {
 		return cmp.Or(cmp.Compare(b.last-b.first, a.last-a.first), cmp.Compare(a.Name(), b.Name()))
 	})
 	return tables
+}
+
+// droppedEmpty reports whether a table was dropped that had no row, in none of its files.
+func (l *Loss) droppedEmpty(t *Table) bool {
+	return t.Removal == Dropped && t.Relation != nil && t.toastOf < 0 && t.File == t.Relation.File &&
+		!slices.ContainsFunc(l.tables, func(other *Table) bool {
+			return other.Relation == t.Relation && other.Columns == nil && (other.last > other.first || other.unseen.Why != "")
+		})
 }
 
 // Lines is the number of lines in the ledger, those of TOAST tables included.

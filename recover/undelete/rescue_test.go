@@ -47,6 +47,11 @@ func tryRun(t *testing.T, sources undelete.Sources, request func(*undelete.Evide
 	if err := loss.Settle(ctx); err != nil {
 		t.Fatalf("settle: %v", err)
 	}
+	for i, g := range loss.Gaps {
+		if slices.Contains(loss.Gaps[:i], g) {
+			t.Errorf("a gap is told twice: %s", g)
+		}
+	}
 	r := &rescue{loss: loss, rows: make(map[string][]byte)}
 	buffers := make(map[string]*bytes.Buffer)
 	var writers []*evidence.Writer
