@@ -175,6 +175,9 @@ func (o *opener) placeOnTimeline(c *furtherCopy, timeline pg.TimelineID) bool {
 // errOtherHistory tells that a page is younger than the point where its copy parted.
 var errOtherHistory = errors.New("the page is of another timeline's history")
 
+// ofHistory reports whether a page is of the history of the WAL at hand.
+func (c *furtherCopy) ofHistory(h heap.PageHeader) bool { return c.fork == 0 || h.LSN <= c.fork }
+
 // readPage reads a page of the copy and checks what can be checked of it.
 func (c *furtherCopy) readPage(rel *heap.Relation, block pg.BlockNumber, buffer heap.Page) (heap.PageHeader, error) {
 	if err := rel.ReadPage(block, buffer); err != nil {
@@ -185,7 +188,7 @@ func (c *furtherCopy) readPage(rel *heap.Relation, block pg.BlockNumber, buffer 
 	case err != nil:
 	case c.checksums && !heap.VerifyChecksum(buffer, block):
 		err = errChecksum
-	case c.fork != 0 && h.LSN > c.fork:
+	case !c.ofHistory(h):
 		err = errOtherHistory
 	}
 	return h, err

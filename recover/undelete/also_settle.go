@@ -166,10 +166,11 @@ func (w *walRoute) copyBase(key redo.PageKey, dst heap.Page) bool {
 }
 
 // chunksFromCopies looks for chunks in the further copies. The row's pointer names
-// them, and a value never changes once it is stored.
+// them, and a value never changes once it is stored; in another history its number may
+// stand for another value.
 func (l *Loss) chunksFromCopies(ctx context.Context, lacking map[valueKey]bool) error {
 	for _, c := range l.ev.also {
-		if err := l.chunksIn(ctx, c.dataDir(), lacking); err != nil {
+		if err := l.chunksIn(ctx, c.dataDir(), lacking, c.ofHistory); err != nil {
 			return err
 		}
 	}

@@ -272,11 +272,11 @@ func (l *Loss) chunksFromFiles(ctx context.Context, lacking map[valueKey]bool) e
 	if l.ev.DataDir == "" || l.req.NoHeap {
 		return nil
 	}
-	return l.chunksIn(ctx, l.ev.dir(), lacking)
+	return l.chunksIn(ctx, l.ev.dir(), lacking, func(heap.PageHeader) bool { return true })
 }
 
-// chunksIn reads the TOAST relations' files of one data directory.
-func (l *Loss) chunksIn(ctx context.Context, dir heap.DataDir, lacking map[valueKey]bool) error {
+// chunksIn reads the pages of the TOAST relations' files of one data directory that believe accepts.
+func (l *Loss) chunksIn(ctx context.Context, dir heap.DataDir, lacking map[valueKey]bool, believe func(heap.PageHeader) bool) error {
 	wanted := func(key valueKey) bool { return lacking[key] }
 	for _, t := range l.tables {
 		if t.toastOf < 0 || !anyOf(lacking, t.toastTable()) {
@@ -291,6 +291,9 @@ func (l *Loss) chunksIn(ctx context.Context, dir heap.DataDir, lacking map[value
 		}
 		scan := l.scanFile(rel, "values out of line that lie there count only if the WAL has them")
 		err = scan.pages(ctx, func(block pg.BlockNumber, h heap.PageHeader, p heap.Page) error {
+			if !believe(h) {
+				return nil
+			}
 			return scan.tuples(block, h, p, func(_ pg.TID, tuple *heap.Tuple) error {
 				return l.chunks.add(t.toastTable(), tuple, wanted)
 			})
