@@ -13,10 +13,7 @@ import (
 // libraryError marks an error of the library with its exit code. The table of
 // codes cannot do it itself: it lies below the library.
 func libraryError(err error) error {
-	for _, known := range []struct {
-		sentinel error
-		code     exitcode.Code
-	}{
+	return withMeaning(err, []meaning{
 		{catalog.ErrNotFound, exitcode.NotFound},
 		{wal.ErrNoSegment, exitcode.NotFound},
 		{wal.ErrNoTimeline, exitcode.NotFound},
@@ -30,7 +27,18 @@ func libraryError(err error) error {
 		{undelete.ErrKept, exitcode.Findings},
 		{undelete.ErrOtherCluster, exitcode.Refused},
 		{carve.ErrFolder, exitcode.Usage},
-	} {
+	})
+}
+
+// meaning is the exit code that a kind of the library's errors asks for.
+type meaning struct {
+	sentinel error
+	code     exitcode.Code
+}
+
+// withMeaning marks err with the code of the first kind that it is of.
+func withMeaning(err error, meanings []meaning) error {
+	for _, known := range meanings {
 		if errors.Is(err, known.sentinel) {
 			return exitcode.With(known.code, err)
 		}

@@ -196,11 +196,7 @@ var errKept = errors.New("interrupted by a signal; what was fetched is kept")
 // fetchError marks an error of the stream with its exit code. What the system
 // says about a file or a folder keeps its own.
 func fetchError(err error) error {
-	code := exitcode.Of(err)
-	for _, known := range []struct {
-		sentinel error
-		code     exitcode.Code
-	}{
+	meanings := []meaning{
 		{live.ErrBadDSN, exitcode.Usage},
 		{live.ErrDenied, exitcode.Permission},
 		{live.ErrUnreachable, exitcode.Failed},
@@ -210,15 +206,11 @@ func fetchError(err error) error {
 		{stream.ErrSlotInUse, exitcode.Locked},
 		{stream.ErrFolderInUse, exitcode.Locked},
 		{stream.ErrNoWAL, exitcode.Insufficient},
-	} {
-		if errors.Is(err, known.sentinel) {
-			return exitcode.With(known.code, err)
-		}
 	}
-	if errors.Is(err, stream.ErrDisk) && code == exitcode.Insufficient {
-		return exitcode.With(exitcode.Failed, err)
+	if exitcode.Of(err) == exitcode.Insufficient {
+		meanings = append(meanings, meaning{stream.ErrDisk, exitcode.Failed})
 	}
-	return err
+	return withMeaning(err, meanings)
 }
 
 func printFetch(terminal *term.Terminal, out *walFetch) error {
