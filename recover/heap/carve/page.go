@@ -147,16 +147,21 @@ func StateOf(t *heap.Tuple, status func(pg.XID) heap.XactStatus) State {
 	case heap.XactCommitted:
 		return Dead
 	case heap.XactAborted:
-		return Live
+		if inserted == heap.XactCommitted {
+			return Live
+		}
 	}
 	return Undecided
 }
 
+// judge tells how a transaction ended. The permanent ids of bootstrap and of freezing
+// stand for committed ones; none at all is what an insertion leaves that was taken back
+// (heap_abort_speculative in heapam.c).
 func judge(xid pg.XID, committed, aborted bool, status func(pg.XID) heap.XactStatus) heap.XactStatus {
 	switch {
-	case committed:
+	case committed, xid == pg.BootstrapXID, xid == pg.FrozenXID:
 		return heap.XactCommitted
-	case aborted:
+	case aborted, xid == pg.InvalidXID:
 		return heap.XactAborted
 	case status == nil:
 		return heap.XactUnknown

@@ -97,6 +97,12 @@ func (s *scanner) pages(ctx context.Context, src *Source, visit func(*Page) erro
 	}
 	defer f.Close()
 	s.note(src)
+	return s.read(ctx, src, f, visit)
+}
+
+// read visits the pages of an open source. A sector that cannot be read costs the
+// pages that it touches.
+func (s *scanner) read(ctx context.Context, src *Source, f io.ReaderAt, visit func(*Page) error) error {
 	kept, at := 0, int64(0) // bytes in the window from the read before; where the window begins
 	for {
 		if err := ctx.Err(); err != nil {
@@ -119,7 +125,8 @@ func (s *scanner) pages(ctx context.Context, src *Source, visit func(*Page) erro
 		default:
 			bad := at + int64(kept)
 			s.gap(src.Path, bad, err)
-			at, kept = (bad/badSector+1)*badSector, 0
+			next := int64(max(badSector, s.step)) // where a page may begin again
+			at, kept = (bad/next+1)*next, 0
 		}
 	}
 }
