@@ -116,46 +116,48 @@ func (o *heapScanOptions) want() (carve.Want, error) {
 }
 
 // sources lists what to look through: the files named, or else those of the data directory.
-func (o *heapScanOptions) sources(files []string) ([]carve.Source, error) {
+func (o *heapScanOptions) sources(files []string, spaces map[pg.OID]string) ([]carve.Source, []evidence.Gap, error) {
 	if len(files) == 0 {
-		return carve.DataDir(o.dataDir)
+		return carve.DataDir(heap.DataDir{Path: o.dataDir, Tablespaces: spaces})
 	}
 	var sources []carve.Source
 	for _, file := range files {
 		source, err := carve.File(file)
 		if err != nil {
-			return nil, libraryError(err)
+			return nil, nil, libraryError(err)
 		}
 		sources = append(sources, source)
 	}
-	return sources, nil
+	return sources, nil, nil
 }
 
-// snapshot opens the catalogs where there are any. In a data directory without
+// openCatalogs opens the catalogs where there are any. In a data directory without
 // them the files can be scanned all the same.
-func (o *heapScanOptions) snapshot(ctx context.Context, terminal *term.Terminal, progress *stages) (*catalog.Snapshot, error) {
+func (s *heapScan) openCatalogs(ctx context.Context, spaces map[pg.OID]string) error {
+	o := s.options
 	if o.dataDir == "" && o.catalogFile == "" {
-		return nil, nil
+		return nil
 	}
-	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: progress.begin, Room: "heap scan"}
+	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: s.progress.begin, Room: "heap scan"}
 	if o.catalogFile == "" {
-		sources.DataDir = o.dataDir
+		sources.DataDir, sources.Tablespaces = o.dataDir, spaces
 	}
 	ev, gaps, err := undelete.Open(ctx, sources)
-	progress.end()
+	s.progress.end()
 	if err != nil {
 		if ctx.Err() != nil || o.like != "" || o.catalogFile != "" {
-			return nil, libraryError(err)
+			return libraryError(err)
 		}
-		terminal.Warnf("the catalogs cannot be read, so no table has a name: %v", err)
-		return nil, nil
+		s.terminal.Warnf("the catalogs cannot be read, so no table has a name: %v", err)
+		return nil
 	}
-	terminal.Gaps(gaps, shownGaps)
+	s.terminal.Gaps(gaps, shownGaps)
 	if err := o.history(ctx, ev); err != nil {
-		return nil, errors.Join(libraryError(err), ev.Close())
+		return errors.Join(libraryError(err), ev.Close())
 	}
-	progress.end()
-	return ev.Snapshot, ev.Close()
+	s.progress.end()
+	s.snapshot, s.gaps = ev.Snapshot, s.gaps+len(gaps)
+	return ev.Close()
 }
 
 // history looks into the WAL for a dropped table, when the catalogs do not know the
@@ -178,16 +180,19 @@ func runHeapScan(ctx context.Context, options *heapScanOptions, files []string, 
 	if err != nil {
 		return err
 	}
-	sources, err := options.sources(files)
+	spaces, err := options.tablespaceMap()
 	if err != nil {
 		return err
 	}
-	progress := &stages{terminal: terminal}
-	snapshot, err := options.snapshot(ctx, terminal, progress)
+	sources, gaps, err := options.sources(files, spaces)
 	if err != nil {
 		return err
 	}
-	scan := heapScan{terminal: terminal, options: options, sources: sources, snapshot: snapshot, progress: progress}
+	terminal.Gaps(gaps, shownGaps)
+	scan := heapScan{terminal: terminal, options: options, sources: sources, progress: &stages{terminal: terminal}, gaps: len(gaps)}
+	if err := scan.openCatalogs(ctx, spaces); err != nil {
+		return err
+	}
 	if len(files) == 0 {
 		if log, err := heap.OpenXactLog(options.dataDir); err == nil {
 			scan.status = log.Status
@@ -207,6 +212,7 @@ type heapScan struct {
 	snapshot *catalog.Snapshot            // nil: no catalog
 	status   func(pg.XID) heap.XactStatus // nil: no pg_xact of these files
 	progress *stages
+	gaps     int // in what was opened
 }
 
 func (s *heapScan) carveOptions() carve.Options {
@@ -242,7 +248,7 @@ func (s *heapScan) survey(ctx context.Context) error {
 	if survey.HeapPages == 0 {
 		return s.nothing("pages of other sizes than 8 KiB, encrypted and compressed ones are not found; --step 8 looks at more places")
 	}
-	return exitcode.PartialIf(len(survey.Gaps))
+	return exitcode.PartialIf(s.gaps + len(survey.Gaps))
 }
 
 func (s *heapScan) print(survey *carve.Survey) error {
@@ -357,7 +363,7 @@ func (s *heapScan) tell(result *carve.RowsResult) error {
 	if result.Pages == 0 {
 		return s.nothing("without --like and --columns, heap scan lists the shapes that are there")
 	}
-	gaps := len(result.Gaps)
+	gaps := s.gaps + len(result.Gaps)
 	if result.InPart+result.Unsound+result.BadLines > 0 {
 		gaps++
 	}

@@ -43,10 +43,12 @@ func TestTablespaces(t *testing.T) {
 	}
 	check("the link leads nowhere", exitcode.Partial, "", "pg_tblspc/"+oid, "undelete", "--xid", xid)
 	check("the files are out of reach, the WAL is not", exitcode.Partial, "", "500 lost, 500 recovered: 0 from dead tuples, 500 from WAL", "undelete", "--xid", xid)
+	check("the link leads nowhere, scan", exitcode.Partial, "", "pg_tblspc/"+oid, "heap", "scan", "--limit", "0")
 	named := []string{"--tablespace", oid + "=" + elsewhere}
 	check("named", exitcode.Done, "", "500 lost, 500 recovered: 500 from dead tuples", append(named, "undelete", "--xid", xid)...)
 	check("named, rows", exitcode.Done, doomed, "", append(named, "heap", "rows", "--table", "t")...)
 	check("named, a database inside", exitcode.Done, "", doomedInside, append(named, "heap", "rows", "--table", "u")...)
+	check("named, scan", exitcode.Done, "", elsewhere+"/PG_", append(named, "heap", "scan", "--limit", "0")...)
 	check("named wrongly", exitcode.NotFound, "", "open tablespace "+oid, "undelete", "--xid", xid, "--tablespace", oid+"="+work)
 	check("not OID=DIR", exitcode.Usage, "", "is not OID=DIR", "undelete", "--xid", xid, "--tablespace", elsewhere)
 	if err := os.Rename(elsewhere, filepath.Join(work, "space")); err != nil {

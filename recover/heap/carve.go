@@ -40,6 +40,10 @@ type behind struct {
 // than all that ran. So an intruder's xmin, and that of what follows, is younger than the
 // destroyer; what follows and is older has been there all the time. It has too when
 // the same transaction destroyed it: both were pruned at once.
+//
+// One thing is taken for granted: that no compaction moved the tuple while its
+// destroyer still ran, and that after it a transaction older than the destroyer inserted
+// on the page, twice, within these few bytes.
 func (c *Carved) Cut(destroyer, limit pg.XID) bool {
 	least := pg.InvalidXID // xmin of an intruder is greater
 	if destroyer.Normal() && limit != pg.InvalidXID {

@@ -279,9 +279,9 @@ func withoutCatalogs(t *testing.T, d *disk) {
 			}
 		}
 	}
-	sources, err := carve.DataDir(d.dir)
-	if err != nil {
-		t.Fatal(err)
+	sources, gaps, err := carve.DataDir(heap.DataDir{Path: d.dir})
+	if err != nil || len(gaps) > 0 {
+		t.Fatal(gaps, err)
 	}
 	got, result, _ := rowsOf(t, sources, columns(t, "a int8, b int8"), carve.RowsOptions{})
 	if n := bytes.Count(got, []byte("\n")); n < 5000 || result.Unsound > 0 {
@@ -369,7 +369,7 @@ func TestFewerColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := carve.DataDir(dir)
+	own, _, err := carve.DataDir(heap.DataDir{Path: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

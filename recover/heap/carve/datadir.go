@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,16 +13,19 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // relationFile matches the name of a segment of a relation's main fork.
 func relationFile() *regexp.Regexp { return regexp.MustCompile(`^([1-9][0-9]*)(?:\.([1-9][0-9]*))?$`) }
 
-// DataDir lists the relation files below a data directory, those of tablespaces
-// included. It needs no catalog and no pg_control.
-func DataDir(dir string) ([]Source, error) {
+// DataDir lists the relation files of a data directory, those of tablespaces included.
+// It needs no catalog and no pg_control. A tablespace that is not where its link leads
+// is a gap.
+func DataDir(data heap.DataDir) ([]Source, []evidence.Gap, error) {
 	var sources []Source
+	dir := data.Path
 	name := relationFile()
 	add := func(folder string, tablespace, database pg.OID) error {
 		entries, err := os.ReadDir(folder)
@@ -47,26 +51,38 @@ func DataDir(dir string) ([]Source, error) {
 	}
 	err := eachDatabase(filepath.Join(dir, "base"), pg.DefaultTablespace, add)
 	if err != nil {
-		return nil, openError(dir, err)
+		return nil, nil, openError(dir, err)
 	}
 	if err := add(filepath.Join(dir, "global"), pg.GlobalTablespace, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, openError(dir, err)
+		return nil, nil, openError(dir, err)
 	}
-	spaces, err := filepath.Glob(filepath.Join(dir, "pg_tblspc", "*", "PG_*"))
-	if err != nil {
-		return nil, openError(dir, err)
-	}
-	for _, space := range spaces {
-		oid, err := strconv.ParseUint(filepath.Base(filepath.Dir(space)), 10, 32)
-		if err != nil {
-			continue
+	var gaps []evidence.Gap
+	for _, oid := range tablespaces(data) {
+		space, err := data.TablespacePath(oid)
+		if err == nil {
+			err = eachDatabase(space, oid, add)
 		}
-		if err := eachDatabase(space, pg.OID(oid), add); err != nil {
-			return nil, openError(dir, err)
+		if err != nil {
+			gaps = append(gaps, evidence.Gap{
+				Where: space, What: fmt.Sprintf("tablespace %d", oid), Why: err.Error(), Consequence: "relation files in it are not looked at",
+			})
 		}
 	}
 	slices.SortFunc(sources, func(a, b Source) int { return a.compare(&b) })
-	return sources, nil
+	return sources, gaps, nil
+}
+
+// tablespaces lists those that pg_tblspc has or that were named.
+func tablespaces(data heap.DataDir) []pg.OID {
+	oids := slices.Collect(maps.Keys(data.Tablespaces))
+	links, _ := os.ReadDir(filepath.Join(data.Path, "pg_tblspc")) // without it there are none
+	for _, link := range links {
+		if oid, err := strconv.ParseUint(link.Name(), 10, 32); err == nil {
+			oids = append(oids, pg.OID(oid))
+		}
+	}
+	slices.Sort(oids)
+	return slices.Compact(oids)
 }
 
 func (s *Source) compare(o *Source) int {
@@ -111,9 +127,14 @@ func File(path string) (Source, error) {
 	if err != nil {
 		return Source{}, fmt.Errorf("carve: open: %w", err)
 	}
-	if info.IsDir() {
+	switch kind := info.Mode().Type(); {
+	case info.IsDir():
 		return Source{}, &evidence.Error{
 			Op: "carve: open", Place: path, Err: ErrFolder, Hint: "name files, or a data directory with --pgdata",
+		}
+	case kind != 0 && kind != fs.ModeDevice: // a pipe would wait for ever, and /dev/zero has no end
+		return Source{}, &evidence.Error{
+			Op: "carve: open", Place: path, Err: evidence.ErrNotRegular, Hint: "name files or block devices",
 		}
 	}
 	source := Source{Path: path}
