@@ -150,12 +150,13 @@ func (v *surveyor) group(p *Page) *Group {
 	return g
 }
 
-// name is the table's, with its database where several could be meant.
+// name is the table's, with its database where several could be meant, and with the
+// transaction that dropped it.
 func (s *Shape) name() string {
 	if s.Database != nil && s.Database.Name != "" {
-		return s.Database.Name + ":" + s.Relation.QualifiedName()
+		return s.Database.Name + ":" + s.Relation.Label()
 	}
-	return s.Relation.QualifiedName()
+	return s.Relation.Label()
 }
 
 // count adds a page to its group.
