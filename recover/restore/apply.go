@@ -10,6 +10,8 @@ import (
 type ApplyOptions struct {
 	// Batch is about how many rows one transaction writes; 0: one transaction for all.
 	Batch int64
+	// DryRun checks plan, target and rights, and writes nothing.
+	DryRun bool
 }
 
 // Applied is what Apply did.
@@ -82,10 +84,13 @@ func (a *applier) apply(ctx context.Context, options ApplyOptions) error {
 	}
 	if a.past.appliedAll {
 		a.result.Already = true
+		if options.DryRun {
+			return nil
+		}
 		return a.Case.SetPlanState(ctx, a.Plan.PlanID, StateApplied)
 	}
 	spans, err := a.spans(ctx, options.Batch)
-	if err != nil {
+	if err != nil || options.DryRun {
 		return err
 	}
 	if err := a.Case.SetPlanState(ctx, a.Plan.PlanID, StateApplying); err != nil {

@@ -4,7 +4,7 @@ DECLARE
     t record;
     rows bigint;
 BEGIN
-    FOR t IN SELECT *, CASE WHEN partitioned THEN '' ELSE 'ONLY ' END || target AS standing,
+    FOR t IN SELECT *,
             (SELECT string_agg(format('x.%I = l.%I', k, k), ' AND ') FROM unnest(key) AS k) AS matches,
             (SELECT string_agg(format('l.%I', c), ', ' ORDER BY i) FROM unnest(columns) WITH ORDINALITY AS u(c, i)) AS given,
             (SELECT string_agg(format('x.%I', c), ', ' ORDER BY i) FROM unnest(columns) WITH ORDINALITY AS u(c, i)) AS there

@@ -7,7 +7,7 @@ DECLARE
     sample text;
     problems text[] := '{}';
 BEGIN
-    FOR t IN SELECT *, CASE WHEN partitioned THEN '' ELSE 'ONLY ' END || target AS standing FROM pg_temp.pgrescue_table ORDER BY n LOOP
+    FOR t IN SELECT * FROM pg_temp.pgrescue_table ORDER BY n LOOP
         EXECUTE format('SELECT count(*) FROM pg_temp.%I', t.load) INTO rows;
         IF rows <> t.rows THEN
             problems := problems || format('%s: the file has %s rows, %s were loaded', t.target, t.rows, rows);
@@ -22,7 +22,7 @@ BEGIN
         END IF;
     END LOOP;
     FOR f IN SELECT c.conname, c.conrelid::regclass AS child, c.confrelid::regclass AS parent, l.load, p.load AS also,
-            CASE WHEN r.relkind = 'p' THEN '' ELSE 'ONLY ' END || c.confrelid::regclass AS standing,
+            CASE WHEN r.relkind = 'r' AND r.relhassubclass THEN 'ONLY ' ELSE '' END || c.confrelid::regclass AS standing,
             string_agg(format('l.%I', ca.attname), ', ' ORDER BY k.n) AS names,
             string_agg(format('l.%I IS NOT NULL', ca.attname), CASE c.confmatchtype WHEN 'f' THEN ' OR ' ELSE ' AND ' END) AS refers,
             string_agg(format('p.%I OPERATOR(%I.%s) l.%I', pa.attname, s.nspname, o.oprname, ca.attname), ' AND ') AS matches
@@ -36,7 +36,7 @@ BEGIN
         JOIN pg_operator o ON o.oid = k.equal
         JOIN pg_namespace s ON s.oid = o.oprnamespace
         WHERE c.contype = 'f' AND c.conparentid = 0
-        GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, c.confmatchtype, r.relkind, l.load, l.columns, p.load
+        GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, c.confmatchtype, r.relkind, r.relhassubclass, l.load, l.columns, p.load
         HAVING bool_and(ca.attname = ANY (l.columns))
     LOOP
         IF current_setting('session_replication_role') = 'replica' THEN

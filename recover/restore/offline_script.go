@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,13 +19,15 @@ import (
 // are about from pg_temp.pgrescue_table, so that no name stands in program text.
 var (
 	//go:embed offline_tables.sql
-	offlineTables string
+	offlineTablesSQL string
 	//go:embed offline_rows.sql
-	offlineRows string
+	offlineRowsSQL string
+	//go:embed offline_insert.sql
+	offlineInsertSQL string
 	//go:embed offline_triggers.sql
-	offlineTriggers string
+	offlineTriggersSQL string
 	//go:embed offline_finish.sql
-	offlineFinish string
+	offlineFinishSQL string
 )
 
 // offlineScriptName is the file that psql runs; the others are included by it.
@@ -36,6 +39,7 @@ type script struct {
 	dir      string
 	head     scriptHead
 	tables   []*scriptTable
+	begun    int // tables, those that were dropped too
 	encoding string
 }
 
@@ -74,7 +78,8 @@ func newScript(dir string, head scriptHead) (*script, error) {
 // table begins the file of a table. The relation's generated columns are left out;
 // the rows that it takes must have no value for them.
 func (s *script) table(relation *evidence.Relation, key []string) (*scriptTable, error) {
-	number := len(s.tables) + 1
+	s.begun++
+	number := s.begun
 	t := &scriptTable{relation: relation, key: key, load: fmt.Sprintf("pgrescue_%d", number)}
 	t.name = fmt.Sprintf("%02d-%s.sql", number, plainName(relation.Schema+"."+relation.Name))
 	file, err := os.OpenFile(filepath.Join(s.dir, t.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -96,6 +101,23 @@ func (t *scriptTable) Put(row *evidence.Row) error { return t.writer.Put(row) }
 
 // rows is how many rows the file has.
 func (t *scriptTable) rows() int64 { return t.writer.Rows() }
+
+// drop takes the file of a table back, of which no row goes in.
+func (s *script) drop(t *scriptTable) {
+	s.tables = slices.DeleteFunc(s.tables, func(other *scriptTable) bool { return other == t })
+	t.remove()
+}
+
+// remove closes and removes the file of a table that is not finished.
+func (t *scriptTable) remove() {
+	if t.file == nil {
+		return
+	}
+	// The file holds nothing that anybody needs.
+	_ = t.file.Close()
+	_ = os.Remove(t.file.Name())
+	t.file = nil
+}
 
 // finish ends the files of the tables, and writes restore.sql last: without it
 // nothing can be run.
@@ -130,11 +152,7 @@ func (s *script) finish() error {
 // discard removes the files of a script that is not finished.
 func (s *script) discard() {
 	for _, t := range s.tables {
-		if t.file != nil {
-			// Something else has failed already; that error counts.
-			_ = t.file.Close()
-			_ = os.Remove(t.file.Name())
-		}
+		t.remove()
 	}
 }
 
@@ -161,20 +179,18 @@ SET LOCAL lock_timeout = '10s';
 `, comment(s.head.Tool), comment(s.head.Database), s.encoding)
 	s.writeTarget(w)
 	s.writeTables(w)
-	fmt.Fprint(w, "\n", offlineTables, "\n")
+	fmt.Fprint(w, "\n", offlineTablesSQL, "\n")
 	if !s.head.FireTriggers {
-		fmt.Fprint(w, offlineTriggers, "\n")
+		fmt.Fprint(w, offlineTriggersSQL, "\n")
 	}
 	for _, t := range s.tables {
 		fmt.Fprintf(w, "\\ir %s\n", t.name)
 	}
-	fmt.Fprint(w, "\n", offlineRows, "\n")
-	s.writeInsert(w)
-	fmt.Fprint(w, `
+	fmt.Fprint(w, "\n", offlineRowsSQL, "\n", offlineInsertSQL, `
 \if :{?rehearse}
 SET LOCAL pgrescue.rehearsal = on;
 \endif
-`, offlineFinish, `
+`, offlineFinishSQL, `
 \if :{?rehearse}
 ROLLBACK;
 \echo 'This was a rehearsal: nothing was changed.'
@@ -224,38 +240,22 @@ func systemLiteral(system uint64) string {
 func (s *script) writeTables(w *bufio.Writer) {
 	fmt.Fprint(w, `CREATE TEMPORARY TABLE pgrescue_table (
     n int PRIMARY KEY, schema name, name name, load name, rows bigint, key name[], columns name[], types text[],
-    target regclass, partitioned boolean) ON COMMIT DROP;
+    insertion text, target regclass, standing text, done bigint) ON COMMIT DROP;
 `)
 	for i, t := range s.tables {
 		var columns, types []string
 		for _, c := range t.relation.Columns {
 			columns, types = append(columns, c.Name), append(types, c.Type)
 		}
-		fmt.Fprintf(w, "INSERT INTO pg_temp.pgrescue_table VALUES (%d, %s, %s, %s, %d, %s, %s, %s);\n", i+1, literal(t.relation.Schema), literal(t.relation.Name),
-			literal(t.load), t.rows(), arrayLiteral(t.key), arrayLiteral(columns), arrayLiteral(types))
+		fmt.Fprintf(w, "INSERT INTO pg_temp.pgrescue_table VALUES (%d, %s, %s, %s, %d, %s, %s, %s, %s);\n", i+1, literal(t.relation.Schema), literal(t.relation.Name),
+			literal(t.load), t.rows(), arrayLiteral(t.key), arrayLiteral(columns), arrayLiteral(types), literal(t.insertion()))
 	}
 }
 
-// writeInsert puts all rows in with one statement: the server checks foreign keys
-// when it ends, so no order and no circle of them matters.
-func (s *script) writeInsert(w *bufio.Writer) {
-	fmt.Fprint(w, "-- One statement for all tables: the server checks foreign keys when it ends.\nWITH ")
-	for i, t := range s.tables {
-		if i > 0 {
-			fmt.Fprint(w, ", ")
-		}
-		columns := quotedNames(t.relation)
-		fmt.Fprintf(w, "put_%d AS (\n    INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%s RETURNING 1)",
-			i+1, quotedTable(t.relation), columns, columns, t.load)
-	}
-	for i, t := range s.tables {
-		between := "\nUNION ALL "
-		if i == 0 {
-			between = "\n"
-		}
-		fmt.Fprintf(w, "%sSELECT %s AS \"table\", (SELECT count(*) FROM put_%d) AS rows", between, literal(t.relation.String()), i+1)
-	}
-	fmt.Fprint(w, ";\n")
+// insertion is the statement that puts the rows of a table in.
+func (t *scriptTable) insertion() string {
+	columns := quotedNames(t.relation)
+	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM pg_temp.%s", quotedTable(t.relation), columns, columns, t.load)
 }
 
 // quotedTable is a table's name as SQL writes it.

@@ -19,7 +19,8 @@ BEGIN
             problems := problems || format('there is no table %I.%I', t.schema, t.name);
             CONTINUE;
         END IF;
-        UPDATE pg_temp.pgrescue_table SET target = found::regclass, partitioned = kind = 'p' WHERE n = t.n;
+        UPDATE pg_temp.pgrescue_table SET target = found::regclass, standing = CASE WHEN kind = 'r' AND EXISTS (
+            SELECT FROM pg_inherits WHERE inhparent = found) THEN 'ONLY ' ELSE '' END || format('%I.%I', t.schema, t.name) WHERE n = t.n;
         FOR a IN SELECT w.name, w.type, p.attname, p.atttypid, p.attgenerated, format_type(p.atttypid, p.atttypmod) AS now
             FROM unnest(t.columns, t.types) AS w(name, type)
             LEFT JOIN pg_attribute p ON p.attrelid = found AND p.attnum > 0 AND NOT p.attisdropped AND p.attname = w.name

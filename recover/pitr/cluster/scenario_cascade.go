@@ -164,6 +164,11 @@ func (l *CascadeLoss) Expected(ctx context.Context) (map[string]string, error) {
 	return l.state(ctx, cascadeExpected)
 }
 
+// Before is the State just before the loss. It is asked for before Expected.
+func (l *CascadeLoss) Before(ctx context.Context) (map[string]string, error) {
+	return l.state(ctx, cascadeExpected)
+}
+
 // State is COPY's text of every table, its lines sorted, by the table's name as
 // SQL writes it.
 func (l *CascadeLoss) State(ctx context.Context) (map[string]string, error) {
