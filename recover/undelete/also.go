@@ -14,7 +14,6 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
-	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
 // furtherCopy is another copy of the cluster's data directory: a base backup, a
@@ -30,7 +29,7 @@ type furtherCopy struct {
 	// no backup, unknownEnd when nothing says it. Until then pages may have been copied
 	// in the middle of a write.
 	backupEnd pg.LSN
-	// fork is where the copy's timeline may part from that of the WAL at hand: its
+	// fork is where the copy's timeline parts from that of the WAL at hand: its
 	// pages are of the same history up to there; 0: on one timeline.
 	fork pg.LSN
 }
@@ -145,7 +144,8 @@ func (c *furtherCopy) manifestEnd() (end pg.LSN, found bool) {
 	return end, found
 }
 
-// placeOnTimeline finds out up to where a copy shares the history of the WAL at hand.
+// placeOnTimeline finds out up to where a copy shares the history of the WAL at hand:
+// the history file of the WAL's timeline says it.
 func (o *opener) placeOnTimeline(c *furtherCopy, timeline pg.TimelineID) bool {
 	ours := pg.TimelineID(0)
 	switch {
@@ -160,16 +160,9 @@ func (o *opener) placeOnTimeline(c *furtherCopy, timeline pg.TimelineID) bool {
 	if o.ev.Archive == nil || timeline > ours {
 		return false
 	}
-	shared := false
-	for _, s := range o.ev.Archive.Segments() {
-		if s.State == wal.SegmentInLog && s.Timeline == timeline {
-			shared = true
-		}
-		if s.State == wal.SegmentInLog && s.Timeline > timeline && (c.fork == 0 || s.Start < c.fork) {
-			c.fork = s.Start // the fork lies in this segment or at its begin
-		}
-	}
-	return shared && c.fork != 0
+	var known bool
+	c.fork, known = o.ev.Archive.LeavesTimeline(timeline)
+	return known
 }
 
 // errOtherHistory tells that a page is younger than the point where its copy parted.

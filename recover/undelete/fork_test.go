@@ -70,8 +70,27 @@ func TestValuesOfAnotherHistory(t *testing.T) {
 	if here != there || !strings.HasPrefix(lost, "00000002") {
 		t.Fatalf("value %s here, %s there; segment %s", here, there, lost)
 	}
-	r := run(t, undelete.Sources{DataDir: dir, Also: []string{other}}, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, false)
-	if b := r.loss.Tables()[0].Balance; b.Lost != 1 || b.InPart != 1 {
-		t.Errorf("%+v, rows %.100q", b, r.rows["public.t"])
+	look := func() {
+		t.Helper()
+		r := run(t, undelete.Sources{DataDir: dir, Also: []string{other}}, func(*undelete.Evidence) undelete.Request { return undelete.Request{XID: xid} }, false)
+		if b := r.loss.Tables()[0].Balance; b.Lost != 1 || b.InPart != 1 {
+			t.Errorf("%+v, rows %.100q", b, r.rows["public.t"])
+		}
 	}
+	look()
+	segments, err := filepath.Glob(filepath.Join(dir, "pg_wal", "00000002"+strings.Repeat("?", 16)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := false
+	for _, path := range segments { // what is left of the timeline begins after the other history's value
+		if ours := filepath.Base(path) > lost && !left; ours {
+			left = true
+		} else {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	look()
 }

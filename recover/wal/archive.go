@@ -163,6 +163,13 @@ func (a *Archive) SegmentName(at pg.LSN) string {
 	return formatSegmentName(timeline, uint64(at)/uint64(a.segmentSize), a.segmentSize)
 }
 
+// LeavesTimeline tells where the log leaves an older timeline; known is false when no
+// history file leads from that to the log's own.
+func (a *Archive) LeavesTimeline(timeline pg.TimelineID) (at pg.LSN, known bool) {
+	part, onPath := a.path.part(timeline)
+	return part.end, onPath && part.end != 0
+}
+
 // segmentAt finds the file of the log that holds the given place, or nil.
 func (a *Archive) segmentAt(at pg.LSN) *segmentFile {
 	i := sort.Search(len(a.log), func(i int) bool { return a.log[i].end() > at })
