@@ -67,12 +67,6 @@ const planSavepoint = "plan"
 
 // NewPlan begins a plan, within the transaction of the run in progress if there is one.
 func (c *Case) NewPlan(ctx context.Context) (*PlanWriter, error) {
-	if run := c.inProgress(); run != nil {
-		// What the plan takes back must not be rows of the run.
-		if err := run.pipe.flush(); err != nil {
-			return nil, c.fail(ctx, "take rows into", err)
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := &PlanWriter{c: c, ctx: ctx, hash: sha256.New(), sorted: true}
@@ -169,6 +163,33 @@ func appendPlanHash(dst []byte, table, seq int64, action string, key, data, befo
 	dst = fmt.Appendf(dst, "%d %d %d %s %d %d %d ", table, seq, len(action), action, len(key), len(data), len(before))
 	dst = append(append(append(dst, key...), data...), before...)
 	return fmt.Appendf(dst, "%d %s %s\n", len(note), note, from)
+}
+
+// Amend changes what was decided for a row that Put took, adds to its note, and
+// returns the action that it had.
+func (w *PlanWriter) Amend(table int, seq int64, action, note string) (before string, err error) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if w.done {
+		return "", w.c.fail(w.ctx, "write a plan into", errors.New("the plan is finished"))
+	}
+	w.sorted = false // the hash is made of the rows as they are in the end
+	found := false
+	err = sqlitex.Execute(w.c.conn, "SELECT action FROM plan_row WHERE plan_id = ? AND tbl = ? AND seq = ?", &sqlitex.ExecOptions{
+		Args: []any{w.id, table, seq},
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			before, found = stmt.ColumnText(0), true
+			return nil
+		},
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("the plan has no row %d of table %d", seq, table)
+	}
+	if err == nil {
+		err = sqlitex.Execute(w.c.conn, `UPDATE plan_row SET action = ?1, note = CASE note WHEN '' THEN ?2 ELSE note || '; ' || ?2 END
+WHERE plan_id = ?3 AND tbl = ?4 AND seq = ?5`, &sqlitex.ExecOptions{Args: []any{action, note, w.id, table, seq}})
+	}
+	return before, w.c.fail(w.ctx, "write a plan into", err)
 }
 
 // Finish makes the plan whole. header is its description, as JSON.

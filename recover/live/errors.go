@@ -52,6 +52,15 @@ func Code(err error) string {
 	return ""
 }
 
+// Message is what a server said, without operation and place; of another error all of it.
+func Message(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Message
+	}
+	return err.Error()
+}
+
 // kind is an error that errors.Is finds by its sentinel and that reads as its cause.
 type kind struct{ sentinel, cause error }
 

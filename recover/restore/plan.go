@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -166,6 +168,31 @@ func (p *Plan) header() ([]byte, error) {
 	open := *p
 	open.PlanID, open.RowsSHA256, open.SHA256 = 0, "", ""
 	return json.Marshal(&open)
+}
+
+// Check refuses a plan that is not the one which the case has under its number, with
+// the rows that it was made with.
+func (p *Plan) Check(ctx context.Context, c *casefile.Case) error {
+	const op = "restore: compare the plan with"
+	if p.Case != c.ID() {
+		return failure(op, c.Dir(), ErrEdited, fmt.Errorf("the plan is of case %s, this is %s", p.Case, c.ID()), "name the plan's case with --case")
+	}
+	stored, err := c.Plan(ctx, p.PlanID)
+	if err != nil {
+		return err
+	}
+	header, err := p.header()
+	if err != nil {
+		return failure(op, c.Dir(), ErrEdited, err, hintPlanAnew)
+	}
+	if !bytes.Equal(header, stored.Header) || p.RowsSHA256 != stored.RowsHash {
+		return failure(op, c.Dir(), ErrEdited, fmt.Errorf("plan %d was made with other contents", p.PlanID), hintPlanAnew)
+	}
+	whole, err := c.VerifyPlan(ctx, p.PlanID)
+	if err == nil && !whole {
+		err = failure(op, c.Dir(), ErrEdited, fmt.Errorf("the rows of plan %d are not those that it was made with", p.PlanID), hintPlanAnew)
+	}
+	return err
 }
 
 const hintPlanAnew = "make a new one with `pgrescue restore plan`"

@@ -1,6 +1,10 @@
 package restore
 
-import "time"
+import (
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
 
 // Resolution is what a person chooses for rows whose key the target has with other values.
 type Resolution string
@@ -35,6 +39,17 @@ const (
 	NullUnknown Unknowns = "null"
 )
 
+// Twice says which row of a text is meant when a key is there more than once with
+// different values, and nothing tells which one is newer.
+type Twice string
+
+// What becomes of such keys.
+const (
+	TwiceConflict Twice = ""
+	TwiceFirst    Twice = "first"
+	TwiceLast     Twice = "last"
+)
+
 // Options says what a plan is to be.
 type Options struct {
 	// Database is the one of the case whose rows are restored; "": the target's name.
@@ -44,6 +59,9 @@ type Options struct {
 	// Choices decide conflicts. The last one that fits wins.
 	Choices  []Choice `json:"choices,omitempty"`
 	Unknowns Unknowns `json:"unknowns,omitempty"`
+	Twice    Twice    `json:"twice,omitempty"`
+	// Routes are those whose rows count; none: all.
+	Routes []evidence.Route `json:"routes,omitempty"`
 	// AsOfTime and AsOfLSN take the version of each row that was alive then.
 	AsOfTime time.Time `json:"as_of_time,omitzero"`
 	AsOfLSN  string    `json:"as_of_lsn,omitempty"`
