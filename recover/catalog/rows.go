@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"math"
+
 	"github.com/pgrescue/pgrescue/recover/binreader"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -60,9 +62,17 @@ func classDecoder(t *table) func(*record) (pg.OID, classRow, bool) {
 		row.file, row.tablespace, row.shared = pg.RelFileNumber(r.uint32(file)), r.oid(space), r.bool(shared)
 		row.persistence, row.repl, row.natts = r.char(persistence), r.char(repl), r.int16(natts)
 		row.partition = r.bool(partition)
-		row.pages, row.tuples, row.rewrites = r.uint32(pages), r.float32(tuples), r.oid(rewrites)
+		row.pages, row.tuples, row.rewrites = r.uint32(pages), rowCount(r.float32(tuples)), r.oid(rewrites)
 		return row.oid, row, row.oid != 0
 	}
+}
+
+// rowCount is reltuples, or -1 where a damaged row holds what is no number: JSON has no word for it.
+func rowCount(reltuples float32) float32 {
+	if math.IsNaN(float64(reltuples)) || math.IsInf(float64(reltuples), 0) {
+		return -1
+	}
+	return reltuples
 }
 
 // attributeKey is the primary key of pg_attribute.
