@@ -203,13 +203,16 @@ func (c *Case) Close() error {
 	if c == nil {
 		return nil
 	}
+	var err error
+	if run := c.inProgress(); run != nil {
+		err = run.Abandon(-1)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var err error
 	if c.conn != nil {
 		c.conn.SetInterrupt(nil)
-		err = c.fail(nil, "close", c.conn.Close())
-		c.conn, c.run = nil, nil
+		err = errors.Join(err, c.fail(nil, "close", c.conn.Close()))
+		c.conn = nil
 	}
 	return errors.Join(err, c.release())
 }

@@ -104,4 +104,6 @@ func (c *Case) endLastRun(end journalEnd, ended map[int64]bool) (journalEnd, err
 	return c.appendJournal(end, *line)
 }
 
+var errRunEnded = errors.New("the run has ended")
+
 var errRunOpen = errors.New("the run in progress has written something; end it first")

@@ -3,10 +3,7 @@ package casefile
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"time"
-
-	"zombiezen.com/go/sqlite"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -70,8 +67,8 @@ func (r *Run) Table(t Table) (*RunTable, error) {
 			return errors.New("it names no relation")
 		}
 		var err error
-		if r.ingest == nil {
-			if r.ingest, err = newIngest(r.c.conn); err != nil {
+		if r.pipe == nil {
+			if r.pipe, err = r.newPipe(); err != nil {
 				return err
 			}
 		}
@@ -83,41 +80,6 @@ func (r *Run) Table(t Table) (*RunTable, error) {
 	}
 	r.tables = append(r.tables, out)
 	return out, nil
-}
-
-// ingest holds the statements that take rows and lines in.
-type ingest struct {
-	row, ledger *sqlite.Stmt
-	data        []byte // of one row: its values, key and successor
-	key         []evidence.Value
-}
-
-// The better of two finds of the same version stays: more known values, then the
-// better confidence, then the one that knows the successor, then the last.
-const putRow = `INSERT INTO row (relation_id, shape_id, run_id, route, confidence, place, lsn, xmin, xmax, origin, nth, source_id, line,
- operation, commit_time, note_id, intermediate, moved, unknown, key, data, successor, sum)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
-ON CONFLICT (relation_id, route, place, lsn, xmin, xmax, origin, nth) DO UPDATE SET
- shape_id = ?2, run_id = ?3, confidence = ?5, source_id = ?12, line = ?13, operation = ?14, commit_time = ?15, note_id = ?16,
- intermediate = ?17, moved = ?18, unknown = ?19, key = ?20, data = ?21, successor = ?22, sum = ?23
-WHERE ?19 < unknown OR ?19 = unknown AND (?5 < confidence OR ?5 = confidence AND
- ((?22 IS NOT NULL) > (successor IS NOT NULL) OR (?22 IS NOT NULL) = (successor IS NOT NULL) AND (?23 <> sum OR ?21 <> data)))`
-
-const putLedger = `INSERT INTO ledger (relation_id, file_id, block, offset, lsn, standing, xid, subxid, operation, commit_time, named_by,
- settled_by, in_part, carved, derived, unsure, reason_id, copy_id, run_id, sum)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
-ON CONFLICT (relation_id, file_id, block, offset, lsn) DO UPDATE SET
- standing = ?6, xid = ?7, subxid = ?8, operation = ?9, commit_time = ?10, named_by = ?11, settled_by = ?12, in_part = ?13,
- carved = ?14, derived = ?15, unsure = ?16, reason_id = ?17, copy_id = ?18, run_id = ?19, sum = ?20
-WHERE ?6 < standing OR ?6 = standing AND (ifnull(?12, 9) < ifnull(settled_by, 9) OR ifnull(?12, 9) = ifnull(settled_by, 9) AND ?20 <> sum)`
-
-func newIngest(conn *sqlite.Conn) (*ingest, error) {
-	row, err := conn.Prepare(putRow)
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := conn.Prepare(putLedger)
-	return &ingest{row: row, ledger: ledger}, err
 }
 
 // shapeOf numbers the shape of a row.
@@ -164,19 +126,9 @@ func (t *RunTable) identify(row *evidence.Row, source int64) identity {
 	return identity{place: row.Line, origin: source, nth: t.nth}
 }
 
-// Put takes one row.
+// Put takes one row. An error may be that of a row that was put before.
 func (t *RunTable) Put(row *evidence.Row) error {
-	c := t.run.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := t.run.start()
-	if err == nil {
-		err = t.put(row)
-	}
-	if err != nil {
-		return c.fail(t.run.ctx, "take in a row of "+t.table.Relation.String()+" into", err)
-	}
-	return nil
+	return t.run.c.fail(t.run.ctx, "take in a row of "+t.table.Relation.Name+" into", t.put(row))
 }
 
 func (t *RunTable) put(row *evidence.Row) error {
@@ -187,7 +139,8 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if want := len(t.last.Columns); len(row.Values) != want || row.Successor != nil && len(row.Successor) != want {
 		return fmt.Errorf("row %s has %d values for %d columns", row.TID, len(row.Values), want)
 	}
-	if routeID(row.Route) == 0 {
+	route := routeID(row.Route)
+	if route == 0 {
 		return fmt.Errorf("row %s names no route", row.TID)
 	}
 	source, err := t.run.text(row.Source)
@@ -198,74 +151,42 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if err != nil {
 		return err
 	}
-	in := t.run.ingest
+	rec, b, err := t.run.pipe.next(t.run)
+	if err != nil {
+		return err
+	}
 	place := t.identify(row, source)
 	intermediate := row.Xmin == row.Xmax && row.Xmin.Normal()
 	if t.table.Intermediate != nil {
 		intermediate = t.table.Intermediate(row)
 	}
-	in.data = AppendValues(in.data[:0], row.Values)
-	keyFrom := len(in.data)
+	*rec = record{numbers: [recordNumbers]int64{
+		t.id, t.run.id, s.id, route, confidenceID(row.Confidence), place.place, int64(row.LSN), int64(row.Xmin), int64(row.Xmax),
+		place.origin, place.nth, source, row.Line, operationID(row.Operation), timeOrZero(row.CommitTime), note,
+		one(intermediate), one(row.Moved), unknownValues(row.Values),
+	}}
+	from := len(b.text)
+	b.text = AppendValues(b.text, row.Values)
+	rec.data = len(b.text) - from
 	if len(s.key) > 0 {
-		in.key = in.key[:0]
+		b.key = b.key[:0]
 		for _, i := range s.key {
-			in.key = append(in.key, row.Values[i])
+			b.key = append(b.key, row.Values[i])
 		}
-		in.data = AppendValues(in.data, in.key)
+		b.text = AppendValues(b.text, b.key)
+		rec.key = len(b.text) - from - rec.data
 	}
-	successorFrom := len(in.data)
 	if row.Successor != nil {
-		in.data = AppendValues(in.data, row.Successor)
+		b.text = AppendValues(b.text, row.Successor)
+		rec.successor = len(b.text) - from - rec.data - rec.key
 	}
-	stmt := in.row
-	w := bindings{stmt: stmt}
-	w.plain(t.id)
-	w.number(s.id)
-	w.plain(t.run.id)
-	w.number(routeID(row.Route))
-	w.number(confidenceID(row.Confidence))
-	w.number(place.place)
-	w.number(int64(row.LSN))
-	w.number(int64(row.Xmin))
-	w.number(int64(row.Xmax))
-	w.number(place.origin)
-	w.number(place.nth)
-	w.optional(source)
-	w.number(row.Line)
-	w.optional(operationID(row.Operation))
-	w.time(row.CommitTime)
-	w.optional(note)
-	w.number(one(intermediate))
-	w.number(one(row.Moved))
-	w.number(unknownValues(row.Values))
-	w.text(in.data[keyFrom:successorFrom])
-	w.text(in.data[:keyFrom])
-	w.text(in.data[successorFrom:])
-	w.finish()
-	return in.step(stmt)
-}
-
-// step runs an INSERT.
-func (in *ingest) step(stmt *sqlite.Stmt) error {
-	if _, err := stmt.Step(); err != nil {
-		return err
-	}
-	return stmt.Reset()
+	rec.sum = rec.checksum(b.text[from:])
+	return nil
 }
 
 // Ledger takes one line of the ledger.
 func (t *RunTable) Ledger(line LedgerLine) error {
-	c := t.run.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := t.run.start()
-	if err == nil {
-		err = t.ledger(&line)
-	}
-	if err != nil {
-		return c.fail(t.run.ctx, "take in a ledger line of "+t.table.Relation.String()+" into", err)
-	}
-	return nil
+	return t.run.c.fail(t.run.ctx, "take in a ledger line of "+t.table.Relation.Name+" into", t.ledger(&line))
 }
 
 func (t *RunTable) ledger(line *LedgerLine) error {
@@ -281,29 +202,25 @@ func (t *RunTable) ledger(line *LedgerLine) error {
 	if err != nil {
 		return err
 	}
-	stmt := t.run.ingest.ledger
-	w := bindings{stmt: stmt}
-	w.plain(t.id)
-	w.number(file)
-	w.number(int64(line.TID.Block))
-	w.number(int64(line.TID.Offset))
-	w.number(int64(line.LSN))
-	w.number(line.standing())
-	w.number(int64(line.XID))
-	w.number(int64(line.Subxact))
-	w.optional(operationID(line.Operation))
-	w.time(line.CommitTime)
-	w.optional(routeID(line.NamedBy))
-	w.optional(routeID(line.Settled))
-	w.number(one(line.InPart))
-	w.number(one(line.Carved))
-	w.number(one(line.Derived))
-	w.number(one(line.Unsure))
-	w.optional(reason)
-	w.optional(further)
-	w.plain(t.run.id)
-	w.finish()
-	return t.run.ingest.step(stmt)
+	rec, _, err := t.run.pipe.next(t.run)
+	if err != nil {
+		return err
+	}
+	*rec = record{ledger: true, numbers: [recordNumbers]int64{
+		t.id, t.run.id, file, int64(line.TID.Block), int64(line.TID.Offset), int64(line.LSN), line.standing(), int64(line.XID), int64(line.Subxact),
+		operationID(line.Operation), timeOrZero(line.CommitTime), routeID(line.NamedBy), routeID(line.Settled),
+		one(line.InPart), one(line.Carved), one(line.Derived), one(line.Unsure), reason, further,
+	}}
+	rec.sum = rec.checksum(nil)
+	return nil
+}
+
+// timeOrZero is a time in microseconds; 0 when it is not known.
+func timeOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return micros(t)
 }
 
 // standing orders settlements, the best first: whole, whole from an older page, in
@@ -337,58 +254,3 @@ func one(yes bool) int64 {
 	}
 	return 0
 }
-
-// bindings binds the parameters of a statement one after the other, and sums them up.
-type bindings struct {
-	stmt *sqlite.Stmt
-	n    int
-	sum  uint32
-	word [8]byte
-}
-
-// plain binds a number that is not part of the sum: it tells who found the line.
-func (w *bindings) plain(n int64) {
-	w.n++
-	w.stmt.BindInt64(w.n, n)
-}
-
-func (w *bindings) number(n int64) {
-	w.plain(n)
-	for i := range w.word {
-		w.word[i] = byte(n >> (8 * i))
-	}
-	w.sum = crc32.Update(w.sum, castagnoli(), w.word[:])
-}
-
-// optional binds a number, or NULL for 0.
-func (w *bindings) optional(n int64) {
-	w.number(n)
-	if n == 0 {
-		w.stmt.BindNull(w.n)
-	}
-}
-
-func (w *bindings) time(t time.Time) {
-	if t.IsZero() {
-		w.optional(0)
-		return
-	}
-	w.number(micros(t))
-}
-
-// text binds a text, or NULL for the empty one.
-func (w *bindings) text(text []byte) {
-	w.n++
-	w.sum = crc32.Update(w.sum, castagnoli(), text)
-	if len(text) == 0 {
-		w.stmt.BindNull(w.n)
-		return
-	}
-	w.stmt.BindText(w.n, string(text))
-}
-
-// finish binds the sum as the last parameter.
-func (w *bindings) finish() { w.stmt.BindInt64(w.n+1, int64(int32(w.sum))) }
-
-// castagnoli is the polynomial that processors compute themselves.
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }

@@ -23,6 +23,11 @@ func (r *Run) text(text string) (int64, error) {
 	if id, known := r.texts[text]; known {
 		return id, nil
 	}
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	if err := r.start(); err != nil {
+		return 0, err
+	}
 	id, err := r.idOf("SELECT id FROM text WHERE text = ?", "INSERT INTO text (text) VALUES (?)", text)
 	if err != nil {
 		return 0, err
@@ -119,6 +124,11 @@ func (r *Run) relation(t *Table) (int64, error) {
 
 // shape finds or makes the line of a shape.
 func (r *Run) shape(relationID int64, rel *evidence.Relation) (int64, error) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	if err := r.start(); err != nil {
+		return 0, err
+	}
 	return r.idOf("SELECT id FROM shape WHERE relation_id = ? AND oid = ? AND columns = ?",
 		"INSERT INTO shape (relation_id, oid, columns) VALUES (?, ?, ?)", relationID, int64(rel.OID), shapeText(rel.Columns))
 }

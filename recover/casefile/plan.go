@@ -67,6 +67,12 @@ const planSavepoint = "plan"
 
 // NewPlan begins a plan, within the transaction of the run in progress if there is one.
 func (c *Case) NewPlan(ctx context.Context) (*PlanWriter, error) {
+	if run := c.inProgress(); run != nil {
+		// What the plan takes back must not be rows of the run.
+		if err := run.pipe.flush(); err != nil {
+			return nil, c.fail(ctx, "take rows into", err)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := &PlanWriter{c: c, ctx: ctx, hash: sha256.New(), sorted: true}

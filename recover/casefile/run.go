@@ -38,8 +38,7 @@ type Run struct {
 	done    bool
 	texts   map[string]int64
 	tables  []*RunTable
-	ingest  *ingest
-	dirty   map[string]bool // tables whose digest changed
+	pipe    *pipe
 }
 
 // Begin writes that a command begins. Only one run is in progress at a time. Its
@@ -69,16 +68,23 @@ func (c *Case) Begin(ctx context.Context, command Command) (*Run, error) {
 	if err != nil {
 		return nil, c.fail(ctx, "write journal of", err)
 	}
-	r := &Run{c: c, ctx: ctx, command: command, begin: end.lines, journal: end, texts: make(map[string]int64), dirty: make(map[string]bool)}
+	r := &Run{c: c, ctx: ctx, command: command, begin: end.lines, journal: end, texts: make(map[string]int64)}
 	c.run = r
 	return r, nil
+}
+
+// inProgress is the run in progress, or nil.
+func (c *Case) inProgress() *Run {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run
 }
 
 // start begins the transaction, if it has not begun.
 func (r *Run) start() error {
 	switch {
 	case r.done:
-		return errors.New("the run has ended")
+		return errRunEnded
 	case r.open:
 		return nil
 	}
@@ -149,17 +155,24 @@ func appendNew(names []string, name string) []string {
 // Commit makes everything that the run found part of the case, and writes the
 // end of the run into the journal.
 func (r *Run) Commit(exitCode int) error {
-	err := r.do("commit", func() error {
+	err := r.c.fail(r.ctx, "take rows into", r.pipe.flush())
+	if err == nil {
+		err = r.commit(exitCode)
+	}
+	if err != nil {
+		return errors.Join(err, r.Abandon(exitCode))
+	}
+	return r.end(exitCode, true)
+}
+
+func (r *Run) commit(exitCode int) error {
+	return r.do("commit", func() error {
 		if err := r.finish(exitCode); err != nil {
 			return err
 		}
 		r.c.conn.SetInterrupt(nil) // from here on it is done, or it is not
 		return sqlitex.ExecuteTransient(r.c.conn, "COMMIT", nil)
 	})
-	if err != nil {
-		return errors.Join(err, r.Abandon(exitCode))
-	}
-	return r.end(exitCode, true)
 }
 
 // finish writes the last lines of the transaction.
@@ -176,11 +189,12 @@ func (r *Run) finish(exitCode int) error {
 // Abandon takes back what the run wrote, and writes its end into the journal. On
 // a run that has ended it does nothing.
 func (r *Run) Abandon(exitCode int) error {
-	r.c.mu.Lock()
-	if r.done || r.c.conn == nil {
-		r.c.mu.Unlock()
+	if r.done {
 		return nil
 	}
+	r.pipe.stop()
+	r.pipe = nil
+	r.c.mu.Lock()
 	r.c.conn.SetInterrupt(nil)
 	err := r.c.fail(nil, "take back a run of", r.c.rollback())
 	r.c.mu.Unlock()
@@ -189,6 +203,8 @@ func (r *Run) Abandon(exitCode int) error {
 
 // end closes the run, and writes its last line into the journal.
 func (r *Run) end(exitCode int, kept bool) error {
+	r.pipe.stop()
+	r.pipe = nil
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	r.done, r.open = true, false

@@ -1,0 +1,37 @@
+package casefile
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// recordNumbers is how many numbers a row and a ledger line have.
+const recordNumbers = 19
+
+// record is a row or a ledger line on its way into the database: the numbers in
+// the order of putRow or putLedger, and how long its texts are.
+type record struct {
+	numbers              [recordNumbers]int64
+	data, key, successor int
+	sum                  int32
+	ledger               bool
+}
+
+// Parameters of which 0 is written as NULL, by bit.
+const (
+	rowNullable    = 1<<11 | 1<<13 | 1<<14 | 1<<15                // source, operation, commit time, note
+	ledgerNullable = 1<<9 | 1<<10 | 1<<11 | 1<<12 | 1<<17 | 1<<18 // operation to settled_by, reason, copy
+)
+
+// checksum sums a record up: CRC-32C of its numbers, 8 bytes each, the least
+// significant first, and its texts: values, key, successor. The first two numbers
+// are left out: the same content may be found by another run, and the relation is
+// part of the line's place.
+func (rec *record) checksum(text []byte) int32 {
+	var numbers [8 * (recordNumbers - 2)]byte
+	for i, n := range rec.numbers[2:] {
+		binary.LittleEndian.PutUint64(numbers[8*i:], uint64(n))
+	}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	return int32(crc32.Update(crc32.Checksum(numbers[:], table), table, text))
+}
