@@ -159,3 +159,19 @@ func (c *theCase) expect(t testing.TB, plan *Plan, table string, want ...string)
 		t.Errorf("rows of %s:\n%s\nwant\n%s", table, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// lastTID is where the row of the last call of lost was.
+func (c *theCase) lastTID() pg.TID { return pg.TID{Offset: c.tid} }
+
+// putPartition puts a deleted row of a partition into the case, which knows its root.
+func (c *theCase) putPartition(t testing.TB, rel *evidence.Relation, root string, values ...string) {
+	t.Helper()
+	table, err := c.run.Table(casefile.Table{Relation: rel, PartitionOf: evidence.RelationName{Database: rel.Database, Schema: rel.Schema, Name: root}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := evidence.Row{Relation: rel, Values: texts(values...), Provenance: evidence.Provenance{Route: evidence.RouteDump, Confidence: evidence.Derived, Source: "dump", Line: 1}}
+	if err := table.Put(&row); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,237 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+)
+
+// oneLost makes a case with one lost row of table t, of the cluster with this identifier.
+func oneLost(t testing.TB, systemIdentifier uint64) *theCase {
+	t.Helper()
+	c := newCase(t)
+	if err := c.run.Cluster(systemIdentifier, 15, "postgres"); err != nil {
+		t.Fatal(err)
+	}
+	c.lost(t, relation("public.t: id integer key, v text"), "1", "a")
+	return c
+}
+
+func identifierOf(t testing.TB, c *cluster.Cluster) uint64 {
+	t.Helper()
+	number, err := strconv.ParseUint(clustertest.Value(t, c, "postgres", "SELECT system_identifier FROM pg_control_system()"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+func TestPlanRefuses(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)", "CREATE VIEW seen AS SELECT * FROM t")
+	own := identifierOf(t, server)
+	refused := func(name string, c *theCase, options Options, want error, says string) {
+		t.Helper()
+		_, err := c.tryPlan(t, server, options)
+		var detail *evidence.Error
+		if !errors.Is(err, want) || !errors.As(err, &detail) || !strings.Contains(err.Error()+"; "+detail.Hint, says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	refused("another cluster", oneLost(t, own+1), Options{}, ErrOtherCluster, "--other-cluster")
+	c := oneLost(t, own)
+	refused("pages", c, Options{}, ErrPagesNeeded, "--pages-not-needed")
+	refused("no such table", c, Options{Tables: []string{"public.nothing"}}, ErrNoTable, "case show")
+	refused("no such database", c, Options{Database: "elsewhere"}, ErrNoTable, "it has postgres")
+	refused("a wrong choice", c, Options{Choices: []Choice{{Resolution: "perhaps"}}}, ErrChoice, "perhaps")
+	refused("a wrong LSN", c, Options{AsOfLSN: "0-0"}, ErrChoice, "LSN")
+	refused("no rows", newCase(t), Options{}, ErrNothing, "undelete")
+	other := newCase(t)
+	rel := relation("public.t: id integer key, v text")
+	rel.Database = "shop"
+	other.lost(t, rel, "1", "a")
+	refused("another database", other, Options{}, ErrOtherCluster, "--database")
+	if plan := other.makePlan(t, server, Options{Database: "shop"}); plan.Tables[0].Counts[Insert] != 1 {
+		t.Errorf("%+v", plan)
+	}
+	gone := newCase(t)
+	gone.lost(t, relation("public.gone: id integer key"), "1")
+	refused("a table that is gone", gone, Options{}, ErrNoTable, "CREATE TABLE")
+	view := newCase(t)
+	view.lost(t, relation("public.seen: id integer key"), "1")
+	refused("a view", view, Options{}, ErrNoTable, "none of the tables")
+
+	if plan := c.makePlan(t, server, Options{PagesNotNeeded: true}); plan.Tables[0].Counts[Insert] != 1 || plan.SourceSystemIdentifier != own {
+		t.Errorf("%+v", plan)
+	}
+	if plan := oneLost(t, own+1).makePlan(t, server, Options{OtherCluster: true}); plan.Tables[0].Counts[Insert] != 1 {
+		t.Errorf("%+v", plan)
+	}
+}
+
+// TestPlanReadsTablesWhosePagesAreHeld: the file of the table, or its whole ledger, lets the plan read it.
+func TestPlanReadsTablesWhosePagesAreHeld(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	own := identifierOf(t, server)
+	file := clustertest.Value(t, server, "postgres", "SELECT 1663 || '/' || d.oid || '/' || pg_relation_filenode('t') FROM pg_database d WHERE datname = current_database()")
+	held := func(relfile string) *theCase {
+		c := oneLost(t, own)
+		if err := c.run.Evidence(casefile.File{Path: "/copy", Kind: "relation file", RelFile: relfile}); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	held(file).makePlan(t, server, Options{})
+	if _, err := held(file+"9").tryPlan(t, server, Options{}); !errors.Is(err, ErrPagesNeeded) {
+		t.Errorf("the error is %v", err)
+	}
+	ledger := func(covered bool, settled evidence.Route) *theCase {
+		c := oneLost(t, own)
+		table, err := c.run.Table(casefile.Table{Relation: relation("public.t: id integer key, v text")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := casefile.LedgerLine{File: file, TID: c.lastTID(), LSN: 1001, XID: 20, Operation: evidence.OpDelete, NamedBy: evidence.RouteWAL, Settled: settled}
+		if err := errors.Join(table.Ledger(line), table.Loss(casefile.Loss{Covered: covered})); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	ledger(true, evidence.RouteWAL).makePlan(t, server, Options{})
+	for _, c := range []*theCase{ledger(false, evidence.RouteWAL), ledger(true, "")} {
+		if _, err := c.tryPlan(t, server, Options{}); !errors.Is(err, ErrPagesNeeded) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}
+
+func TestPlanOnStandbyAndReadOnly(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{Settings: map[string]string{"default_transaction_read_only": "on"}})
+	clustertest.Exec(t, server, "postgres", "SET default_transaction_read_only = off", "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	own := identifierOf(t, server)
+	plan := oneLost(t, own).makePlan(t, server, Options{PagesNotNeeded: true})
+	if notes := strings.Join(plan.Notes, "\n"); !plan.Target.ReadOnly || !strings.Contains(notes, "somebody wants no writes") {
+		t.Errorf("notes: %s", notes)
+	}
+	if err := server.Stop(t.Context(), cluster.Fast); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(server.DataDir(), "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(context.WithoutCancel(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	plan = oneLost(t, own).makePlan(t, server, Options{}) // a standby prunes nothing
+	if notes := strings.Join(plan.Notes, "\n"); !plan.Target.InRecovery || !strings.Contains(notes, "standby") || plan.Tables[0].Counts[Insert] != 1 {
+		t.Errorf("notes: %s, %v", notes, plan.Tables[0].Counts)
+	}
+}
+
+func TestPlanOfARoleWithoutRights(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE ROLE clerk LOGIN", "CREATE TABLE t (id serial PRIMARY KEY, v text)", "GRANT SELECT ON t TO clerk",
+		"REVOKE TEMP ON DATABASE postgres FROM PUBLIC", "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+		"CREATE TRIGGER fires BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()", "CREATE TRIGGER always AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
+		"ALTER TABLE t ENABLE ALWAYS TRIGGER always", "CREATE TRIGGER never AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f()",
+		"CREATE RULE r AS ON INSERT TO t DO ALSO NOTHING")
+	c := newCase(t)
+	c.lost(t, relation("public.t: id integer key, v text"), "1", "a")
+	c.done(t)
+	as := func(role string, options Options) (*Plan, error) {
+		conn, err := live.Connect(t.Context(), server.LibpqDSN("postgres")+" user="+role, live.Options{Command: "restore-plan"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return Planning{Case: c.Case, Conn: conn, Options: options}.Make(t.Context())
+	}
+	plan, err := as("clerk", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := &plan.Tables[0]
+	if got := strings.Join(table.Lacks, "; "); plan.Replica || got != "INSERT; UPDATE; UPDATE on sequence public.t_id_seq" || !strings.Contains(strings.Join(plan.Notes, ""), "TEMP") {
+		t.Errorf("lacks %s; %+v", got, plan.Notes)
+	}
+	fires := func(plan *Plan) string {
+		var names []string
+		for _, trigger := range plan.Tables[0].Triggers {
+			names = append(names, trigger.Name+"="+strconv.FormatBool(trigger.Fires))
+		}
+		return strings.Join(names, " ") + " " + strconv.Itoa(len(plan.Tables[0].Rules))
+	}
+	if got := fires(plan); got != "always=true fires=true 1" {
+		t.Errorf("triggers %s", got)
+	}
+	for _, triggers := range []bool{false, true} {
+		plan, err := as(cluster.Superuser, Options{Triggers: triggers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{false: "always=true fires=false 0", true: "always=true fires=true 1"}[triggers]
+		if got := fires(plan); got != want || plan.Replica == triggers {
+			t.Errorf("triggers %s, want %s", got, want)
+		}
+	}
+	clustertest.Exec(t, server, "postgres", "ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+	if _, err := as("clerk", Options{}); !errors.Is(err, live.ErrDenied) || !strings.Contains(err.Error(), "BYPASSRLS of public.t") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestPlanOfConflicts(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text, w text UNIQUE)",
+		"INSERT INTO t VALUES (1, 'bad', 'x'), (2, 'bad', NULL), (3, 'later', 'y'), (12, 'moved', 'z'), (5, NULL, 'taken')")
+	c := newCase(t)
+	rel := relation("public.t: id integer key, v text, w text")
+	update := func(values, successor []evidence.Value) {
+		c.tid++
+		c.put(t, rel, evidence.Row{Values: values, Successor: successor, Provenance: evidence.Provenance{
+			Route: evidence.RouteWAL, Confidence: evidence.Proven, LSN: 1000, TID: c.lastTID(), Xmin: 10, Xmax: 20, Operation: evidence.OpUpdate,
+		}})
+	}
+	update(texts("1", "good", "x"), texts("1", "bad", "x"))
+	update(texts("2", "good", "taken"), texts("2", "bad", `\N`))
+	update(texts("3", "good", "y"), texts("3", "bad", "y"))
+	update(texts("4", "moved", "z"), texts("12", "moved", "z"))
+	for line, v := range []string{"a", "b"} {
+		c.put(t, rel, evidence.Row{Values: texts("9", v, `\N`), Provenance: evidence.Provenance{Route: evidence.RouteImport, Confidence: evidence.Derived, Source: "in.csv", Line: int64(line + 1)}})
+	}
+	plan := c.makePlan(t, server, Options{})
+	c.expect(t, plan, "public.t",
+		`conflict ("1", "good", "x") was ("1", "bad", "x") | the target has other values in v; the row is as the update left it`,
+		`conflict ("2", "good", "taken") was ("2", "bad", NULL) | the target has other values in v, w; the row is as the update left it`,
+		`conflict ("3", "good", "y") was ("3", "later", "y") | the target has other values in v; the row was changed again since the loss`,
+		`blocked ("4", "moved", "z") | an update changed the key to ("12"): the row lives on under it, or was lost under it`,
+		`conflict ("9", "a", NULL) | import (in.csv line 1) and import (in.csv line 2) differ in column v: "a" and "b"; --twice or --route says which counts`,
+	)
+	plan = c.makePlan(t, server, Options{Twice: TwiceLast, Choices: []Choice{{Resolution: TakeCase}, {Table: "t", Column: "w", Resolution: TakeTarget}}})
+	c.expect(t, plan, "public.t",
+		`overwrite ("1", "good", "x") was ("1", "bad", "x") | v; the row is as the update left it`,
+		`overwrite ("2", "good", NULL) was ("2", "bad", NULL) | v; the row is as the update left it`,
+		`overwrite ("3", "good", "y") was ("3", "later", "y") | v; the row was changed again since the loss`,
+		`blocked…`, `insert ("9", "b", NULL) | the key is there 2 times; taken from in.csv line 2`)
+	plan = c.makePlan(t, server, Options{Choices: []Choice{{Resolution: FillNulls}}})
+	c.expect(t, plan, "public.t", `keep ("1"…`, `blocked ("2", "bad", "taken") was ("2", "bad", NULL) | w; the row is as the update left it; unique index t_w_key: the target has a row with ("taken"), (5)`,
+		`keep ("3"…`, `blocked…`, `conflict ("9"…`)
+	plan = c.makePlan(t, server, Options{Routes: []evidence.Route{evidence.RouteImport}, Twice: TwiceFirst})
+	c.expect(t, plan, "public.t", `insert ("9", "a", NULL)…`)
+}
