@@ -13,11 +13,12 @@ import (
 )
 
 // removalSQL makes what is dropped and truncated, and a table that is merely rewritten.
+// Some names are reserved words of SQL.
 const removalSQL = `CREATE SCHEMA app;
 CREATE TYPE app.mood AS ENUM ('sad', 'it''s ok');
 CREATE DOMAIN app.small AS smallint;
-CREATE TYPE app.pair AS (s app.small, m app.mood);
-CREATE TABLE app."Orders" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, m app.mood NOT NULL, moods app.mood[], s app.small, note varchar(20), price numeric(10,2), p app.pair);
+CREATE TYPE app.pair AS ("user" app.small, m app.mood);
+CREATE TABLE app."Orders" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, m app.mood NOT NULL, moods app.mood[], s app.small, note varchar(20), price numeric(10,2), p app.pair, "order" int);
 INSERT INTO app."Orders" (m, moods, s, note, price, p) SELECT 'it''s ok', '{sad,NULL}', i, 'note ' || i, i / 4.0, (i::app.small, 'sad'::app.mood)::app.pair FROM generate_series(1, 500) i;
 CREATE TABLE emptied (id serial PRIMARY KEY, t text);
 INSERT INTO emptied (t) SELECT 'row ' || i FROM generate_series(1, 100) i;

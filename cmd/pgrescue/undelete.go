@@ -96,6 +96,7 @@ func (o *undeleteOptions) addFlags(command *cobra.Command) {
 	o.rowsOptions.addFlags(command, "copy")
 	o.lossOptions.addFlags(command)
 	flags := command.Flags()
+	flags.Lookup("format").Usage = "of the files in the folder: copy, csv, jsonl or sql; --json is for the balance alone"
 	flags.StringArrayVar(&o.wal, "wal", nil, "WAL directory, segment or tar file, or an archive; may be repeated (default pg_wal of --pgdata)")
 	flags.StringVarP(&o.output, "output", "o", "", "folder for one file per table and ledger.jsonl")
 	flags.BoolVar(&o.force, "force", false, "replace files that are in the folder")

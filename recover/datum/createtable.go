@@ -54,9 +54,14 @@ func (w *schemaWriter) once(text string) bool {
 	return first
 }
 
+// qualified is a name as SQL reads it: reserved words are quoted too.
+func (w *schemaWriter) qualified(schema, name string) string {
+	return w.types.quoteName(schema) + "." + w.types.quoteName(name)
+}
+
 func (w *schemaWriter) schema(name string) {
 	if name != "public" && w.once("schema "+name) {
-		w.line("CREATE SCHEMA IF NOT EXISTS " + pg.QuoteIdent(name) + ";")
+		w.line("CREATE SCHEMA IF NOT EXISTS " + w.types.quoteName(name) + ";")
 	}
 }
 
@@ -71,7 +76,7 @@ func (w *schemaWriter) typeOf(oid pg.OID, depth int) {
 	for i := range t.Attributes {
 		w.typeOf(t.Attributes[i].Type, depth+1)
 	}
-	name := pg.QuoteIdent(t.Schema) + "." + pg.QuoteIdent(t.Name)
+	name := w.qualified(t.Schema, t.Name)
 	if t.DroppedBy == pg.InvalidXID || isArray(t) || !w.once("type "+name) {
 		return
 	}
@@ -89,7 +94,7 @@ func (w *schemaWriter) typeOf(oid pg.OID, depth int) {
 		var fields []string
 		for i := range t.Attributes {
 			if a := &t.Attributes[i]; !a.Dropped {
-				fields = append(fields, pg.QuoteIdent(a.Name)+" "+w.types.TypeName(a.Type, a.TypeMod))
+				fields = append(fields, w.types.quoteName(a.Name)+" "+w.types.TypeName(a.Type, a.TypeMod))
 			}
 		}
 		w.line("CREATE TYPE " + name + " AS (" + strings.Join(fields, ", ") + ");")
@@ -109,10 +114,10 @@ func (w *schemaWriter) table(rel *catalog.Relation) {
 			parts = append(parts, "    "+w.column(a))
 		}
 	}
-	if key := keyNames(rel); len(key) > 0 {
+	if key := w.keyNames(rel); len(key) > 0 {
 		parts = append(parts, "    PRIMARY KEY ("+strings.Join(key, ", ")+")")
 	}
-	w.line("CREATE TABLE " + rel.QualifiedName() + " (")
+	w.line("CREATE TABLE " + w.qualified(rel.Schema, rel.Name) + " (")
 	if len(parts) > 0 {
 		w.line(strings.Join(parts, ",\n"))
 	}
@@ -124,7 +129,7 @@ func (w *schemaWriter) column(a *catalog.Attribute) string {
 	if name == "" {
 		name = "text /* its type is not known any more */"
 	}
-	text := pg.QuoteIdent(a.Name) + " " + name
+	text := w.types.quoteName(a.Name) + " " + name
 	if a.NotNull {
 		text += " NOT NULL"
 	}
@@ -140,11 +145,11 @@ func (w *schemaWriter) column(a *catalog.Attribute) string {
 }
 
 // keyNames are the columns of the primary key.
-func keyNames(rel *catalog.Relation) []string {
+func (w *schemaWriter) keyNames(rel *catalog.Relation) []string {
 	var names []string
 	for _, number := range rel.PrimaryKey {
 		if at := slices.IndexFunc(rel.Attributes, func(a catalog.Attribute) bool { return a.Number == number }); at >= 0 {
-			names = append(names, pg.QuoteIdent(rel.Attributes[at].Name))
+			names = append(names, w.types.quoteName(rel.Attributes[at].Name))
 		}
 	}
 	return names

@@ -80,10 +80,12 @@ func (l *Loss) outsideWAL() string {
 			databases[file.Database] = true
 		}
 	}
+	delete(databases, 0) // shared catalogs are in none
 	for i := range l.ev.Snapshot.Databases {
 		db := &l.ev.Snapshot.Databases[i]
 		for j := range db.Relations {
-			if rel := &db.Relations[j]; databases[db.OID] && rel.Kind == "r" && rel.Persistence == "u" && l.outlived(rel) {
+			// Where the WAL names no change at all, nothing says which database it was.
+			if rel := &db.Relations[j]; (databases[db.OID] || len(databases) == 0) && rel.Kind == "r" && rel.Persistence == "u" && l.outlived(rel) {
 				return fmt.Sprintf("%s is unlogged: if the loss has rows of it too, no WAL names them; who asks for tables by name leaves it out", rel.QualifiedName())
 			}
 		}

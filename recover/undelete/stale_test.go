@@ -3,6 +3,7 @@ package undelete_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,23 @@ func TestUnloggedTableBesideTheLoss(t *testing.T) {
 	}, false)
 	if b := r.loss.Tables()[0].Balance; !r.loss.Covered || b.Settled() != 7 {
 		t.Errorf("of t alone: covered %t %q, %+v", r.loss.Covered, r.loss.Uncovered, b)
+	}
+}
+
+// TestOnlyAnUnloggedTable has a transaction of which the WAL has the commit and nothing
+// else: without a table asked for, the dead tuples still name what it destroyed.
+func TestOnlyAnUnloggedTable(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t, "CREATE UNLOGGED TABLE u AS SELECT * FROM t")
+	s, xid := i.session("DELETE FROM u WHERE id <= 7")
+	i.do(s, "COMMIT")
+	r, _ := rescueOf(t, i.copyOf(cluster.Fast, all), undelete.Request{XID: xid})
+	if r.loss.Covered || !strings.Contains(r.loss.Uncovered, "public.u is unlogged") {
+		t.Errorf("covered %t %q", r.loss.Covered, r.loss.Uncovered)
+	}
+	tables := slices.DeleteFunc(r.loss.Tables(), func(t *undelete.Table) bool { return t.Balance.Lost == 0 })
+	if len(tables) != 1 || tables[0].Name() != "public.u" || tables[0].Balance.Lost != 7 || tables[0].Balance.Heap != 7 {
+		t.Errorf("tables %+v", tables)
 	}
 }
 
