@@ -11,7 +11,8 @@ import (
 )
 
 // rememberJournal notes the last line of the journal, so that a cut one is found.
-func (c *Case) rememberJournal(end journalEnd) error {
+func (c *Case) rememberJournal(end journalEnd) (err error) {
+	defer sqlitex.Save(c.conn)(&err)
 	if err := c.setMeta("journal_seq", strconv.FormatInt(end.lines, 10)); err != nil {
 		return err
 	}
@@ -105,5 +106,7 @@ func (c *Case) endLastRun(end journalEnd, ended map[int64]bool) (journalEnd, err
 }
 
 var errRunEnded = errors.New("the run has ended")
+
+var errTakenBack = errors.New("an error before this one took the whole run back")
 
 var errRunOpen = errors.New("the run in progress has written something; end it first")

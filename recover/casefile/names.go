@@ -28,6 +28,7 @@ func (r *Run) text(text string) (int64, error) {
 	if err := r.start(); err != nil {
 		return 0, err
 	}
+	r.changed["text"] = true
 	id, err := r.idOf("SELECT id FROM text WHERE text = ?", "INSERT INTO text (text) VALUES (?)", text)
 	if err != nil {
 		return 0, err

@@ -61,6 +61,7 @@ type Event struct {
 // Event takes an entry of the timeline. The same one, found again, is one entry.
 func (r *Run) Event(e Event) error {
 	return r.do("note an event in", func() error {
+		r.changed["event"] = true
 		digest := sha256.New()
 		for _, part := range []string{e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message, string(e.Detail)} {
 			_, _ = fmt.Fprintf(digest, "%d ", len(part)) // a hash takes everything

@@ -124,9 +124,7 @@ func (p *pipe) write(c *Case) {
 	defer close(p.ended)
 	for b := range p.full {
 		if p.failed.Load() == nil {
-			if err := p.writeBatch(c, b); err != nil {
-				p.failed.CompareAndSwap(nil, &err)
-			}
+			p.writeBatch(c, b)
 		}
 		b.records, b.text = b.records[:0], b.text[:0]
 		if cap(b.text) > keepBytes {
@@ -140,9 +138,21 @@ func (p *pipe) write(c *Case) {
 	}
 }
 
-func (p *pipe) writeBatch(c *Case, b *pipeBatch) error {
+// writeBatch writes a batch. Its error is known before anybody else can see what
+// it did to the transaction.
+func (p *pipe) writeBatch(c *Case, b *pipeBatch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	err := c.inTransaction()
+	if err == nil {
+		err = p.insert(b)
+	}
+	if err != nil {
+		p.failed.CompareAndSwap(nil, &err)
+	}
+}
+
+func (p *pipe) insert(b *pipeBatch) error {
 	text := b.text
 	for i := range b.records {
 		rec := &b.records[i]

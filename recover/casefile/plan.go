@@ -118,6 +118,9 @@ func (w *PlanWriter) put(row *PlanRow) error {
 	case w.rows%1024 == 0 && w.ctx.Err() != nil:
 		return w.ctx.Err()
 	}
+	if err := w.c.inTransaction(); err != nil {
+		return err
+	}
 	seq := row.Seq
 	if seq == 0 {
 		seq = w.seq + 1
@@ -213,6 +216,9 @@ func (w *PlanWriter) finish(header []byte) (Plan, error) {
 	if w.done {
 		return Plan{}, errors.New("the plan is finished")
 	}
+	if err := w.c.inTransaction(); err != nil {
+		return Plan{}, err
+	}
 	rowsHash := hex.EncodeToString(w.hash.Sum(nil))
 	if !w.sorted {
 		var err error
@@ -224,6 +230,9 @@ func (w *PlanWriter) finish(header []byte) (Plan, error) {
 	err := sqlitex.Execute(w.c.conn, "UPDATE plan SET hash = ?, rows_hash = ?, rows = ?, header = ?, state = ? WHERE id = ?",
 		&sqlitex.ExecOptions{Args: []any{hex.EncodeToString(sum[:]), rowsHash, w.rows, string(header), PlanMade, w.id}})
 	if err != nil {
+		return Plan{}, err
+	}
+	if err := w.c.digest(planTables()); err != nil {
 		return Plan{}, err
 	}
 	if err := sqlitex.ExecuteTransient(w.c.conn, "RELEASE "+planSavepoint, nil); err != nil {
@@ -336,13 +345,18 @@ func scanPlanRow(stmt *sqlite.Stmt, row *PlanRow, bufs *[3][]byte) error {
 func (c *Case) VerifyPlan(ctx context.Context, id int64) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	whole, err := c.verifyPlan(ctx, id)
+	return whole, c.fail(ctx, "verify a plan of", err)
+}
+
+func (c *Case) verifyPlan(ctx context.Context, id int64) (bool, error) {
 	plan, err := c.plan(id)
 	if err != nil {
-		return false, c.fail(ctx, "verify a plan of", err)
+		return false, err
 	}
 	sum := sha256.Sum256(plan.Header)
 	rowsHash, rows, err := c.hashPlanRows(ctx, id)
-	return rowsHash == plan.RowsHash && rows == plan.Rows && hex.EncodeToString(sum[:]) == plan.Hash, c.fail(ctx, "verify a plan of", err)
+	return rowsHash == plan.RowsHash && rows == plan.Rows && hex.EncodeToString(sum[:]) == plan.Hash, err
 }
 
 // hashPlanRows hashes the rows of a plan in the order in which they are read.
@@ -364,9 +378,9 @@ func (c *Case) hashPlanRows(ctx context.Context, id int64) (string, int64, error
 func (c *Case) SetPlanState(ctx context.Context, id int64, state string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := sqlitex.Execute(c.conn, "UPDATE plan SET state = ? WHERE id = ?", &sqlitex.ExecOptions{Args: []any{state, id}})
-	if err == nil && c.conn.Changes() == 0 {
-		_, err = c.plan(id)
+	_, err := c.plan(id)
+	if err == nil {
+		err = c.writePlans("UPDATE plan SET state = ? WHERE id = ?", state, id)
 	}
 	return c.fail(ctx, "note the state of a plan in", err)
 }

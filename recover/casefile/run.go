@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,6 +40,7 @@ type Run struct {
 	texts   map[string]int64
 	tables  []*RunTable
 	pipe    *pipe
+	changed map[string]bool // tables, of those that are seldom digested
 }
 
 // Begin writes that a command begins. Only one run is in progress at a time. Its
@@ -68,7 +70,7 @@ func (c *Case) Begin(ctx context.Context, command Command) (*Run, error) {
 	if err != nil {
 		return nil, c.fail(ctx, "write journal of", err)
 	}
-	r := &Run{c: c, ctx: ctx, command: command, begin: end.lines, journal: end, texts: make(map[string]int64)}
+	r := &Run{c: c, ctx: ctx, command: command, begin: end.lines, journal: end, texts: make(map[string]int64), changed: make(map[string]bool)}
 	c.run = r
 	return r, nil
 }
@@ -86,7 +88,7 @@ func (r *Run) start() error {
 	case r.done:
 		return errRunEnded
 	case r.open:
-		return nil
+		return r.c.inTransaction()
 	}
 	r.c.conn.SetInterrupt(r.ctx.Done())
 	if err := sqlitex.ExecuteTransient(r.c.conn, "BEGIN IMMEDIATE", nil); err != nil {
@@ -97,6 +99,20 @@ func (r *Run) start() error {
 		r.begin, r.command.Name, r.command.Version, jsonText(r.command.Argv), r.command.Who, r.command.Host, micros(r.command.Began))
 	r.id = r.c.conn.LastInsertRowID()
 	return err
+}
+
+// inTransaction fails when SQLite has taken the transaction back by itself, as it
+// does when the disk is full: what is written after that would be kept.
+func (c *Case) inTransaction() error {
+	if !c.conn.AutocommitEnabled() {
+		return nil
+	}
+	if c.run != nil && c.run.pipe != nil {
+		if failed := c.run.pipe.failed.Load(); failed != nil {
+			return *failed
+		}
+	}
+	return errTakenBack
 }
 
 // do runs f in the run's transaction.
@@ -183,7 +199,8 @@ func (r *Run) finish(exitCode int) error {
 	if err := r.exec("UPDATE run SET ended = ?, exit_code = ? WHERE id = ?", micros(time.Now()), exitCode, r.id); err != nil {
 		return err
 	}
-	return r.c.rememberJournal(r.journal)
+	tables := runTables()
+	return errors.Join(r.c.digest(slices.DeleteFunc(tables, func(table string) bool { return seldom(table) && !r.changed[table] })), r.c.rememberJournal(r.journal))
 }
 
 // Abandon takes back what the run wrote, and writes its end into the journal. On

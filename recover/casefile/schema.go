@@ -31,6 +31,8 @@ func (c *Case) checkSchema(ctx context.Context) error {
 		return failure("open", c.dir, ErrNoCase, errors.New(DatabaseName+" is empty"), "the command that began to make it was stopped; run it again")
 	case id != applicationID:
 		return failure("open", c.dir, ErrNoCase, errors.New(DatabaseName+" is a database of another program"), "name another folder")
+	case version < 1:
+		return failure("open", c.dir, ErrDamaged, errors.New(DatabaseName+" has no version"), hintDamaged)
 	case version > schemaVersion:
 		return failure("open", c.dir, ErrNewer, fmt.Errorf("its schema has version %d, this program knows %d", version, schemaVersion),
 			"use the pgrescue that made it, or a newer one")
@@ -46,9 +48,15 @@ func (c *Case) writeSchema() error {
 	}
 	// The pragmas are in the file's header, which is part of the transaction.
 	script := fmt.Sprintf("BEGIN IMMEDIATE;\nPRAGMA application_id = %d;\nPRAGMA user_version = %d;\n%s;\n"+
-		"INSERT INTO meta VALUES ('case', '%s'), ('journal_seq', '0'), ('journal_hash', '');\nCOMMIT;",
+		"INSERT INTO meta VALUES ('case', '%s'), ('journal_seq', '0'), ('journal_hash', '');",
 		applicationID, schemaVersion, schema, rand.Text())
 	err := c.script(script)
+	if err == nil {
+		err = c.digest(append(runTables(), planTables()...))
+	}
+	if err == nil {
+		err = sqlitex.ExecuteTransient(c.conn, "COMMIT", nil)
+	}
 	if err != nil {
 		return errors.Join(err, c.rollback())
 	}

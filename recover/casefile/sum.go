@@ -24,14 +24,17 @@ const (
 )
 
 // checksum sums a record up: CRC-32C of its numbers, 8 bytes each, the least
-// significant first, and its texts: values, key, successor. The first two numbers
-// are left out: the same content may be found by another run, and the relation is
-// part of the line's place.
+// significant first, and its texts: values, key, successor. The run is left out: the
+// same content may be found by another one.
 func (rec *record) checksum(text []byte) int32 {
-	var numbers [8 * (recordNumbers - 2)]byte
-	for i, n := range rec.numbers[2:] {
+	var numbers [8 * recordNumbers]byte
+	for i, n := range rec.numbers {
 		binary.LittleEndian.PutUint64(numbers[8*i:], uint64(n))
 	}
+	clear(numbers[8*numberRun : 8*numberRun+8])
 	table := crc32.MakeTable(crc32.Castagnoli)
 	return int32(crc32.Update(crc32.Checksum(numbers[:], table), table, text))
 }
+
+// numberRun is where the run stands among the numbers.
+const numberRun = 1

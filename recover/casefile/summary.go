@@ -179,14 +179,7 @@ func (c *Case) sumRows(tables map[int64]*TableSummary) error {
 	if err != nil {
 		return err
 	}
-	return c.each(`SELECT row.relation_id, count(*) FROM plan_batch JOIN plan_row ON plan_row.plan_id = plan_batch.plan_id
- AND plan_row.seq BETWEEN plan_batch.first_seq AND plan_batch.last_seq AND plan_row.action IN ('insert', 'overwrite', 'fill')
- JOIN row ON row.id = json_extract(plan_row.from_rows, '$[0]') WHERE plan_batch.state = 'committed' GROUP BY row.relation_id`, func(stmt *sqlite.Stmt) error {
-		if t := tables[stmt.ColumnInt64(0)]; t != nil {
-			t.Restored = stmt.ColumnInt64(1)
-		}
-		return nil
-	})
+	return c.sumRestored(tables)
 }
 
 func (c *Case) listCluster(s *Summary) error {

@@ -14,38 +14,90 @@ type Problem struct {
 	What  string `json:"what"`
 }
 
-// VerifyIntegrity looks at the journal's chain and at case.db. progress may be nil;
-// it hears of the parts that are looked at.
+// VerifyIntegrity looks at the journal's chain and at case.db: whether SQLite finds
+// its file sound, and whether each row, ledger line, plan and table is what was
+// written. progress may be nil; it hears of the parts that are looked at.
 func (c *Case) VerifyIntegrity(ctx context.Context, progress func(part string)) ([]Problem, error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var problems []Problem
-	progress(JournalName)
-	if err := c.verifyJournal(&problems); err != nil {
-		return problems, c.fail(ctx, "verify", err)
+	if c.run == nil {
+		c.conn.SetInterrupt(ctx.Done())
+		defer c.conn.SetInterrupt(nil)
 	}
-	progress(DatabaseName)
-	err := c.verifyDatabase(&problems)
-	return problems, c.fail(ctx, "verify", err)
+	var problems []Problem
+	for _, part := range []struct {
+		name   string
+		verify func(*[]Problem) error
+	}{
+		{JournalName, c.verifyJournal},
+		{DatabaseName, func(p *[]Problem) error { return c.verifyPragma(p, "PRAGMA integrity_check", 0) }},
+		{DatabaseName + ", references", func(p *[]Problem) error { return c.verifyPragma(p, "PRAGMA foreign_key_check", 2) }},
+		{DatabaseName + ", tables", c.verifyDigests},
+		{DatabaseName + ", rows and ledger", c.verifySums},
+		{DatabaseName + ", plans", func(p *[]Problem) error { return c.verifyPlans(ctx, p) }},
+	} {
+		progress(part.name)
+		if err := part.verify(&problems); err != nil {
+			if !damage(err) || ctx.Err() != nil {
+				return problems, c.fail(ctx, "verify", err)
+			}
+			problems = append(problems, Problem{part.name, err.Error()})
+		}
+	}
+	return problems, nil
 }
 
-func (c *Case) verifyDatabase(problems *[]Problem) error {
-	return c.each("PRAGMA integrity_check", func(stmt *sqlite.Stmt) error {
-		if text := stmt.ColumnText(0); text != "ok" {
-			*problems = append(*problems, Problem{DatabaseName, text})
+// verifyPragma runs a check of SQLite. One that names a table and row in its first
+// columns has the table that they should refer to in column parent.
+func (c *Case) verifyPragma(problems *[]Problem, pragma string, parent int) error {
+	told := 0
+	err := c.each(pragma, func(stmt *sqlite.Stmt) error {
+		text := stmt.ColumnText(0)
+		if text == "ok" {
+			return nil
 		}
+		if told++; told > mostTold {
+			return nil
+		}
+		if parent > 0 {
+			text = fmt.Sprintf("row %d of table %s refers to a line of table %s that there is not", stmt.ColumnInt64(1), text, stmt.ColumnText(parent))
+		}
+		*problems = append(*problems, Problem{DatabaseName, text})
 		return nil
 	})
+	if told > mostTold {
+		*problems = append(*problems, Problem{DatabaseName, fmt.Sprintf("%d more like it", told-mostTold)})
+	}
+	return err
+}
+
+// verifyPlans compares plans with their hashes.
+func (c *Case) verifyPlans(ctx context.Context, problems *[]Problem) error {
+	var ids []int64
+	err := c.each("SELECT id FROM plan", func(stmt *sqlite.Stmt) error {
+		ids = append(ids, stmt.ColumnInt64(0))
+		return nil
+	})
+	for _, id := range ids {
+		var whole bool
+		if whole, err = c.verifyPlan(ctx, id); err != nil {
+			return err
+		}
+		if !whole {
+			*problems = append(*problems, Problem{fmt.Sprintf("%s plan %d", DatabaseName, id), "its content is not what was written"})
+		}
+	}
+	return err
 }
 
 // verifyJournal follows the chain of the journal's lines.
 func (c *Case) verifyJournal(problems *[]Problem) error {
 	known, err := c.knownJournal()
 	if err != nil {
-		return err
+		*problems = append(*problems, Problem{DatabaseName + " table meta", err.Error()})
 	}
 	tell := func(n int64, format string, args ...any) {
 		*problems = append(*problems, Problem{fmt.Sprintf("%s line %d", JournalName, n), fmt.Sprintf(format, args...)})
