@@ -49,6 +49,9 @@ func (e *engine) examine(ctx context.Context) (*sight, error) {
 		all[i] = i
 	}
 	places, err := e.readPlaces(ctx, all)
+	if err == nil {
+		err = e.refuseDistributed(ctx, places)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ type decision struct {
 	notes     []string
 	// dispute says where versions that should be the same differ.
 	dispute string
+	// deleted: the row went as a whole, and no update left something in its place.
+	deleted bool
 	// none: nothing of the key was there at the time asked for.
 	none bool
 }
@@ -64,6 +66,7 @@ func decide(versions []version, columns []ColumnPlan, asOf moment, twice Twice) 
 	best := &versions[0]
 	same, others := sameVersions(versions)
 	d := decision{values: slices.Clone(best.values), successor: best.successor, from: []int64{best.id}}
+	d.deleted = best.Operation == evidence.OpDelete || best.Operation == evidence.OpTruncate || best.Operation == evidence.OpDrop
 	if len(same) > 0 && placeless(best) {
 		same = chooseTwice(&d, append([]*version{best}, same...), twice)
 	}

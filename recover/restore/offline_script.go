@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,7 @@ type script struct {
 	head     scriptHead
 	tables   []*scriptTable
 	begun    int // tables, those that were dropped too
+	replace  bool
 	encoding string
 }
 
@@ -63,12 +65,19 @@ type scriptTable struct {
 	writer   *evidence.Writer
 }
 
-// newScript begins a script in a folder, which is made if it is not there.
-func newScript(dir string, head scriptHead) (*script, error) {
+// newScript begins a script in a folder, which is made if it is not there. With replace
+// files of the same names make way.
+func newScript(dir string, head scriptHead, replace bool) (*script, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("restore: make folder for the script: %w", err)
 	}
-	s := &script{dir: dir, head: head, encoding: head.Encoding}
+	if replace {
+		// A script whose tables are about to change must not be run any more.
+		if err := os.Remove(filepath.Join(dir, offlineScriptName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("restore: replace script: %w", err)
+		}
+	}
+	s := &script{dir: dir, head: head, encoding: head.Encoding, replace: replace}
 	if s.encoding == "" {
 		s.encoding = "UTF8"
 	}
@@ -82,9 +91,9 @@ func (s *script) table(relation *evidence.Relation, key []string) (*scriptTable,
 	number := s.begun
 	t := &scriptTable{relation: relation, key: key, load: fmt.Sprintf("pgrescue_%d", number)}
 	t.name = fmt.Sprintf("%02d-%s.sql", number, plainName(relation.Schema+"."+relation.Name))
-	file, err := os.OpenFile(filepath.Join(s.dir, t.name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := s.create(t.name)
 	if err != nil {
-		return nil, fmt.Errorf("restore: write script: %w", err)
+		return nil, err
 	}
 	t.file, t.buffer = file, bufio.NewWriterSize(file, 1<<16)
 	s.tables = append(s.tables, t)
@@ -94,6 +103,19 @@ func (s *script) table(relation *evidence.Relation, key []string) (*scriptTable,
 	fmt.Fprintf(t.buffer, "COPY pg_temp.%s (%s) FROM stdin;\n", t.load, columns)
 	t.writer, err = evidence.NewWriter(evidence.FormatCopy, t.buffer)
 	return t, err
+}
+
+// create makes a file of the script.
+func (s *script) create(name string) (*os.File, error) {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if s.replace {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	file, err := os.OpenFile(filepath.Join(s.dir, name), flags, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("restore: write script: %w", err)
+	}
+	return file, nil
 }
 
 // Put takes a row.
@@ -137,9 +159,9 @@ func (s *script) finish() error {
 		}
 	}
 	path := filepath.Join(s.dir, offlineScriptName)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := s.create(offlineScriptName)
 	if err != nil {
-		return fmt.Errorf("restore: write script: %w", err)
+		return err
 	}
 	w := bufio.NewWriter(file)
 	s.write(w)

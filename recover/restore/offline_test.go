@@ -68,7 +68,7 @@ func (o *offlineCase) write(t *testing.T) string {
 	}
 	defer conn.Close()
 	dir := filepath.Join(t.TempDir(), "out")
-	s, err := newScript(dir, o.head)
+	s, err := newScript(dir, o.head, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,14 @@
 DO $pgrescue$
 DECLARE
     names text;
+    distributed boolean := false;
 BEGIN
-    IF EXISTS (SELECT FROM pg_index i JOIN pg_temp.pgrescue_table t ON i.indrelid IN (SELECT relid FROM pg_partition_tree(t.target) UNION SELECT t.target)
+    IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition d JOIN pg_temp.pgrescue_table t ON d.logicalrelid = t.target)' INTO distributed;
+    END IF;
+    IF distributed THEN
+        RAISE WARNING 'pgrescue: Citus distributes some of the tables, and its workers know nothing of this session: triggers fire there';
+    ELSIF EXISTS (SELECT FROM pg_index i JOIN pg_temp.pgrescue_table t ON i.indrelid IN (SELECT relid FROM pg_partition_tree(t.target) UNION SELECT t.target)
         WHERE NOT i.indimmediate) THEN
         RAISE WARNING 'pgrescue: a trigger of the server checks a deferrable constraint, so triggers fire';
     ELSE

@@ -51,6 +51,9 @@ func (m *planner) choose(ctx context.Context) error {
 		m.describe(table)
 	}
 	m.linkParents()
+	if err := m.noteDistributed(ctx, oids); err != nil {
+		return err
+	}
 	return m.checkRights(ctx)
 }
 

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,16 @@ func (b *batch) compareOld(it *item) {
 		it.action, it.data, it.before = Equal, it.before, nil
 	default:
 		b.resolve(it, other)
+		it.apart = it.action == Conflict || it.action == Keep && !b.same(other)
 	}
+}
+
+// same reports whether somebody said that the row of the target is the lost one, by giving
+// it values of the lost one, were there any to give.
+func (b *batch) same(other []int) bool {
+	return slices.ContainsFunc(other, func(i int) bool {
+		return b.m.resolution(b.table.targetTable, b.table.plan.Columns[i].Name) != TakeTarget
+	})
 }
 
 // resolve settles a conflict by the choices, column by column.
@@ -162,13 +172,20 @@ func (b *batch) claimable(i int, taken *takenValue) bool {
 // parent looks for the row that a foreign key refers to.
 func (b *batch) parent(ctx context.Context, it *item, i int) error {
 	ref, fk := &it.answer.parents[i], b.table.ask.keys[i]
-	if !ref.refers || ref.exists {
+	if !ref.refers {
 		return nil
 	}
 	missing := func(note string) {
 		it.block("parent missing: %s %s is not in %s: %s", fk.name, valuesText(ref.values), fk.parent.name, note)
 	}
 	parent := b.m.byOID[fk.parent.oid]
+	if ref.exists && (parent == nil || parent.component != b.table.component) {
+		own, note, err := b.m.ownParent(fk, digestOf(canonical(ref.values)))
+		if !own {
+			missing(note)
+		}
+		return err
+	}
 	if parent == nil {
 		note, err := b.m.elsewhere(ctx, fk, ref.values)
 		missing(note)
@@ -202,9 +219,27 @@ func (b *batch) put(ctx context.Context, it *item) error {
 	}
 	b.table.plan.Counts[it.action]++
 	if !it.action.Writes() {
-		return nil
+		return b.part(it)
 	}
 	return b.claim(it)
+}
+
+// part remembers a row that was deleted and does not come back: what belonged to it does
+// not belong to whoever has its key now.
+func (b *batch) part(it *item) error {
+	if !it.deleted || !it.apart && it.action != Blocked || len(it.answer.values) == 0 {
+		return nil
+	}
+	for _, ref := range b.table.refs {
+		values := pickValues(ref.places, it.answer.values)
+		if !complete(values) {
+			continue
+		}
+		if err := ref.strangers.put(digestOf(canonical(values)), 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claim remembers what a row takes and what it offers to others.
@@ -230,10 +265,10 @@ func (b *batch) claim(it *item) error {
 	for i := range it.answer.parents {
 		ref, fk := &it.answer.parents[i], b.table.ask.keys[i]
 		parent := b.m.byOID[fk.parent.oid]
-		if !ref.refers || ref.exists || parent == nil || parent.component != b.table.component {
+		if !ref.refers || parent == nil || parent.component != b.table.component {
 			continue
 		}
-		if err := b.edges.put(edge{b.table.index, i, seq, digestOf(canonical(ref.values))}); err != nil {
+		if err := b.edges.put(edge{b.table.index, i, ref.exists, seq, digestOf(canonical(ref.values))}); err != nil {
 			return err
 		}
 	}

@@ -166,7 +166,7 @@ func (m *planner) close() error {
 			errs = append(errs, set.close())
 		}
 		for _, ref := range table.refs {
-			errs = append(errs, ref.set.close())
+			errs = append(errs, ref.set.close(), ref.strangers.close())
 		}
 	}
 	return errors.Join(errs...)

@@ -20,6 +20,9 @@ type refSet struct {
 	names  []string // quoted
 	places []int    // in the plan's columns
 	set    *keySet
+	// strangers holds the values of rows that were deleted and do not come back. When the
+	// target has a row with them, it is another one, which came since.
+	strangers *keySet
 }
 
 // linkParents gives each table of the plan the sets that foreign keys of others ask for.
@@ -84,6 +87,9 @@ func (t *plannedTable) openSets() (err error) {
 		if ref.set, err = newKeySet(); err != nil {
 			return err
 		}
+		if ref.strangers, err = newKeySet(); err != nil {
+			return err
+		}
 	}
 	t.claims = make([]*keySet, len(t.ask.uniques))
 	for i, index := range t.ask.uniques {
@@ -100,10 +106,10 @@ func (t *plannedTable) openSets() (err error) {
 	return err
 }
 
-// edge is a row whose parent must be a row of the plan that is decided later: both are
-// of the same circle.
+// edge is a row whose parent is decided later: both are of the same circle.
 type edge struct {
 	table, key int
+	exists     bool // the target has the parent, which may be a stranger
 	seq        int64
 	parent     digest
 }
@@ -126,7 +132,11 @@ func (f *edgeFile) close() error { return f.file.Close() }
 
 func (f *edgeFile) put(e edge) error {
 	f.buf = binary.LittleEndian.AppendUint64(f.buf, uint64(e.table))
-	f.buf = binary.LittleEndian.AppendUint64(f.buf, uint64(e.key))
+	key := uint64(e.key) << 1
+	if e.exists {
+		key |= 1
+	}
+	f.buf = binary.LittleEndian.AppendUint64(f.buf, key)
 	f.buf = binary.LittleEndian.AppendUint64(f.buf, uint64(e.seq))
 	f.buf = append(f.buf, e.parent[:]...)
 	if len(f.buf) < 1<<16 {
@@ -153,8 +163,9 @@ func (f *edgeFile) each(visit func(edge) error) error {
 			return err
 		}
 		for text := block[:n]; len(text) >= edgeSize; text = text[edgeSize:] {
+			key := binary.LittleEndian.Uint64(text[8:])
 			err := visit(edge{
-				int(binary.LittleEndian.Uint64(text)), int(binary.LittleEndian.Uint64(text[8:])),
+				int(binary.LittleEndian.Uint64(text)), int(key >> 1), key&1 != 0,
 				int64(binary.LittleEndian.Uint64(text[16:])), digest(text[24:40]),
 			})
 			if err != nil {
@@ -178,6 +189,9 @@ func (m *planner) resolve(edges *edgeFile) error {
 			table := m.tables[e.table]
 			fk := table.ask.keys[e.key]
 			there, note, err := m.planned(fk, e.parent)
+			if e.exists {
+				there, note, err = m.ownParent(fk, e.parent)
+			}
 			if err != nil || there {
 				return err
 			}
@@ -189,6 +203,25 @@ func (m *planner) resolve(edges *edgeFile) error {
 		}
 	}
 	return nil
+}
+
+// ownParent reports whether the row of the target that has the values of a parent is the
+// one that a lost row belonged to; note says why not.
+func (m *planner) ownParent(fk *foreignKey, parent digest) (own bool, note string, err error) {
+	table := m.byOID[fk.parent.oid]
+	if table == nil {
+		return true, "", nil
+	}
+	ref := table.refer(fk)
+	if ref == nil {
+		return true, "", nil
+	}
+	_, stranger, err := ref.strangers.get(parent)
+	if stranger {
+		return false, fmt.Sprintf("the row that it belonged to was deleted, and the one that is there now came since; "+
+			"if it is the same after all, choose overwrite or fill for %s", table), err
+	}
+	return true, "", err
 }
 
 // planned reports whether a row of the plan has the values of a parent; note says why not.

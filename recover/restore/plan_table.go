@@ -120,6 +120,7 @@ type item struct {
 	before []evidence.Value
 	answer answer
 	again  bool // data is not what the server was asked about
+	apart  bool // the target's row is another one, as far as anybody said
 }
 
 func (b *batch) add(ctx context.Context, d *decision) error {
