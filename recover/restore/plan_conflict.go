@@ -296,18 +296,17 @@ func (t *plannedTable) bound(data []evidence.Value) {
 	}
 }
 
-// finishTable adds what is known of a table when all rows are decided.
-func (m *planner) finishTable(_ context.Context, table *plannedTable) error {
-	for _, sequence := range table.sequences {
-		if to, moved := table.bounds[sequence.name]; moved {
-			table.plan.Sequences = append(table.plan.Sequences, SequencePlan{Name: sequence.name, Column: sequence.column, To: to, Down: sequence.down})
+// finish adds what is known of a table when all rows are decided.
+func (t *plannedTable) finish() {
+	for _, sequence := range t.sequences {
+		if to, moved := t.bounds[sequence.name]; moved {
+			t.plan.Sequences = append(t.plan.Sequences, SequencePlan{Name: sequence.name, Column: sequence.column, To: to, Down: sequence.down})
 		}
 	}
-	if table.circle {
-		table.plan.Notes = append(table.plan.Notes, "it refers to itself, or with other tables in a circle: their rows go in together")
+	if t.circle {
+		t.plan.Notes = append(t.plan.Notes, "it refers to itself, or with other tables in a circle: their rows go in together")
 	}
-	if table.rowSecurity != "" {
-		table.plan.Notes = append(table.plan.Notes, fmt.Sprintf("row security is %s; this role sees all rows", table.rowSecurity))
+	if t.rowSecurity != "" {
+		t.plan.Notes = append(t.plan.Notes, fmt.Sprintf("row security is %s; this role sees all rows", t.rowSecurity))
 	}
-	return nil
 }

@@ -20,7 +20,8 @@ type Planning struct {
 	Conn    *live.Conn // for reading
 	Options Options
 	Tool    string // this pgrescue and its version
-	// Progress is called with the table and the number of its rows that are decided; nil: nobody looks.
+	// Progress is called with the table and the number of rows that are decided so far, of
+	// all tables; nil: nobody looks.
 	Progress func(table string, rows int64)
 }
 
@@ -37,6 +38,7 @@ type planner struct {
 	tables  []*plannedTable
 	byOID   map[string]*plannedTable // partitions too
 	seq     int64
+	decided int64
 	blocked *keySet // rows that are blocked because of a parent, by digestOfRow
 	others  map[string]*keySet
 	// left are tables of the case that are not restored, by the OID in the target.
@@ -123,7 +125,7 @@ func (m *planner) fill(ctx context.Context) (_ *Plan, err error) {
 	}
 	// Every look into a table goes by an index. Without statistics of the rows that we
 	// send the planner may think otherwise, and read the whole table for each batch.
-	if err := m.Conn.Exec(ctx, opPlan, "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"); err != nil {
+	if err := m.Conn.Exec(ctx, opPlan, "SET LOCAL jit = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"); err != nil {
 		return nil, err
 	}
 	for at := 0; at < len(m.tables); {
@@ -137,9 +139,7 @@ func (m *planner) fill(ctx context.Context) (_ *Plan, err error) {
 		at = end
 	}
 	for _, table := range m.tables {
-		if err := m.finishTable(ctx, table); err != nil {
-			return nil, err
-		}
+		table.finish()
 	}
 	header, err := m.plan.header()
 	if err != nil {

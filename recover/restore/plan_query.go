@@ -117,7 +117,8 @@ func (e *evaluation) statement() string {
 		out = append(out, e.taken(i, index))
 	}
 	for _, fk := range e.keys {
-		out = append(out, fk.referring("__x"), fmt.Sprintf("EXISTS (SELECT FROM %s AS __p WHERE %s)", fk.parent.from(), fk.matches("__p", "__x")))
+		// Of EXISTS the planner may make a hash of the whole parent table, for each batch.
+		out = append(out, fk.referring("__x"), fmt.Sprintf("(SELECT true FROM %s AS __p WHERE %s LIMIT 1) IS TRUE", fk.parent.from(), fk.matches("__p", "__x")))
 		for _, pair := range fk.pairs {
 			out = append(out, "__x."+pair.child)
 		}

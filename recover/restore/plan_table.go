@@ -164,8 +164,9 @@ func (b *batch) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	b.m.decided += int64(len(items))
 	if b.m.Progress != nil {
-		b.m.Progress(b.table.String(), int64(len(items)))
+		b.m.Progress(b.table.String(), b.m.decided)
 	}
 	return nil
 }
