@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,22 @@ func TestDecide(t *testing.T) {
 		}
 		if strings.TrimSpace(got) != test.want {
 			t.Errorf("%s: %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestKeepOfManyVersions(t *testing.T) {
+	t.Parallel()
+	columns := []ColumnPlan{{Name: "id"}}
+	for lsn, want := range map[pg.LSN]string{0: "5000", 4999: "5000", 17: "18", 1: "2"} {
+		var versions []version
+		for n := pg.LSN(5000); n > 0; n-- {
+			versions = keep(versions, found(evidence.RouteWAL, n, 1, 0, strconv.Itoa(int(n))), moment{lsn: lsn})
+		}
+		versions = keep(versions, found(evidence.RouteDump, 0, 0, 1, "dumped"), moment{lsn: lsn})
+		d := decide(versions, columns, moment{lsn: lsn}, "")
+		if got := string(d.values[0].Text); got != want || len(versions) > mostVersions {
+			t.Errorf("as of %s it is %s of %d, want %s", lsn, got, len(versions), want)
 		}
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
-	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -121,7 +121,7 @@ func (m *planner) locate(ctx context.Context, tables []*casefile.TableSummary) (
 		case asked:
 			roots[at.root] = append(roots[at.root], table)
 		case at.oid != "":
-			m.left[at.root] = append(m.left[at.root], table.ID)
+			m.left[at.root] = append(m.left[at.root], table)
 		}
 	}
 	if !named {
@@ -256,11 +256,6 @@ func (m *planner) checkRights(ctx context.Context) error {
 	return nil
 }
 
-// The routes that read the database's own pages or log, which a query may destroy.
-func fromPages(route evidence.Route) bool {
-	return route == evidence.RouteHeap || route == evidence.RouteWAL
-}
-
 const leafFilesSQL = `SELECT pg_catalog.format('%s/%s', (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
 	pg_catalog.pg_relation_filenode(w.oid)), w.root
 FROM (SELECT t.relid::pg_catalog.oid AS oid, r.oid AS root FROM pg_catalog.unnest($1::oid[]) AS r(oid),
@@ -280,10 +275,8 @@ func (m *planner) checkPages(ctx context.Context) error {
 			held[file] = true
 		}
 	}
-	var oids []string
-	for _, table := range m.tables {
-		oids = append(oids, table.oid)
-	}
+	read := m.reads()
+	oids := slices.Sorted(maps.Keys(read))
 	missing := map[string]bool{}
 	err := m.Conn.Query(ctx, opPlan, leafFilesSQL, oidArray(oids), func(row [][]byte) error {
 		if !held[string(row[0])] {
@@ -295,9 +288,9 @@ func (m *planner) checkPages(ctx context.Context) error {
 		return err
 	}
 	var hurt []string
-	for _, table := range m.tables {
-		if missing[table.oid] && !settled(table.relations) {
-			hurt = append(hurt, table.String())
+	for _, oid := range oids {
+		if missing[oid] && !settled(read[oid]) {
+			hurt = append(hurt, read[oid][0].RelationName.String())
 		}
 	}
 	if len(hurt) == 0 {
@@ -305,6 +298,21 @@ func (m *planner) checkPages(ctx context.Context) error {
 	}
 	return m.fail(ErrPagesNeeded, fmt.Errorf("planning reads %s, which prunes dead tuples, and the case has neither their pages nor every lost row", strings.Join(hurt, ", ")),
 		"copy the data directory, or fetch the pages, with --case first; or plan at a standby; or say that they are not needed with --pages-not-needed")
+}
+
+// reads lists the tables of the case that the plan reads in the target, by their OIDs:
+// those that it is about, and those that foreign keys of these refer to.
+func (m *planner) reads() map[string][]*casefile.TableSummary {
+	read := map[string][]*casefile.TableSummary{}
+	for _, table := range m.tables {
+		read[table.oid] = table.relations
+		for _, fk := range table.keys {
+			if left := m.left[fk.parent.oid]; len(left) > 0 {
+				read[fk.parent.oid] = left
+			}
+		}
+	}
+	return read
 }
 
 // settled reports whether every version that the ledgers of tables name is there in

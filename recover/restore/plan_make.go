@@ -42,7 +42,7 @@ type planner struct {
 	blocked *keySet // rows that are blocked because of a parent, by digestOfRow
 	others  map[string]*keySet
 	// left are tables of the case that are not restored, by the OID in the target.
-	left map[string][]int64
+	left map[string][]*casefile.TableSummary
 }
 
 // plannedTable is a table of the plan on its way.
@@ -68,7 +68,7 @@ type plannedTable struct {
 // Make makes a plan and writes its rows into the case. It only reads the target.
 // The plan is not yet in a file: Write does that.
 func (p Planning) Make(ctx context.Context) (*Plan, error) {
-	m := &planner{Planning: p, byOID: map[string]*plannedTable{}, others: map[string]*keySet{}, left: map[string][]int64{}}
+	m := &planner{Planning: p, byOID: map[string]*plannedTable{}, others: map[string]*keySet{}, left: map[string][]*casefile.TableSummary{}}
 	if err := m.checkOptions(); err != nil {
 		return nil, err
 	}

@@ -261,7 +261,10 @@ func (m *planner) block(table *plannedTable, seq int64, note string) error {
 
 // elsewhere says how a parent could come that neither the target nor the plan has.
 func (m *planner) elsewhere(ctx context.Context, fk *foreignKey, values []evidence.Value) (string, error) {
-	ids := m.left[fk.parent.oid]
+	var ids []int64
+	for _, relation := range m.left[fk.parent.oid] {
+		ids = append(ids, relation.ID)
+	}
 	if len(ids) == 0 {
 		return "the case has no row of that table; undelete it there, or a dump or pitr may have the parent", nil
 	}

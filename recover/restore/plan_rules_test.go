@@ -80,6 +80,29 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
+// TestPlanReadsNoHurtParent: a foreign key leads to another hurt table, which the plan is not about.
+func TestPlanReadsNoHurtParent(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE up (id int PRIMARY KEY)", "CREATE TABLE t (id int PRIMARY KEY, v int REFERENCES up)", "CREATE TABLE aside (id int PRIMARY KEY)")
+	file := clustertest.Value(t, server, "postgres", "SELECT 1663 || '/' || d.oid || '/' || pg_relation_filenode('t') FROM pg_database d WHERE datname = current_database()")
+	for _, parent := range []string{"up", "aside"} {
+		c := newCase(t)
+		if err := c.run.Cluster(identifierOf(t, server), 15, "postgres"); err != nil {
+			t.Fatal(err)
+		}
+		c.lost(t, relation("public.t: id integer key, v integer"), "1", "1")
+		c.lost(t, relation("public."+parent+": id integer key"), "1")
+		if err := c.run.Evidence(casefile.File{Path: "/copy", Kind: "relation file", RelFile: file}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.tryPlan(t, server, Options{Tables: []string{"public.t"}})
+		if hurt := errors.Is(err, ErrPagesNeeded) && strings.Contains(err.Error(), "reads public.up,"); hurt != (parent == "up") || !hurt && err != nil {
+			t.Errorf("%s: the error is %v", parent, err)
+		}
+	}
+}
+
 // TestPlanReadsTablesWhosePagesAreHeld: the file of the table, or its whole ledger, lets the plan read it.
 func TestPlanReadsTablesWhosePagesAreHeld(t *testing.T) {
 	t.Parallel()

@@ -90,12 +90,26 @@ func decisions(ctx context.Context, c *casefile.Case, ids []int64, key []string,
 				}
 				group, values = candidate.Group, cloneValues(candidate.Key)
 			}
-			if len(versions) < mostVersions {
-				versions = append(versions, shape.version(candidate))
-			}
+			versions = keep(versions, shape.version(candidate), asOf)
 		}
 		end()
 	}
+}
+
+// keep adds a version of a key to those that came before, as many as matter. Without a
+// moment these are the first; at a moment the versions that were destroyed next after it,
+// which come last of each confidence.
+func keep(versions []version, v version, asOf moment) []version {
+	if later, known := asOf.after(&v); known && !later {
+		return versions
+	}
+	if len(versions) < mostVersions {
+		return append(versions, v)
+	}
+	if asOf != (moment{}) && versions[0].Confidence == v.Confidence {
+		return append(versions[1:], v)
+	}
+	return versions
 }
 
 // complete reports whether every value is known and none is NULL: only then they tell a row.
