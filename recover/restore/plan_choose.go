@@ -169,7 +169,18 @@ func (m *planner) describe(table *plannedTable) {
 	if table.heirs {
 		plan.Notes = append(plan.Notes, "other tables inherit from it; only its own rows are compared")
 	}
-	table.ask = newEvaluation(table.targetTable, table.places, table.key, table.checks)
+	table.ask = newEvaluation(table.targetTable, table.places, table.key, table.checks, encodingOf(table.relations))
+}
+
+// encodingOf is the encoding of the rows of tables, or "" for the session's, which is UTF8.
+// Nothing is known of texts in SQL_ASCII but their bytes.
+func encodingOf(tables []*casefile.TableSummary) string {
+	for _, table := range tables {
+		if table.Encoding != "" && table.Encoding != "UTF8" && table.Encoding != "SQL_ASCII" {
+			return table.Encoding
+		}
+	}
+	return ""
 }
 
 // chooseColumns finds the columns that the case has values of and the target takes, and

@@ -138,6 +138,14 @@ func (b *batch) constraints(ctx context.Context, it *item) error {
 	return nil
 }
 
+// keyValues is the key as the target's types print it, if they do.
+func (b *batch) keyValues(it *item) []evidence.Value {
+	if it.key == nil || it.answer.refused != "" || !complete(it.key) {
+		return it.key
+	}
+	return pickValues(b.table.keyAt, it.data)
+}
+
 func (b *batch) keyDigest(it *item) digest {
 	return digestOf(canonical(pickValues(b.table.keyAt, it.data)))
 }
@@ -211,7 +219,7 @@ func (b *batch) put(ctx context.Context, it *item) error {
 	m := b.m
 	m.seq++
 	row := &casefile.PlanRow{
-		Seq: m.seq, Table: b.table.index, Action: string(it.action), Key: it.key, Data: it.data, Before: it.before,
+		Seq: m.seq, Table: b.table.index, Action: string(it.action), Key: b.keyValues(it), Data: it.data, Before: it.before,
 		Note: strings.Join(it.notes, "; "), From: it.from,
 	}
 	if err := m.writer.Put(row); err != nil {

@@ -5,9 +5,35 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
+
+// TestPlanOfAnotherEncoding: the bytes of a database in LATIN1 go to one in UTF8.
+func TestPlanOfAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (k text PRIMARY KEY, v text)", "INSERT INTO t VALUES ('é', 'ü')")
+	c := newCase(t)
+	rel := relation("public.t: k text key, v text")
+	for line, row := range [][]string{{"\xe9", "\xfc"}, {"\xe8", "\xff"}} {
+		table, err := c.run.Table(casefile.Table{Relation: rel, Encoding: "LATIN1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := table.Put(&evidence.Row{Relation: rel, Values: texts(row...), Provenance: evidence.Provenance{Route: evidence.RouteDump, Confidence: evidence.Derived, Source: "d", Line: int64(line + 1)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan := c.makePlan(t, server, Options{})
+	got := c.rowsOf(t, plan, "public.t")
+	slices.Sort(got)
+	if !slices.Equal(got, []string{`equal ("é", "ü")`, `insert ("è", "ÿ")`}) {
+		t.Errorf("rows %q", got)
+	}
+}
 
 func TestPlanOfConstraints(t *testing.T) {
 	t.Parallel()

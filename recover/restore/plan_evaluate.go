@@ -103,7 +103,7 @@ func (e *evaluation) query(ctx context.Context, conn *live.Conn, rows [][]eviden
 		parameter = appendArrayItem(parameter, row)
 	}
 	parameter = append(parameter, '}')
-	return conn.Query(ctx, opAsk, e.sql, [][]byte{parameter}, func(row [][]byte) error {
+	return conn.Query(ctx, opAsk, e.sql, [][]byte{e.encode(parameter)}, func(row [][]byte) error {
 		n, err := strconv.Atoi(string(row[0]))
 		if err != nil || n < 1 || n > len(answers) {
 			return fmt.Errorf("%s %s: row %q came back of %d", opAsk, conn.Endpoint(), row[0], len(answers))
@@ -168,7 +168,7 @@ func (e *evaluation) probe(ctx context.Context, conn *live.Conn) (notes []string
 		if err := conn.Exec(ctx, opAsk, savePlan); err != nil {
 			return err
 		}
-		failed := conn.Query(ctx, opAsk, e.sql, live.Parameters("{}"), func([][]byte) error { return nil })
+		failed := conn.Query(ctx, opAsk, e.sql, [][]byte{e.encode([]byte("{}"))}, func([][]byte) error { return nil })
 		if failed == nil {
 			return conn.Exec(ctx, opAsk, donePlan)
 		}
@@ -180,7 +180,7 @@ func (e *evaluation) probe(ctx context.Context, conn *live.Conn) (notes []string
 	}
 	var kept []targetCheck
 	for _, check := range e.checks {
-		alone := newEvaluation(e.table, e.columns, e.key, []targetCheck{check})
+		alone := newEvaluation(e.table, e.columns, e.key, []targetCheck{check}, e.encoding)
 		if failed := try(alone); failed != nil {
 			notes = append(notes, fmt.Sprintf("check %s is left to the server when rows go in: %s", check.name, live.Message(failed)))
 			continue

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -23,12 +24,14 @@ type evaluation struct {
 	uniques []*targetIndex // beside the key
 	checks  []targetCheck
 	keys    []*foreignKey
-	sql     string
+	// encoding is that of the rows, if it is not the session's: the server converts them.
+	encoding string
+	sql      string
 }
 
 // newEvaluation makes the statement.
-func newEvaluation(table *targetTable, columns []int, key *targetIndex, checks []targetCheck) *evaluation {
-	e := &evaluation{table: table, columns: columns, key: key, checks: checks}
+func newEvaluation(table *targetTable, columns []int, key *targetIndex, checks []targetCheck, encoding string) *evaluation {
+	e := &evaluation{table: table, columns: columns, key: key, checks: checks, encoding: encoding}
 	for _, index := range table.indexes {
 		if index != key {
 			e.uniques = append(e.uniques, index)
@@ -74,8 +77,24 @@ func (e *evaluation) rows() string {
 	}
 	// OFFSET 0 keeps the planner from reading each literal once for every column.
 	return fmt.Sprintf(`SELECT %s FROM (SELECT %s FROM (SELECT %s FROM (SELECT u.__o, u.__t::%s AS __r
-FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS u(__t, __o) OFFSET 0) AS __l0 OFFSET 0) AS __l1 OFFSET 0) AS __l2 OFFSET 0`,
-		list("__l2.*", derived), list("__l1.*", generated), list("__o", plain), e.table.qualifiedName())
+FROM pg_catalog.unnest(%s::pg_catalog.text[]) WITH ORDINALITY AS u(__t, __o) OFFSET 0) AS __l0 OFFSET 0) AS __l1 OFFSET 0) AS __l2 OFFSET 0`,
+		list("__l2.*", derived), list("__l1.*", generated), list("__o", plain), e.table.qualifiedName(), e.parameter())
+}
+
+// parameter is the array in the statement.
+func (e *evaluation) parameter() string {
+	if e.encoding == "" {
+		return "$1"
+	}
+	return "pg_catalog.convert_from($1::pg_catalog.bytea, " + quoteLiteral(e.encoding) + ")"
+}
+
+// encode makes the parameter of the array.
+func (e *evaluation) encode(array []byte) []byte {
+	if e.encoding == "" {
+		return array
+	}
+	return hex.AppendEncode([]byte(`\x`), array)
 }
 
 func list(first string, others []string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -274,12 +275,25 @@ func (b *batch) takeTypes(it *item) {
 			data[i] = *was
 		default:
 			data[i] = *is
-			if !equalValue(was, is) && !equalValues(canonical([]evidence.Value{*was}), canonical([]evidence.Value{*is})) {
+			if b.changed(was, is) {
 				it.note("column %s: %s becomes %s", pg.QuoteIdent(b.table.plan.Columns[i].Name), valueText(was), valueText(is))
 			}
 		}
 	}
 	it.data = data
+}
+
+// changed reports whether the target's type makes another value of one. The same text in
+// another encoding, and a number with other zeros behind its point, are the same.
+func (b *batch) changed(was, is *evidence.Value) bool {
+	if equalValue(was, is) || b.table.ask.encoding != "" && !isASCII(was.Text) {
+		return false
+	}
+	return !equalValues(canonical([]evidence.Value{*was}), canonical([]evidence.Value{*is}))
+}
+
+func isASCII(text []byte) bool {
+	return !slices.ContainsFunc(text, func(c byte) bool { return c >= utf8.RuneSelf })
 }
 
 func equalValues(a, b []evidence.Value) bool {
