@@ -42,8 +42,6 @@ const (
 	Conflict Action = "conflict"
 	// Blocked: the row cannot go in; the note says why.
 	Blocked Action = "blocked"
-	// Superseded: the key had another version later, which is what the plan is about.
-	Superseded Action = "superseded"
 )
 
 // Writes reports whether apply changes the target for it.

@@ -35,17 +35,20 @@ func TestPlanOfAnotherEncoding(t *testing.T) {
 	}
 }
 
-func TestPlanOfConstraints(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name    string
-		version string
-		sql     []string
-		rel     string
-		rows    [][]string
-		want    []string
-		note    string // of the table
-	}{
+// constraintCase is a table of the target, rows of the case, and what a plan makes of them.
+type constraintCase struct {
+	name    string
+	version string
+	sql     []string
+	rel     string
+	rows    [][]string
+	want    []string
+	note    string // of the table
+}
+
+// uniqueCases are about values that rows must not have in common.
+func uniqueCases() []constraintCase {
+	return []constraintCase{
 		{
 			name: "exclusion",
 			sql: []string{
@@ -84,6 +87,12 @@ func TestPlanOfConstraints(t *testing.T) {
 			rel: "public.t: id integer key", rows: [][]string{{"1"}},
 			want: []string{`blocked ("1") | column added was added since, must not be NULL, and has no default`},
 		},
+	}
+}
+
+// definitionCases are about what else a table's definition asks for.
+func definitionCases() []constraintCase {
+	return []constraintCase{
 		{
 			name: "a check with a default", sql: []string{"CREATE TABLE t (id int PRIMARY KEY, added int DEFAULT 5, at timestamptz DEFAULT now(), CHECK (id > added), CHECK (at IS NOT NULL OR id > 0))"},
 			rel: "public.t: id integer key", rows: [][]string{{"4"}, {"6"}},
@@ -121,11 +130,15 @@ func TestPlanOfConstraints(t *testing.T) {
 			want: []string{`blocked ("1", "[2026-01-15,2026-03-01)") | exclusion constraint t_pkey…`, `insert ("2", "[2026-01-15,2026-03-01)")`},
 		},
 	}
+}
+
+func TestPlanOfConstraints(t *testing.T) {
+	t.Parallel()
 	servers := map[string]*cluster.Cluster{}
 	for _, version := range []string{"13", "15", "18"} {
 		servers[version] = clustertest.Start(t, cluster.Options{Version: version})
 	}
-	for n, test := range tests {
+	for n, test := range append(uniqueCases(), definitionCases()...) {
 		if test.version == "" {
 			test.version = "15"
 		}
