@@ -209,7 +209,11 @@ func printBalance(terminal *term.Terminal, report *balanceReport, asked pg.XID) 
 		return terminal.WriteJSON(report)
 	}
 	for _, tx := range report.Transactions[:min(len(report.Transactions), 10)] {
-		if err := terminal.Printf("transaction %d, %s %s, at %s\n", tx.XID, tx.State, tx.CommitTime, tx.CommitLSN); err != nil {
+		ended := fmt.Sprintf("%s %s, at %s", tx.State, tx.CommitTime, tx.CommitLSN)
+		if tx.CommitLSN == 0 {
+			ended = "whose end is not in the WAL at hand"
+		}
+		if err := terminal.Printf("transaction %d, %s\n", tx.XID, ended); err != nil {
 			return err
 		}
 		if slices.Contains(tx.Subtransactions, asked) {

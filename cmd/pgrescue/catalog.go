@@ -76,6 +76,10 @@ func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *
 	if options.output == "" {
 		return exitcode.Usagef("-o FILE names it; -o - is stdout", "catalog dump: no output file is named")
 	}
+	evidence := sourceOptions{dataDir: options.dataDir}
+	if err := evidence.keepOut("catalog dump", options.output); err != nil {
+		return err
+	}
 	warnIfRunning(terminal, options.dataDir)
 	file, err := createOutput(options.output, options.force)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 )
@@ -81,6 +83,46 @@ func mayWrite(path string, force bool) error {
 			fmt.Errorf("create output file %s: it is there already", path), "name another file, or replace it with --force"))
 	}
 	return nil
+}
+
+// keepOut refuses an output that lies in a folder of the evidence: nothing is ever
+// written there.
+func (o *sourceOptions) keepOut(command, output string) error {
+	if output == "" || output == stdoutName {
+		return nil
+	}
+	folders := slices.Concat([]string{o.dataDir}, o.wal, o.also)
+	for _, space := range o.tablespaces {
+		_, dir, _ := strings.Cut(space, "=")
+		folders = append(folders, dir)
+	}
+	for _, folder := range folders {
+		if within(output, folder) {
+			return exitcode.With(exitcode.Refused, exitcode.Hinted(
+				fmt.Errorf("%s: write into %s: it lies in the evidence, %s, which is only read", command, output, folder), "name a place outside of it"))
+		}
+	}
+	return nil
+}
+
+// within reports whether a path, which need not be there yet, is a folder or leads into it.
+func within(path, folder string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(path)
+	for err != nil && path != filepath.Dir(path) { // the deepest part that is there, behind links
+		path = filepath.Dir(path)
+		real, err = filepath.EvalSymlinks(path)
+	}
+	for !sameFolder(real, folder) {
+		if real == filepath.Dir(real) {
+			return false
+		}
+		real = filepath.Dir(real)
+	}
+	return true
 }
 
 // commit makes the file durable and gives it its name.

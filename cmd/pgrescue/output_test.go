@@ -58,3 +58,31 @@ func TestFailedRescueLeavesNoFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsWrittenIntoEvidence: a folder or file that lies in the evidence is
+// refused, also behind a link and with --force, and one beside it is not.
+func TestNothingIsWrittenIntoEvidence(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	at := func(name string) string { return filepath.Join(root, name) }
+	for _, dir := range []string{"data/base", "archive", "monday", "space"} {
+		if err := os.MkdirAll(at(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(at("data/base"), at("link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, output := range []string{"data", "data/rescued", "link/new/rescued", "archive/rescued", "monday/rescued", "space/rescued", "beside", "data-rescued"} {
+		code, _, stderr := execute(t.Context(), "undelete", "--pgdata", at("data"), "--wal", at("archive"), "--also", at("monday"),
+			"--tablespace", "16400="+at("space"), "--xid", "742", "--force", "-o", at(output))
+		inside := output != "beside" && output != "data-rescued"
+		if refused := code == exitcode.Refused && strings.Contains(stderr, "lies in the evidence"); refused != inside {
+			t.Errorf("undelete -o %s: exit code %d\n%s", output, code, stderr)
+		}
+	}
+	code, _, stderr := execute(t.Context(), "catalog", "dump", "--pgdata", at("data"), "-o", at("data/catalog.json"))
+	if code != exitcode.Refused || !strings.Contains(stderr, "lies in the evidence") {
+		t.Errorf("catalog dump: exit code %d\n%s", code, stderr)
+	}
+}

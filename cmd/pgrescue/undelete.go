@@ -150,6 +150,9 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err != nil {
 		return err
 	}
+	if err := options.keepOut("undelete", options.output); err != nil {
+		return err
+	}
 	if err := mayRescueInto(options.output, options.force); err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ func OpenArchive(paths []string, opts OpenOptions) (*Archive, error) {
 func assemble(c *collection, opts OpenOptions) (*Archive, error) {
 	a := &Archive{gaps: c.gaps, trail: opts.Trail, open: map[*segmentFile]*handle{}}
 	if err := a.identify(c.files, opts.SystemIdentifier); err != nil {
+		if len(c.files) == 0 && c.refused != nil {
+			return nil, c.refused
+		}
 		return nil, err
 	}
 	var placed []*segmentFile

@@ -19,7 +19,8 @@ type collection struct {
 	files     []*segmentFile
 	histories map[pg.TimelineID]history
 	gaps      []Gap
-	taken     int // files of the store that were looked at
+	taken     int   // files of the store that were looked at
+	refused   error // of the first segment that may not be opened; nil: none
 }
 
 // collect looks into every path: a data directory, a directory or an archive with
@@ -132,7 +133,7 @@ func (c *collection) take(path string, isDir bool) error {
 		case errors.Is(f.err, os.ErrPermission) && !isDir:
 			return openError(path, f.err)
 		case errors.Is(f.err, os.ErrPermission):
-			c.gaps = append(c.gaps, Gap{Segment: f.Name, What: "the file cannot be opened", Why: f.err.Error()})
+			c.refuse(f, f.err)
 			continue
 		case errors.Is(f.err, archives.ErrEncrypted):
 			if sealed == nil {
@@ -148,6 +149,15 @@ func (c *collection) take(path string, isDir bool) error {
 		return openError(path, sealed)
 	}
 	return nil
+}
+
+// refuse leaves out a segment of a folder that may not be opened. That is the error
+// only if there is no other.
+func (c *collection) refuse(f *segmentFile, err error) {
+	c.gaps = append(c.gaps, Gap{Segment: f.Name, What: "the file cannot be opened", Why: err.Error()})
+	if c.refused == nil {
+		c.refused = openError(f.Path, err)
+	}
 }
 
 func (c *collection) addHistory(found *archives.File) {

@@ -187,3 +187,17 @@ func TestScanAllocatesNothingPerRecord(t *testing.T) {
 		t.Errorf("%v allocations a scan, %d records in all", allocs, records)
 	}
 }
+
+// TestFolderOfRefusedSegments has segments, none of which may be opened: that is
+// said, and not that there is none.
+func TestFolderOfRefusedSegments(t *testing.T) {
+	t.Parallel()
+	c := &collection{histories: map[pg.TimelineID]history{}}
+	if c.refuse(&segmentFile{Segment: Segment{Name: "1", Path: "pg_wal/1"}}, &os.PathError{Op: "open", Path: "pg_wal/1", Err: os.ErrPermission}); len(c.gaps) != 1 {
+		t.Errorf("gaps %+v", c.gaps)
+	}
+	_, err := assemble(c, OpenOptions{})
+	if !errors.Is(err, os.ErrPermission) || errors.Is(err, ErrNoSegment) || !strings.Contains(err.Error(), "pg_wal/1") {
+		t.Errorf("error %v", err)
+	}
+}
