@@ -12,14 +12,14 @@ import (
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
-func newCatalogCommand(terminal *term.Terminal) *cobra.Command {
+func newCatalogCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	return newGroup(
 		"catalog", "The shapes of tables",
 		`The shapes of tables: names, columns, types, file numbers. Rows cannot be decoded without them.`,
 		`  pgrescue catalog dump --pgdata /copy/data -o catalog.json
   pgrescue catalog dump --pgdata /copy/data -o -
   pgrescue catalog dump --pgdata /copy/data --database shop -o shop.json`,
-		newCatalogDumpCommand(terminal),
+		newCatalogDumpCommand(terminal, cases),
 	)
 }
 
@@ -39,7 +39,7 @@ func (o *catalogDumpOptions) addFlags(command *cobra.Command) {
 	flags.BoolVar(&o.force, "force", false, "replace the output file if it exists")
 }
 
-func newCatalogDumpCommand(terminal *term.Terminal) *cobra.Command {
+func newCatalogDumpCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options catalogDumpOptions
 	command := &cobra.Command{
 		Use:   "dump --pgdata DIR -o FILE",
@@ -54,7 +54,9 @@ describe them, each with the transaction that dropped it.`,
   pgrescue catalog dump --pgdata /copy/data -o - | jq -r '.databases[].relations[].name'`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return runCatalogDump(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runCatalogDump(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
@@ -69,7 +71,7 @@ type catalogDumpResult struct {
 	Gaps      []evidence.Gap `json:"gaps"`
 }
 
-func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *term.Terminal) error {
+func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *term.Terminal, found *recorder) error {
 	if options.dataDir == "" {
 		return exitcode.Usagef("--pgdata DIR names it", "catalog dump: no data directory is named")
 	}
@@ -87,12 +89,15 @@ func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *
 	}
 	defer file.discard()
 	// Not the files alone: in a copy of a crashed server they are behind the WAL.
-	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: options.dataDir, Databases: options.databases, Room: "catalog dump"})
+	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: options.dataDir, Databases: options.databases, Trail: found.Trail(), Room: "catalog dump"})
 	terminal.Gaps(gaps, shownGaps)
 	if err != nil {
 		return libraryError(err)
 	}
 	defer ev.Close()
+	if err := found.opened(ev, gaps); err != nil {
+		return err
+	}
 	if err := ev.ReadHistory(ctx, 0); err != nil {
 		return libraryError(err)
 	}

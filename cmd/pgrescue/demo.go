@@ -113,7 +113,8 @@ func (d *demo) command(ctx context.Context, args ...string) error {
 	if err := d.printf("$ pgrescue %s\n", strings.Join(args, " ")); err != nil {
 		return err
 	}
-	if code := run(ctx, args, d.terminal); code != int(exitcode.Done) {
+	// The story is no part of a case that is being worked on.
+	if code := run(ctx, append(args, "--no-case"), d.terminal); code != int(exitcode.Done) {
 		return exitcode.With(exitcode.Code(code), fmt.Errorf("demo: pgrescue %s ended with exit code %d", args[0], code))
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/heap/carve"
 	"github.com/pgrescue/pgrescue/recover/undelete"
@@ -27,6 +28,13 @@ func libraryError(err error) error {
 		{undelete.ErrKept, exitcode.Findings},
 		{undelete.ErrOtherCluster, exitcode.Refused},
 		{carve.ErrFolder, exitcode.Usage},
+		{casefile.ErrLocked, exitcode.Locked},
+		{casefile.ErrNoCase, exitcode.NotFound},
+		{casefile.ErrOccupied, exitcode.Refused},
+		{casefile.ErrDamaged, exitcode.Refused},
+		{casefile.ErrNewer, exitcode.Refused},
+		{casefile.ErrOtherCluster, exitcode.Refused},
+		{casefile.ErrDisk, exitcode.Failed},
 	})
 }
 

@@ -113,8 +113,14 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 	}
 	xid, table := fmt.Sprint(culprit.XID), culprit.Destroyed[0].Table
 	database := []string{"--pgdata", data, "--database", truth.Database}
+	kase := filepath.Join(t.TempDir(), "case")
+	if code, _, stderr := execute(t.Context(), "undelete", "--pgdata", data, "--xid", xid, "--case", kase); code != exitcode.Done {
+		t.Fatalf("make a case: code %d (%s)\n%s", code, code, stderr)
+	}
 	with := func(more ...string) []string { return append(slices.Clone(database), more...) }
 	return map[string][]string{
+		"case show":        {"--case", kase},
+		"case verify":      {"--case", kase},
 		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),
 		"heap rows":        with("--table", table),
 		"heap scan":        with("--like", table),

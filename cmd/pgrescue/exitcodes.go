@@ -14,6 +14,7 @@ func readingCodes(more ...exitcode.Code) exitcode.Set {
 	return append(exitcode.Set{
 		exitcode.Done, exitcode.Usage, exitcode.Partial, exitcode.Permission, exitcode.Insufficient,
 		exitcode.Failed, exitcode.NotFound, exitcode.Interrupted,
+		exitcode.Refused, exitcode.Locked, // by the case
 	}, more...)
 }
 
@@ -28,14 +29,22 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.VerifyFailed,
 			exitcode.Failed, exitcode.Interrupted,
 		}
-	case "pgrescue catalog dump", "pgrescue heap rows", "pgrescue heap scan", "pgrescue wal transactions":
-		return readingCodes(exitcode.Refused)
-	case "pgrescue wal summary":
+	case "pgrescue catalog dump", "pgrescue heap rows", "pgrescue heap scan", "pgrescue wal summary", "pgrescue wal transactions":
 		return readingCodes()
+	case "pgrescue case show":
+		return exitcode.Set{
+			exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Failed, exitcode.NotFound,
+			exitcode.Locked, exitcode.Interrupted,
+		}
+	case "pgrescue case verify":
+		return exitcode.Set{
+			exitcode.Done, exitcode.Findings, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Failed, exitcode.NotFound,
+			exitcode.Locked, exitcode.Interrupted,
+		}
 	case "pgrescue wal target":
 		return readingCodes(exitcode.Findings)
 	case "pgrescue wal rows", "pgrescue undelete":
-		return readingCodes(exitcode.Findings, exitcode.Refused, exitcode.VerifyFailed)
+		return readingCodes(exitcode.Findings, exitcode.VerifyFailed)
 	case "pgrescue wal fetch":
 		return exitcode.Set{
 			exitcode.Done, exitcode.Usage, exitcode.Partial, exitcode.Permission, exitcode.Refused,

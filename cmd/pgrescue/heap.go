@@ -15,7 +15,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
-func newHeapCommand(terminal *term.Terminal) *cobra.Command {
+func newHeapCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	return newGroup(
 		"heap", "Tuples in relation files and in images of disks",
 		`Tuples in relation files: rows that were deleted or updated and not vacuumed yet; and
@@ -23,8 +23,8 @@ tables that no catalog speaks of any more, in relation files or in the image of 
 		`  pgrescue heap rows --pgdata /copy/data --table public.orders
   pgrescue heap rows --pgdata /copy/data --table public.orders --xid 742
   pgrescue heap scan /evidence/disk.img --catalog catalog.json`,
-		newHeapRowsCommand(terminal),
-		newHeapScanCommand(terminal),
+		newHeapRowsCommand(terminal, cases),
+		newHeapScanCommand(terminal, cases),
 	)
 }
 
@@ -48,7 +48,7 @@ func (o *heapRowsOptions) addFlags(command *cobra.Command) {
 	command.Flags().BoolVar(&o.carve, "carve", false, "also look for pruned tuples in the free space of the pages")
 }
 
-func newHeapRowsCommand(terminal *term.Terminal) *cobra.Command {
+func newHeapRowsCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options heapRowsOptions
 	command := &cobra.Command{
 		Use:   "rows --pgdata DIR --table S.T",
@@ -73,14 +73,16 @@ Lines; those that may be overwritten in part are withheld and counted (exit code
 			if options.xid == 0 && command.Flags().Changed("xid") {
 				return exitcode.Usagef("without --xid all dead tuples come", "heap rows: 0 is no transaction")
 			}
-			return runHeapRows(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runHeapRows(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
 	return command
 }
 
-func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.Terminal) error {
+func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.Terminal, found *recorder) error {
 	switch {
 	case options.dataDir == "":
 		return exitcode.Usagef("--pgdata DIR names it", "heap rows: no data directory is named")
@@ -92,7 +94,7 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 		return err
 	}
 	progress := &stages{terminal: terminal}
-	ev, opening, err := options.open(ctx, "heap rows", terminal, progress)
+	ev, opening, err := options.open(ctx, "heap rows", terminal, progress, found)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.T
 	if err != nil {
 		return err
 	}
-	run := deadRows{terminal: terminal, ev: ev, opts: undelete.DeadRowsOptions{XID: pg.XID(options.xid), Carve: options.carve}, gaps: gaps}
+	run := deadRows{terminal: terminal, found: found, ev: ev, opts: undelete.DeadRowsOptions{XID: pg.XID(options.xid), Carve: options.carve}, gaps: gaps}
 	for _, table := range tables {
 		err := run.table(ctx, table, sink)
 		progress.end()

@@ -16,6 +16,7 @@ import (
 // deadRows is one run of `heap rows`, table by table.
 type deadRows struct {
 	terminal *term.Terminal
+	found    *recorder
 	ev       *undelete.Evidence
 	opts     undelete.DeadRowsOptions
 
@@ -26,6 +27,10 @@ type deadRows struct {
 // table hands out the dead tuples of one table, and says what its file cannot have.
 func (d *deadRows) table(ctx context.Context, table undelete.Target, sink evidence.Sink) error {
 	name := table.Relation.QualifiedName()
+	sink, err := d.found.rows(table, sink)
+	if err != nil {
+		return err
+	}
 	result, err := undelete.DeadRows(ctx, d.ev, table, d.opts, sink)
 	// A dropped table's first file stays, emptied, until the next checkpoint.
 	if dropped := table.Relation.DroppedBy != pg.InvalidXID; dropped && (errors.Is(err, fs.ErrNotExist) || err == nil && result.Pages == 0) {
@@ -33,6 +38,9 @@ func (d *deadRows) table(ctx context.Context, table undelete.Target, sink eviden
 			fmt.Errorf("heap rows: %s was dropped by transaction %d, and its file is gone", name, table.Relation.DroppedBy), wherePastRowsAre(table.Relation.DroppedBy)))
 	}
 	if err != nil {
+		return err
+	}
+	if err := d.found.gaps(result.Gaps); err != nil {
 		return err
 	}
 	d.gaps += tellDeadRows(d.terminal, name, result)

@@ -45,7 +45,7 @@ func (o *heapScanOptions) addFlags(command *cobra.Command) {
 	flags.IntVar(&o.limit, "limit", 50, "groups to print; 0 is all")
 }
 
-func newHeapScanCommand(terminal *term.Terminal) *cobra.Command {
+func newHeapScanCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options heapScanOptions
 	command := &cobra.Command{
 		Use:   "scan --pgdata DIR | FILE…",
@@ -78,7 +78,9 @@ dead rows of the catalogs, or from the WAL in pg_wal.`,
 					return exitcode.Usagef(`write --columns "id uuid, name text", or --like SCHEMA.NAME`, "heap scan: --%s is empty", name)
 				}
 			}
-			return runHeapScan(command.Context(), &options, args, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runHeapScan(ctx, &options, args, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
@@ -138,7 +140,7 @@ func (s *heapScan) openCatalogs(ctx context.Context, spaces map[pg.OID]string) e
 	if o.dataDir == "" && o.catalogFile == "" {
 		return nil
 	}
-	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: s.progress.begin, Room: "heap scan"}
+	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: s.progress.begin, Trail: s.found.Trail(), Room: "heap scan"}
 	if o.catalogFile == "" {
 		sources.DataDir, sources.Tablespaces = o.dataDir, spaces
 	}
@@ -157,7 +159,7 @@ func (s *heapScan) openCatalogs(ctx context.Context, spaces map[pg.OID]string) e
 	}
 	s.progress.end()
 	s.snapshot, s.gaps = ev.Snapshot, s.gaps+len(gaps)
-	return ev.Close()
+	return errors.Join(s.found.opened(ev, gaps), ev.Close())
 }
 
 // history looks into the WAL for a dropped table, when the catalogs do not know the
@@ -172,7 +174,7 @@ func (o *heapScanOptions) history(ctx context.Context, ev *undelete.Evidence) er
 	return ev.ReadHistory(ctx, 0)
 }
 
-func runHeapScan(ctx context.Context, options *heapScanOptions, files []string, terminal *term.Terminal) error {
+func runHeapScan(ctx context.Context, options *heapScanOptions, files []string, terminal *term.Terminal, found *recorder) error {
 	if err := options.check(files); err != nil {
 		return err
 	}
@@ -189,12 +191,15 @@ func runHeapScan(ctx context.Context, options *heapScanOptions, files []string, 
 		return err
 	}
 	terminal.Gaps(gaps, shownGaps)
-	scan := heapScan{terminal: terminal, options: options, sources: sources, progress: &stages{terminal: terminal}, gaps: len(gaps)}
+	if err := found.gaps(gaps); err != nil {
+		return err
+	}
+	scan := heapScan{terminal: terminal, options: options, sources: sources, progress: &stages{terminal: terminal}, gaps: len(gaps), found: found}
 	if err := scan.openCatalogs(ctx, spaces); err != nil {
 		return err
 	}
 	if len(files) == 0 {
-		if log, err := heap.OpenXactLog(options.dataDir); err == nil {
+		if log, err := (heap.DataDir{Path: options.dataDir, Trail: found.Trail()}).OpenXactLog(); err == nil {
 			scan.status = log.Status
 		}
 	}
@@ -213,10 +218,11 @@ type heapScan struct {
 	status   func(pg.XID) heap.XactStatus // nil: no pg_xact of these files
 	progress *stages
 	gaps     int // in what was opened
+	found    *recorder
 }
 
 func (s *heapScan) carveOptions() carve.Options {
-	return carve.Options{Step: s.options.step, Progress: s.progress.begin}
+	return carve.Options{Trail: s.found.Trail(), Step: s.options.step, Progress: s.progress.begin}
 }
 
 // nothing is the error of a scan that found no such page.
@@ -233,6 +239,9 @@ func (s *heapScan) survey(ctx context.Context) error {
 	survey, err := carve.Look(ctx, s.sources, s.carveOptions(), fitter, s.status)
 	s.progress.end()
 	if err != nil {
+		return err
+	}
+	if err := s.found.gaps(survey.Gaps); err != nil {
 		return err
 	}
 	survey.Groups, survey.Gaps = noNil(survey.Groups), noNil(survey.Gaps)
@@ -329,8 +338,15 @@ func (s *heapScan) rows(ctx context.Context, format evidence.Format) error {
 	if s.options.like != "" {
 		opts.Belongs = func(src *carve.Source) bool { return src.File.Relation != 0 && src.File == shape.Relation.File }
 	}
-	result, err := carve.Rows(ctx, s.sources, shape, opts, printer)
+	sink, err := s.recorded(printer)
+	if err != nil {
+		return err
+	}
+	result, err := carve.Rows(ctx, s.sources, shape, opts, sink)
 	s.progress.end()
+	if err == nil {
+		err = s.found.gaps(result.Gaps)
+	}
 	if err != nil {
 		return err
 	}
@@ -338,6 +354,30 @@ func (s *heapScan) rows(ctx context.Context, format evidence.Format) error {
 		return err
 	}
 	return s.tell(result)
+}
+
+// recorded gives the rows to the case too, when a table of the catalog was named.
+// There they are derived: that they are rows of this table is not known.
+func (s *heapScan) recorded(printer evidence.Sink) (evidence.Sink, error) {
+	if s.found == nil || s.options.like == "" {
+		return printer, nil
+	}
+	table, err := target(s.snapshot, s.options.like)
+	if err != nil {
+		return nil, libraryError(err)
+	}
+	kept, err := s.found.rows(table, nil)
+	if err != nil {
+		return nil, err
+	}
+	return evidence.SinkFunc(func(row *evidence.Row) error {
+		doubtful := *row
+		doubtful.Confidence = evidence.Derived
+		if err := kept.Put(&doubtful); err != nil {
+			return err
+		}
+		return printer.Put(row)
+	}), nil
 }
 
 // tell says on stderr what the rows are and what is not among them, and gives the exit code.

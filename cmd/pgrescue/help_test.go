@@ -16,7 +16,7 @@ import (
 // testRoot makes the root command with its output in memory.
 func testRoot() (*cobra.Command, *bytes.Buffer) {
 	var out bytes.Buffer
-	root := newRootCommand(&term.Terminal{Out: &out, Err: &out})
+	root := newRootCommand(&term.Terminal{Out: &out, Err: &out}, nil)
 	root.InitDefaultHelpCmd()
 	return root, &out
 }

@@ -15,7 +15,7 @@ import (
 func run(ctx context.Context, args []string, terminal *term.Terminal) int {
 	// Known before the flags are parsed, so that an error of parsing is JSON too.
 	terminal.UseJSON(slices.Contains(args, "--json"))
-	root := newRootCommand(terminal)
+	root := newRootCommand(terminal, args)
 	started := false
 	for command := range allCommands(root) {
 		if inner := command.RunE; inner != nil {
@@ -31,10 +31,15 @@ func run(ctx context.Context, args []string, terminal *term.Terminal) int {
 		// Cobra refused the command line before any of our code ran.
 		err = exitcode.With(exitcode.Usage, exitcode.Hinted(err, usageHint(err, command, args)))
 	}
+	return terminal.Fatal(settled(ctx, err))
+}
+
+// settled is the error that a command ends with, once a signal is taken into account.
+func settled(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && exitcode.Of(err) != exitcode.Usage {
-		err = interrupted(err)
+		return interrupted(err)
 	}
-	return terminal.Fatal(err)
+	return err
 }
 
 // errInterrupted is what a person reads who has pressed Ctrl-C.
@@ -53,9 +58,10 @@ func interrupted(err error) error {
 		"what was printed so far is whole rows, but not all of them; files that were not complete are removed"))
 }
 
-// newRootCommand lists every command.
-func newRootCommand(terminal *term.Terminal) *cobra.Command {
-	var options globalOptions
+// newRootCommand lists every command. argv is what the journal of a case says was typed.
+func newRootCommand(terminal *term.Terminal, argv []string) *cobra.Command {
+	options := globalOptions{caseOptions: caseOptions{argv: append([]string{"pgrescue"}, argv...)}}
+	cases := &options.caseOptions
 	root := &cobra.Command{
 		Use:   "pgrescue",
 		Short: "Bring rows back after a PostgreSQL data loss, and prove how many",
@@ -89,13 +95,14 @@ query on a hurt table can destroy what is left of it.`,
 	root.SetHelpCommand(help)
 	root.AddCommand(
 		help,
-		newCatalogCommand(terminal),
+		newCaseCommand(terminal, cases),
+		newCatalogCommand(terminal, cases),
 		newDemoCommand(terminal),
 		newExitCodesTopic(terminal),
-		newHeapCommand(terminal),
-		newUndeleteCommand(terminal),
+		newHeapCommand(terminal, cases),
+		newUndeleteCommand(terminal, cases),
 		newVersionCommand(terminal),
-		newWALCommand(terminal),
+		newWALCommand(terminal, cases),
 	)
 	addExitCodes(root)
 	return root
@@ -103,6 +110,7 @@ query on a hurt table can destroy what is left of it.`,
 
 // globalOptions are the flags of every command.
 type globalOptions struct {
+	caseOptions
 	json    bool
 	noColor bool
 }
@@ -110,6 +118,7 @@ type globalOptions struct {
 func (o *globalOptions) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON on stdout, and a fatal error as JSON on stderr")
+	o.caseOptions.addFlags(root)
 	flags.BoolVar(&o.noColor, "no-color", false, "print without colour (so does NO_COLOR in the environment)")
 }
 

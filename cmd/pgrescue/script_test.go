@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	fill FILE SIZE           make a file of SIZE zero bytes
 //	patch FILE OFFSET HEX    write bytes into a file
 //	cut FILE SIZE            shorten a file
+//	hold FILE                lock a file as another process, until the script ends
 //	incident FOLDER          unpack the demo's evidence into FOLDER
 //
 //	same-lines FILE FILE     the files hold the same lines, in whatever order
@@ -72,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"fill":         fill,
 			"patch":        patch,
 			"cut":          cut,
+			"hold":         hold,
 			"incident":     incident,
 			"same-lines":   sameLines,
 		},
@@ -182,6 +184,17 @@ func cut(ts *testscript.TestScript, neg bool, args []string) {
 	size, err := strconv.ParseInt(args[1], 0, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}
+
+// hold is the script command of that name.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hold FILE")
+	}
+	file, err := os.OpenFile(ts.MkAbs(args[0]), os.O_RDWR, 0)
+	ts.Check(err)
+	ts.Defer(func() { file.Close() })
+	ts.Check(syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
 }
 
 // incident is the script command of that name.

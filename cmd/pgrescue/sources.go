@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -48,7 +49,9 @@ func (o *sourceOptions) addTimeline(command *cobra.Command) {
 }
 
 // open opens the evidence for a command, and tells of its gaps.
-func (o *sourceOptions) open(ctx context.Context, command string, terminal *term.Terminal, progress *stages) (*undelete.Evidence, []evidence.Gap, error) {
+func (o *sourceOptions) open(
+	ctx context.Context, command string, terminal *term.Terminal, progress *stages, found *recorder,
+) (*undelete.Evidence, []evidence.Gap, error) {
 	if o.dataDir != "" {
 		warnIfRunning(terminal, o.dataDir)
 	}
@@ -58,7 +61,7 @@ func (o *sourceOptions) open(ctx context.Context, command string, terminal *term
 	}
 	ev, gaps, err := undelete.Open(ctx, undelete.Sources{
 		DataDir: o.dataDir, WAL: o.wal, Also: o.also, CatalogFile: o.catalogFile, Timeline: pg.TimelineID(o.timeline),
-		Databases: o.databases, Tablespaces: spaces, Progress: progress.begin, Room: command,
+		Databases: o.databases, Tablespaces: spaces, Progress: progress.begin, Room: command, Trail: found.Trail(),
 	})
 	if err == nil && ev.Archive != nil {
 		for _, g := range ev.Archive.Gaps() {
@@ -69,6 +72,11 @@ func (o *sourceOptions) open(ctx context.Context, command string, terminal *term
 	terminal.Gaps(gaps, shownGaps)
 	if err == nil && ev.Archive != nil {
 		tellRecycled(terminal, ev.Archive)
+	}
+	if err == nil {
+		if err = found.opened(ev, gaps); err != nil {
+			return nil, nil, errors.Join(err, ev.Close())
+		}
 	}
 	return ev, gaps, libraryError(err)
 }

@@ -58,13 +58,13 @@ func (o *lossOptions) request(ctx context.Context, ev *undelete.Evidence) (undel
 	return request, err
 }
 
-// find lists the ledger of the loss.
-func (o *lossOptions) find(ctx context.Context, ev *undelete.Evidence, format evidence.Format) (*undelete.Loss, error) {
+// find lists the ledger of the loss. A case also takes what became of updated rows.
+func (o *lossOptions) find(ctx context.Context, ev *undelete.Evidence, format evidence.Format, found *recorder) (*undelete.Loss, error) {
 	request, err := o.request(ctx, ev)
 	if err != nil {
 		return nil, err
 	}
-	request.GiveBack = format == evidence.FormatSQL
+	request.GiveBack, request.Successors = format == evidence.FormatSQL, found != nil
 	loss, err := undelete.Find(ctx, ev, request)
 	if err == nil && loss.Lines() > bigLedger {
 		// Such a ledger is most of the memory, and stays: collecting what lies around it
@@ -102,7 +102,7 @@ func (o *undeleteOptions) addFlags(command *cobra.Command) {
 	flags.BoolVar(&o.force, "force", false, "replace files that are in the folder")
 }
 
-func newUndeleteCommand(terminal *term.Terminal) *cobra.Command {
+func newUndeleteCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options undeleteOptions
 	command := &cobra.Command{
 		Use:   "undelete --pgdata DIR (--xid N | --table S.T --since T)",
@@ -135,14 +135,16 @@ code 3). A copy of another cluster is refused.`,
   pgrescue undelete --pgdata /copy/data --table public.orders --since "2026-11-23 14:00Z" -o rescued --format sql`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return runUndelete(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runUndelete(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
 	return command
 }
 
-func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.Terminal) error {
+func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.Terminal, found *recorder) error {
 	if options.dataDir == "" && (options.catalogFile == "" || len(options.wal) == 0) {
 		return exitcode.Usagef("--pgdata DIR names it; WAL alone needs --wal PATH and --catalog FILE", "undelete: no data directory is named")
 	}
@@ -158,12 +160,12 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	}
 	options.leaveOutSame(terminal)
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.sourceOptions.open(ctx, "undelete", terminal, progress)
+	ev, gaps, err := options.sourceOptions.open(ctx, "undelete", terminal, progress, found)
 	if err != nil {
 		return err
 	}
 	defer ev.Close()
-	loss, err := options.find(ctx, ev, format)
+	loss, err := options.find(ctx, ev, format, found)
 	if err != nil {
 		return err
 	}
@@ -176,8 +178,17 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 		return err
 	}
 	defer folder.discard()
-	err = loss.Recover(ctx, func(t *undelete.Table) (evidence.Sink, error) { return folder.sink(t) })
+	err = loss.Recover(ctx, func(t *undelete.Table) (evidence.Sink, error) {
+		written, err := folder.sink(t)
+		if err != nil {
+			return nil, err
+		}
+		return found.rows(undelete.Target{Database: t.Database, Relation: t.Relation}, found.asWithout(written, format))
+	})
 	progress.end()
+	if err == nil {
+		err = found.loss(loss)
+	}
 	if err != nil {
 		return err
 	}

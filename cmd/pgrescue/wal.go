@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
-func newWALCommand(terminal *term.Terminal) *cobra.Command {
+func newWALCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	return newGroup(
 		"wal", "What the write-ahead log says",
 		`What the write-ahead log says. PATH is a data directory, a directory with WAL
@@ -23,16 +24,16 @@ are; several may be given, in any order. What is encrypted has to be decrypted f
 		`  pgrescue wal summary /copy/data
   pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal target /copy/data/pg_wal --xid 742`,
-		newWALFetchCommand(terminal),
-		newWALRowsCommand(terminal),
-		newWALSummaryCommand(terminal),
-		newWALTargetCommand(terminal),
-		newWALTransactionsCommand(terminal),
+		newWALFetchCommand(terminal, cases),
+		newWALRowsCommand(terminal, cases),
+		newWALSummaryCommand(terminal, cases),
+		newWALTargetCommand(terminal, cases),
+		newWALTransactionsCommand(terminal, cases),
 	)
 }
 
 // openLog opens the WAL in paths, and warns when a server still writes to it.
-func openLog(ctx context.Context, terminal *term.Terminal, paths []string, timeline uint32) (*wal.Archive, error) {
+func openLog(ctx context.Context, terminal *term.Terminal, paths []string, timeline uint32, found *recorder) (*wal.Archive, error) {
 	if len(paths) == 0 {
 		return nil, exitcode.Usagef("give a data directory, a directory with WAL segments, or segment files", "no path to WAL is named")
 	}
@@ -46,11 +47,14 @@ func openLog(ctx context.Context, terminal *term.Terminal, paths []string, timel
 	}
 	progress := &stages{terminal: terminal}
 	archive, err := wal.OpenArchive(paths, wal.OpenOptions{
-		Timeline: pg.TimelineID(timeline), Progress: progress.begin, Interrupted: ctx.Err,
+		Timeline: pg.TimelineID(timeline), Progress: progress.begin, Interrupted: ctx.Err, Trail: found.Trail(),
 	})
 	progress.end()
 	if err != nil {
 		return nil, libraryError(err)
+	}
+	if err := found.openedLog(archive); err != nil {
+		return nil, errors.Join(err, archive.Close())
 	}
 	return archive, nil
 }

@@ -40,7 +40,7 @@ func (o *walFetchOptions) addFlags(command *cobra.Command) {
 	flags.BoolVar(&o.dryRun, "dry-run", false, "say what would be fetched, and write nothing")
 }
 
-func newWALFetchCommand(terminal *term.Terminal) *cobra.Command {
+func newWALFetchCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options walFetchOptions
 	command := &cobra.Command{
 		Use:   "fetch -o DIR",
@@ -75,7 +75,9 @@ still on its disk; a copy of pg_wal has those.`,
   pgrescue wal fetch -o fetched --from 0/3000000 --until 0/9A00B40 --json`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return runWALFetch(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runWALFetch(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
@@ -126,7 +128,7 @@ func (o *walFetchOptions) check() error {
 	return nil
 }
 
-func runWALFetch(ctx context.Context, options *walFetchOptions, terminal *term.Terminal) error {
+func runWALFetch(ctx context.Context, options *walFetchOptions, terminal *term.Terminal, found *recorder) error {
 	if err := options.check(); err != nil {
 		return err
 	}
@@ -140,6 +142,9 @@ func runWALFetch(ctx context.Context, options *walFetchOptions, terminal *term.T
 	}
 	defer server.Close()
 	terminal.Infof("server: %s", server.Identity())
+	if err := found.server(server.Identity()); err != nil {
+		return err
+	}
 	fetch := stream.Options{
 		From: from, Until: until, Follow: options.follow, Slot: options.slot, NoSlot: options.noSlot,
 		Gap:    func(gap evidence.Gap) { terminal.Warnf("%s", gap) },
@@ -167,6 +172,9 @@ func runWALFetch(ctx context.Context, options *walFetchOptions, terminal *term.T
 	progress.End()
 	if errors.Is(err, stream.ErrFolderInUse) {
 		return fetchError(err) // nothing was done that could be told
+	}
+	if failed := found.fetched(&out); failed != nil {
+		return failed
 	}
 	if err := printFetch(terminal, &out); err != nil {
 		return err

@@ -18,7 +18,7 @@ type walRowsOptions struct {
 	lossOptions
 }
 
-func newWALRowsCommand(terminal *term.Terminal) *cobra.Command {
+func newWALRowsCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options walRowsOptions
 	command := &cobra.Command{
 		Use:   "rows PATH… --pgdata DIR | --catalog FILE --xid N",
@@ -36,7 +36,9 @@ back whose pages are in the WAL, and the others are counted with their reasons.`
 		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
-			return runWALRows(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runWALRows(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addDataDir(command)
@@ -48,7 +50,7 @@ back whose pages are in the WAL, and the others are counted with their reasons.`
 	return command
 }
 
-func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Terminal) error {
+func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Terminal, found *recorder) error {
 	if options.dataDir == "" && options.catalogFile == "" {
 		return exitcode.Usagef("add --pgdata DIR, or --catalog FILE made by `pgrescue catalog dump`",
 			"wal rows: rows cannot be decoded without the shapes of the tables")
@@ -58,13 +60,13 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 		return err
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.sourceOptions.open(ctx, "wal rows", terminal, progress)
+	ev, gaps, err := options.sourceOptions.open(ctx, "wal rows", terminal, progress, found)
 	if err != nil {
 		return err
 	}
 	defer ev.Close()
 	ev.DataDir = "" // the files are not this route's evidence
-	loss, err := options.find(ctx, ev, format)
+	loss, err := options.find(ctx, ev, format, found)
 	if err != nil {
 		return err
 	}
@@ -84,8 +86,14 @@ func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Ter
 	if err := loss.Settle(ctx); err != nil {
 		return err
 	}
-	err = loss.Recover(ctx, func(*undelete.Table) (evidence.Sink, error) { return giveBack(sink, format), nil })
+	printed := found.asWithout(giveBack(sink, format), format)
+	err = loss.Recover(ctx, func(t *undelete.Table) (evidence.Sink, error) {
+		return found.rows(undelete.Target{Database: t.Database, Relation: t.Relation}, printed)
+	})
 	progress.end()
+	if err == nil {
+		err = found.loss(loss)
+	}
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (o *walSummaryOptions) addFlags(command *cobra.Command) {
 	command.Flags().Uint32Var(&o.timeline, "timeline", 0, "timeline to follow (default the newest)")
 }
 
-func newWALSummaryCommand(terminal *term.Terminal) *cobra.Command {
+func newWALSummaryCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options walSummaryOptions
 	command := &cobra.Command{
 		Use:   "summary PATH…",
@@ -36,7 +36,9 @@ the records that it is in; then the exit code is 3.`,
   pgrescue wal summary /copy/data/pg_wal /archive --timeline 1
   pgrescue wal summary /copy/data --json | jq '.checkpoints[-1].redo'`,
 		RunE: func(command *cobra.Command, args []string) error {
-			return runWALSummary(command.Context(), &options, args, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runWALSummary(ctx, &options, args, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
@@ -50,8 +52,8 @@ type walSummary struct {
 	SystemIdentifier uint64 `json:"system_identifier,string"`
 }
 
-func runWALSummary(ctx context.Context, options *walSummaryOptions, paths []string, terminal *term.Terminal) (err error) {
-	archive, err := openLog(ctx, terminal, paths, options.timeline)
+func runWALSummary(ctx context.Context, options *walSummaryOptions, paths []string, terminal *term.Terminal, found *recorder) (err error) {
+	archive, err := openLog(ctx, terminal, paths, options.timeline, found)
 	if err != nil {
 		return err
 	}
@@ -60,6 +62,9 @@ func runWALSummary(ctx context.Context, options *walSummaryOptions, paths []stri
 	summary, err := wal.Summarize(ctx, archive, wal.ScanOptions{Progress: progress.Add})
 	progress.End()
 	if err != nil {
+		return err
+	}
+	if err := found.logGaps(summary.Gaps); err != nil {
 		return err
 	}
 	tellRecycled(terminal, archive)

@@ -25,7 +25,7 @@ func (o *walTargetOptions) addFlags(command *cobra.Command) {
 	command.Flags().Uint32Var(&o.xid, "xid", 0, "the transaction that must not have happened")
 }
 
-func newWALTargetCommand(terminal *term.Terminal) *cobra.Command {
+func newWALTargetCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options walTargetOptions
 	command := &cobra.Command{
 		Use:   "target PATH… --xid N",
@@ -42,7 +42,9 @@ start from, and whether the given WAL reaches back to it.`,
 		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
-			return runWALTarget(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runWALTarget(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
@@ -58,12 +60,12 @@ type walTarget struct {
 	ByTime        []string `json:"configuration_time"`
 }
 
-func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term.Terminal) error {
+func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term.Terminal, found *recorder) error {
 	if options.xid == 0 {
 		return exitcode.Usagef("`pgrescue wal transactions` lists them", "wal target: no transaction is named; --xid N names it")
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.open(ctx, "wal target", terminal, progress)
+	ev, gaps, err := options.open(ctx, "wal target", terminal, progress, found)
 	if err != nil {
 		return err
 	}
@@ -83,6 +85,9 @@ func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term
 		if !g.Recycled {
 			terminal.Warnf("%s", g.Evidence())
 		}
+	}
+	if err := found.logGaps(result.Gaps); err != nil {
+		return err
 	}
 	target, err := result.Target(xid, ev.Archive.Timeline(), ev.Archive.Oldest(), ev.Archive.End())
 	switch {

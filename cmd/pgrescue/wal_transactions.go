@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func (o *walTransactionsOptions) addFlags(command *cobra.Command) {
 	flags.BoolVar(&o.all, "all", false, "count system catalogs and TOAST tables too")
 }
 
-func newWALTransactionsCommand(terminal *term.Terminal) *cobra.Command {
+func newWALTransactionsCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	var options walTransactionsOptions
 	command := &cobra.Command{
 		Use:   "transactions PATH…",
@@ -62,19 +63,21 @@ any number of them, compressed as they are.`,
 		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
-			return runWALTransactions(command.Context(), &options, terminal)
+			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
+				return runWALTransactions(ctx, &options, terminal, found)
+			})
 		},
 	}
 	options.addFlags(command)
 	return command
 }
 
-func runWALTransactions(ctx context.Context, options *walTransactionsOptions, terminal *term.Terminal) error {
+func runWALTransactions(ctx context.Context, options *walTransactionsOptions, terminal *term.Terminal, found *recorder) error {
 	if options.limit < 0 || options.minDeletes < 0 {
 		return exitcode.Usagef("--limit 0 lists all transactions", "--limit and --min-deletes are counts, and not negative")
 	}
 	progress := &stages{terminal: terminal}
-	ev, gaps, err := options.open(ctx, "wal transactions", terminal, progress)
+	ev, gaps, err := options.open(ctx, "wal transactions", terminal, progress, found)
 	if err != nil {
 		return err
 	}
@@ -88,6 +91,9 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 		if !g.Recycled {
 			terminal.Warnf("%s", g.Evidence())
 		}
+	}
+	if err := errors.Join(found.logGaps(result.Gaps), found.transactions(result.Transactions, names)); err != nil {
+		return err
 	}
 	if terminal.JSON() {
 		err = printTransactionsJSON(terminal, result, names, len(ev.Archive.Recycled()))

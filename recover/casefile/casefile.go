@@ -147,6 +147,9 @@ func (c *Case) prepare(ctx context.Context) error {
 		return failure("open", c.dir, ErrNoCase, errors.New("there is no "+DatabaseName+" in it"),
 			"--case DIR or PGRESCUE_CASE names the folder; a command that finds something makes it")
 	}
+	if err := c.mayMake(); err != nil {
+		return c.fail(ctx, "make", err)
+	}
 	for _, folder := range []string{c.dir, filepath.Join(c.dir, EvidenceFolder), filepath.Join(c.dir, RowsFolder)} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return c.fail(ctx, "make", err)
@@ -164,6 +167,24 @@ func (c *Case) prepare(ctx context.Context) error {
 		return errors.Join(c.fail(ctx, "make", err), c.release())
 	}
 	return nil
+}
+
+// mayMake refuses to make a case among other people's files. What a killed command
+// left of a new case is no hindrance.
+func (c *Case) mayMake() error {
+	entries, err := os.ReadDir(c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		switch entry.Name() {
+		case lockName, JournalName, EvidenceFolder, RowsFolder, DatabaseName + "-journal":
+			continue
+		}
+		return failure("make", c.dir, ErrOccupied, fmt.Errorf("the folder is not empty, and holds no %s", DatabaseName),
+			"name the folder of a case, or a new one")
+	}
+	return err
 }
 
 // connect opens case.db, and writes the schema into a new one. A reader opens it

@@ -18,6 +18,8 @@ var (
 	ErrLocked = errors.New("the case is locked")
 	// ErrNoCase: there is no case in the folder.
 	ErrNoCase = errors.New("there is no case")
+	// ErrOccupied: a case was to be made in a folder with other files.
+	ErrOccupied = errors.New("the folder is not empty")
 	// ErrDamaged: a file of the case is not what was written.
 	ErrDamaged = errors.New("the case is damaged")
 	// ErrOtherCluster: the case is about another cluster.

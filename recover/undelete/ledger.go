@@ -56,6 +56,7 @@ type Line struct {
 	LSN        pg.LSN             `json:"lsn"`
 	Operation  evidence.Operation `json:"operation"`
 	CommitTime string             `json:"commit_time,omitempty"`
+	Committed  time.Time          `json:"-"` // CommitTime; zero when it is not known
 	NamedBy    evidence.Route     `json:"named_by"`
 	Settled    evidence.Route     `json:"settled_by,omitempty"`
 	Carved     bool               `json:"carved,omitempty"`  // from the free space of its page
@@ -340,7 +341,7 @@ func (l *Loss) Ledger(t *Table, visit func(*Line) error) error {
 				line.XID, line.Subxact = tx.XID, e.xid
 			}
 			if !tx.End.IsZero() {
-				line.CommitTime = pg.FormatTime(tx.End)
+				line.CommitTime, line.Committed = pg.FormatTime(tx.End), tx.End
 			}
 		}
 		if e.namedByHeap {
