@@ -29,6 +29,7 @@ such files opens it.`,
 		`  pgrescue undelete --pgdata /copy/data --xid 742 --case incident
   pgrescue case show --case incident
   pgrescue case verify --case incident`,
+		newCaseExportCommand(terminal, cases),
 		newCaseShowCommand(terminal, cases),
 		newCaseVerifyCommand(terminal, cases),
 	)

@@ -32,6 +32,8 @@ func libraryError(err error) error {
 		{casefile.ErrNoCase, exitcode.NotFound},
 		{casefile.ErrOccupied, exitcode.Refused},
 		{casefile.ErrDamaged, exitcode.Refused},
+		{casefile.ErrExists, exitcode.Refused},
+		{casefile.ErrNoColumn, exitcode.NotFound},
 		{casefile.ErrNewer, exitcode.Refused},
 		{casefile.ErrOtherCluster, exitcode.Refused},
 		{casefile.ErrDisk, exitcode.Failed},

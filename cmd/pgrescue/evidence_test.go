@@ -88,6 +88,9 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 		}
 		for _, extra := range [][]string{nil, {"--json"}} {
 			line := append(append(strings.Fields(name), args...), extra...)
+			if name == "case export" {
+				line = append(line, "-o", filepath.Join(t.TempDir(), "bundle")) // a new one each time
+			}
 			code, _, stderr := execute(t.Context(), line...)
 			if code != exitcode.Done {
 				t.Errorf("pgrescue %s: code %d (%s)\n%s", strings.Join(line, " "), code, code, stderr)
@@ -119,6 +122,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 	}
 	with := func(more ...string) []string { return append(slices.Clone(database), more...) }
 	return map[string][]string{
+		"case export":      {"--case", kase, "-o", filepath.Join(t.TempDir(), "bundle")},
 		"case show":        {"--case", kase},
 		"case verify":      {"--case", kase},
 		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"reflect"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/testdata"
+)
+
+// countdown is a context that is cancelled when it was looked at so many times.
+type countdown struct {
+	context.Context
+	cancel context.CancelFunc
+	left   atomic.Int64
+}
+
+func (c *countdown) Err() error {
+	if c.left.Add(-1) == 0 {
+		c.cancel()
+	}
+	return c.Context.Err()
+}
+
+// TestInterruptedRunsLeaveNothing interrupts a command at more and more places. None
+// of them may leave a row; the journal has a line of each; and the run that is not
+// interrupted finds what it finds in a new case.
+func TestInterruptedRunsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	data, err := unpackIncident(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth, err := testdata.ReadTruth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kase, fresh := filepath.Join(t.TempDir(), "case"), filepath.Join(t.TempDir(), "case")
+	line := []string{"undelete", "--pgdata", data, "--database", truth.Database, "--xid", "1516"}
+	interruptions := 0
+	for at := int64(1); ; at = at*2 + 1 {
+		inner, cancel := context.WithCancel(t.Context())
+		ctx := &countdown{Context: inner, cancel: cancel}
+		ctx.left.Store(at)
+		code, _, stderr := execute(ctx, append(line, "--case", kase)...)
+		cancel()
+		if code == exitcode.Done {
+			break
+		}
+		if code != exitcode.Interrupted {
+			t.Fatalf("interrupted at %d: code %d (%s)\n%s", at, code, code, stderr)
+		}
+		interruptions++
+		if shown := showCase(t, kase); shown != nil && (len(shown.Tables) > 0 || len(shown.Runs) > 0 || len(shown.Evidence) > 0) {
+			t.Fatalf("interrupted at %d: the case holds %d tables, %d runs, %d files", at, len(shown.Tables), len(shown.Runs), len(shown.Evidence))
+		}
+	}
+	if interruptions < 4 {
+		t.Errorf("the command was interrupted %d times; the test looks at too few places", interruptions)
+	}
+	if code, _, stderr := execute(t.Context(), append(line, "--case", fresh)...); code != exitcode.Done {
+		t.Fatalf("code %d\n%s", code, stderr)
+	}
+	got, want := showCase(t, kase), showCase(t, fresh)
+	if !reflect.DeepEqual(got.Tables, want.Tables) || len(got.Evidence) != len(want.Evidence) || len(want.Tables) == 0 {
+		t.Errorf("after interruptions: %+v\nin a new case: %+v", got.Tables, want.Tables)
+	}
+	if n := len(got.Unkept); n == 0 || n > interruptions {
+		t.Errorf("%d runs left nothing, of %d interrupted ones", n, interruptions)
+	}
+	for _, run := range got.Unkept {
+		if run.ExitCode == nil || *run.ExitCode != int(exitcode.Interrupted) {
+			t.Errorf("the journal says of an interrupted run: %+v", run)
+		}
+	}
+}
+
+// showCase is what `case show --json` prints; nil when there is no case yet.
+func showCase(t *testing.T, kase string) *caseReport {
+	t.Helper()
+	code, stdout, stderr := execute(t.Context(), "case", "show", "--case", kase, "--json")
+	if code == exitcode.NotFound {
+		return nil
+	}
+	shown := caseReport{Summary: new(casefile.Summary)}
+	if err := json.Unmarshal([]byte(stdout), &shown); code != exitcode.Done || err != nil {
+		t.Fatalf("case show: code %d, %v\n%s", code, err, stderr)
+	}
+	return &shown
+}
