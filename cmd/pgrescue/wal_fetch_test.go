@@ -82,6 +82,7 @@ func TestWALFetch(t *testing.T) {
 	})
 	t.Run("folder in use", func(t *testing.T) { walFetchLocked(t, dsn) })
 	t.Run("fetch and read", func(t *testing.T) { walFetchAndRead(t, dsn, folder) })
+	t.Run("a case", func(t *testing.T) { walFetchCase(t, dsn, folder) })
 	t.Run("another cluster", func(t *testing.T) { walFetchOtherCluster(t, dsn, folder) })
 	t.Run("password file", func(t *testing.T) {
 		// The entry names the database as PostgreSQL's own programs would look for it.
