@@ -164,13 +164,13 @@ func (r *recorder) end(ctx context.Context, outcome error) error {
 	if keeps(code) {
 		if err = r.manifest(ctx); err == nil {
 			err = r.run.Commit(int(code))
-		} else {
-			err = errors.Join(err, r.run.Abandon(int(exitcode.Of(settled(ctx, libraryError(err))))))
 		}
-	} else {
-		err = r.run.Abandon(int(code))
+		if err != nil {
+			code = exitcode.Of(settled(ctx, libraryError(err)))
+		}
 	}
-	err = errors.Join(err, r.file.Close())
+	// Of a run that was committed nothing is taken back.
+	err = errors.Join(err, r.run.Abandon(int(code)), r.file.Close())
 	if err == nil {
 		return outcome
 	}

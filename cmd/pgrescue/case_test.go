@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
@@ -92,4 +95,53 @@ func showCase(t *testing.T, kase string) *caseReport {
 		t.Fatalf("case show: code %d, %v\n%s", code, err, stderr)
 	}
 	return &shown
+}
+
+// partitionsInACase: the rows of a partition know the table that they belong to.
+func partitionsInACase(t *testing.T, f *family) {
+	t.Helper()
+	kase := filepath.Join(t.TempDir(), "case")
+	if code, _, stderr := execute(t.Context(), "undelete", "--pgdata", f.data, "--xid", f.xid, "--case", kase); code != exitcode.Done {
+		t.Fatalf("code %d\n%s", code, stderr)
+	}
+	want := map[string]string{"parted_low": "parted", "parted_high": "parted", "city": "", "capital": "", "twice": ""}
+	for _, table := range showCase(t, kase).Tables {
+		root, known := want[table.Name]
+		if !known || table.PartitionOf.Name != root || table.Lost == 0 || table.Rows[evidence.RouteHeap] != table.Lost {
+			t.Errorf("%s: partition of %q, %d lost, rows %v", table.Name, table.PartitionOf.Name, table.Lost, table.Rows)
+		}
+		delete(want, table.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("the case does not know %v", want)
+	}
+}
+
+// TestCasesChangeNoOutput compares what every command prints without a case and with one.
+func TestCasesChangeNoOutput(t *testing.T) {
+	t.Parallel()
+	data, err := unpackIncident(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kase := filepath.Join(t.TempDir(), "case")
+	for name, args := range evidenceCommands(t, data, t.TempDir()) {
+		if strings.HasPrefix(name, "case ") || strings.HasPrefix(name, "restore ") {
+			continue
+		}
+		for _, extra := range [][]string{nil, {"--json"}, {"--format", "sql"}} {
+			line := slices.Concat(strings.Fields(name), args, extra)
+			code, plain, stderr := execute(t.Context(), append(line, "--no-case")...)
+			again, cased, _ := execute(t.Context(), append(line, "--case", kase)...)
+			if code == exitcode.Usage && len(extra) == 2 {
+				continue // it has no --format
+			}
+			if code != exitcode.Done || again != code || cased != plain {
+				t.Errorf("pgrescue %s: code %d, with a case %d; %d bytes, with a case %d\n%s", strings.Join(line, " "), code, again, len(plain), len(cased), stderr)
+			}
+		}
+	}
+	if shown := showCase(t, kase); len(shown.Runs) < 8 || len(shown.Tables) == 0 || shown.Events == 0 {
+		t.Errorf("the case holds %d runs, %d tables, %d events", len(shown.Runs), len(shown.Tables), shown.Events)
+	}
 }

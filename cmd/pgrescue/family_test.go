@@ -83,4 +83,5 @@ func TestPartitionedAndInheritedTables(t *testing.T) {
 			t.Errorf("pgrescue %s: code %d\n%.800s%.800s\nwant code %d, %q", strings.Join(args, " "), code, stdout, stderr, test.code, test.want+test.says)
 		}
 	}
+	partitionsInACase(t, &f)
 }

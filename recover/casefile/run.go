@@ -169,14 +169,15 @@ func appendNew(names []string, name string) []string {
 }
 
 // Commit makes everything that the run found part of the case, and writes the
-// end of the run into the journal.
+// end of the run into the journal. A run that cannot be committed is still to be
+// abandoned: only the caller knows how the command ends then.
 func (r *Run) Commit(exitCode int) error {
 	err := r.c.fail(r.ctx, "take rows into", r.pipe.flush())
 	if err == nil {
 		err = r.commit(exitCode)
 	}
 	if err != nil {
-		return errors.Join(err, r.Abandon(exitCode))
+		return err
 	}
 	return r.end(exitCode, true)
 }
