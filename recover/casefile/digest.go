@@ -107,21 +107,13 @@ func damage(err error) bool {
 // verifySums compares rows and ledger lines with their checksums.
 func (c *Case) verifySums(problems *[]Problem) error {
 	return errors.Join(
-		c.verifySumsOf(problems, selectRowSums, false, func(stmt *sqlite.Stmt) string {
+		c.verifySumsOf(problems, "SELECT "+insertRow().columns+", id FROM row", false, func(stmt *sqlite.Stmt) string {
 			return fmt.Sprintf("%s row %d", DatabaseName, stmt.ColumnInt64(recordNumbers+4))
 		}),
-		c.verifySumsOf(problems, selectLedgerSums, true, func(stmt *sqlite.Stmt) string {
+		c.verifySumsOf(problems, "SELECT "+insertLedger().columns+" FROM ledger", true, func(stmt *sqlite.Stmt) string {
 			return fmt.Sprintf("%s ledger line of table %d at (%d,%d)", DatabaseName, stmt.ColumnInt64(0), stmt.ColumnInt64(3), stmt.ColumnInt64(4))
 		}))
 }
-
-// The columns in the order of putRow and putLedger.
-const (
-	selectRowSums = `SELECT relation_id, run_id, shape_id, route, confidence, place, lsn, xmin, xmax, origin, nth, source_id, line,
- operation, commit_time, note_id, intermediate, moved, unknown, key, data, successor, sum, id FROM row`
-	selectLedgerSums = `SELECT relation_id, run_id, file_id, block, offset, lsn, standing, xid, subxid, operation, commit_time, named_by,
- settled_by, in_part, carved, derived, unsure, reason_id, copy_id, sum FROM ledger`
-)
 
 // mostTold bounds how many rows of one table are told of one by one.
 const mostTold = 100

@@ -151,7 +151,7 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if err != nil {
 		return err
 	}
-	rec, b, err := t.run.pipe.next(t.run)
+	b, err := t.run.pipe.room(t.run)
 	if err != nil {
 		return err
 	}
@@ -160,12 +160,12 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if t.table.Intermediate != nil {
 		intermediate = t.table.Intermediate(row)
 	}
-	*rec = record{numbers: [recordNumbers]int64{
+	rec := record{from: len(b.text), numbers: [recordNumbers]int64{
 		t.id, t.run.id, s.id, route, confidenceID(row.Confidence), place.place, int64(row.LSN), int64(row.Xmin), int64(row.Xmax),
 		place.origin, place.nth, source, row.Line, operationID(row.Operation), timeOrZero(row.CommitTime), note,
 		one(intermediate), one(row.Moved), unknownValues(row.Values),
 	}}
-	from := len(b.text)
+	from := rec.from
 	b.text = AppendValues(b.text, row.Values)
 	rec.data = len(b.text) - from
 	if len(s.key) > 0 {
@@ -181,6 +181,7 @@ func (t *RunTable) put(row *evidence.Row) error {
 		rec.successor = len(b.text) - from - rec.data - rec.key
 	}
 	rec.sum = rec.checksum(b.text[from:])
+	b.rows = append(b.rows, rec)
 	return nil
 }
 
@@ -202,16 +203,17 @@ func (t *RunTable) ledger(line *LedgerLine) error {
 	if err != nil {
 		return err
 	}
-	rec, _, err := t.run.pipe.next(t.run)
+	b, err := t.run.pipe.room(t.run)
 	if err != nil {
 		return err
 	}
-	*rec = record{ledger: true, numbers: [recordNumbers]int64{
+	rec := record{ledger: true, numbers: [recordNumbers]int64{
 		t.id, t.run.id, file, int64(line.TID.Block), int64(line.TID.Offset), int64(line.LSN), line.standing(), int64(line.XID), int64(line.Subxact),
 		operationID(line.Operation), timeOrZero(line.CommitTime), routeID(line.NamedBy), routeID(line.Settled),
 		one(line.InPart), one(line.Carved), one(line.Derived), one(line.Unsure), reason, further,
 	}}
 	rec.sum = rec.checksum(nil)
+	b.lines = append(b.lines, rec)
 	return nil
 }
 

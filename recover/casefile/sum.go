@@ -9,10 +9,11 @@ import (
 const recordNumbers = 19
 
 // record is a row or a ledger line on its way into the database: the numbers in
-// the order of putRow or putLedger, and how long its texts are.
+// the order of insertRow or insertLedger, and where its texts are.
 type record struct {
 	numbers              [recordNumbers]int64
-	data, key, successor int
+	from                 int // of its values in the batch's text; key and successor follow
+	data, key, successor int // bytes
 	sum                  int32
 	ledger               bool
 }
