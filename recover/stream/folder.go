@@ -51,6 +51,11 @@ func openFolder(path string, identity Identity) (*folder, error) {
 		return nil, f.failure("look into", "", ErrDisk, err, "name a folder with -o")
 	}
 	for _, entry := range entries {
+		if entry.IsDir() && entry.Name() == "archive_status" {
+			// A server reads in its pg_wal whatever lies there under a segment's name.
+			return nil, f.failure("write into", "", ErrBadFolder, errors.New("it is the pg_wal of a data directory, or a copy of one"),
+				"name a folder for what is fetched alone; --wal takes both")
+		}
 		id, ok := wal.ParseSegmentName(entry.Name(), f.segmentSize)
 		if !ok {
 			continue

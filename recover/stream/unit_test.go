@@ -134,12 +134,14 @@ func TestFolder(t *testing.T) {
 		{name: "of another size", files: map[string][]byte{name: head(systemID, 3*size, 2*size)}, want: ErrBadFolder},
 		{name: "recycled", files: map[string][]byte{name: head(systemID, 2*size, size)}, want: ErrBadFolder},
 		{name: "zero", files: map[string][]byte{name: make([]byte, size)}, want: ErrBadFolder},
+		{name: "pg_wal of a server", files: map[string][]byte{name: head(systemID, 3*size, size), "archive_status/" + name + ".done": nil}, want: ErrBadFolder},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			for file, content := range test.files {
-				if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+				path := filepath.Join(dir, file)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
 					t.Fatal(err)
 				}
 			}
