@@ -1,7 +1,9 @@
 package restore
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -239,4 +241,25 @@ func (g *target) state(tables ...string) string {
 		b.WriteString(table + ":\n" + g.rows("SELECT t.* FROM "+table+" t ORDER BY t::text"))
 	}
 	return b.String()
+}
+
+// editRows changes a value of the plan's rows behind the back of the case.
+func (g *target) editRows(plan *Plan) {
+	g.t.Helper()
+	if err := g.file.Close(); err != nil {
+		g.t.Fatal(err)
+	}
+	path := filepath.Join(g.dir, casefile.DatabaseName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	edited := bytes.Replace(text, []byte(`"three"`), []byte(`"THREE"`), -1)
+	if bytes.Equal(edited, text) {
+		g.t.Fatal("the value to edit is not in the case")
+	}
+	if err := os.WriteFile(path, edited, 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	g.open()
 }
