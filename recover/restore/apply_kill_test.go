@@ -1,0 +1,135 @@
+package restore
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
+)
+
+// childVariable makes the test binary one apply or undo, for a test that kills it.
+const childVariable = "PGRESCUE_TEST_RESTORE_CHILD"
+
+// killsVariable is how often the process is killed: 20 times unless it says otherwise.
+const killsVariable = "PGRESCUE_TEST_KILLS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		if err := runChild(context.Background(), os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// runChild applies or undoes a plan, and prints a line for each step.
+func runChild(ctx context.Context, args []string) error {
+	work, dir, dsn := args[0], args[1], args[2]
+	batch, err := strconv.ParseInt(args[3], 10, 64)
+	if err != nil {
+		return err
+	}
+	plan, err := Read(filepath.Join(dir, "plan.json"))
+	if err != nil {
+		return err
+	}
+	file, err := casefile.Open(ctx, dir, casefile.Write, casefile.Options{Command: work})
+	if err != nil {
+		return err
+	}
+	acting := Acting{Case: file, Plan: plan, Connect: connectTo(dsn), Progress: func(s Step) { fmt.Println(s.Stage, s.Table, s.Rows) }}
+	if work == "apply" {
+		_, err = Apply(ctx, acting, ApplyOptions{Batch: batch})
+	} else {
+		_, err = Undo(ctx, acting, UndoOptions{Batch: batch})
+	}
+	return errors.Join(err, file.Close())
+}
+
+// killAfter runs a child, kills it after it has printed a number of lines, and reports
+// whether it was done before.
+func (g *target) killAfter(work string, batch int64, lines int) bool {
+	g.t.Helper()
+	cmd := exec.CommandContext(g.t.Context(), os.Args[0], work, g.dir, g.dsn, strconv.FormatInt(batch, 10))
+	cmd.Env = append(os.Environ(), childVariable+"=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	seen := 0
+	for scan := bufio.NewScanner(out); seen < lines && scan.Scan(); seen++ {
+	}
+	if seen == lines {
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			g.t.Fatal(err)
+		}
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+		return false
+	}
+	g.t.Fatalf("the child that does %s failed: %v", work, err)
+	return false
+}
+
+// A process that is killed at any point, again and again, ends where one ends that is
+// left alone: apply and undo go on where they were.
+func TestKilledProcessGoesOn(t *testing.T) {
+	t.Parallel()
+	kills := 20
+	if text := os.Getenv(killsVariable); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	g := newTarget(t, "15", shapesSQL)
+	plan := shapesPlan(g, true)
+	before := g.state(shapeTables...)
+	g.apply(plan, ApplyOptions{})
+	after := g.state(shapeTables...)
+	g.undo(plan, UndoOptions{})
+	if err := plan.Write(filepath.Join(g.dir, "plan.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"apply": after, "undo": before}
+	for done := 0; done < kills; {
+		batch := int64(random.IntN(4))
+		for _, work := range []string{"apply", "undo"} {
+			for !g.killAfter(work, batch, 1+random.IntN(60)) {
+				done++
+			}
+			if now := g.state(shapeTables...); now != want[work] {
+				t.Fatalf("after %d kills, %s in batches of %d ended with:\n%s\nwant:\n%s", done, work, batch, now, want[work])
+			}
+		}
+	}
+	g.open()
+	g.apply(plan, ApplyOptions{})
+	g.verify(plan)
+}
