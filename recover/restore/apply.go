@@ -110,7 +110,7 @@ func (a *applier) beginRound() error {
 	case a.past.undoneAll && a.past.kept > 0:
 		return a.fail(ErrStale, fmt.Errorf("undo left %d rows of this plan in the target", a.past.kept), "plan anew")
 	case a.past.undoneAll:
-		a.past = &past{next: a.past.next, round: a.past.round + 1}
+		a.past = newPast(a.past.next, a.past.round+1)
 	case len(a.past.undone) > 0:
 		return a.fail(ErrStale, errors.New("an undo of this plan was interrupted"), "let `restore undo` end first")
 	}

@@ -74,6 +74,9 @@ type batchDetail struct {
 	// Undone and Kept count the rows that undo took back, and those that it left.
 	Undone int64 `json:"undone,omitempty"`
 	Kept   int64 `json:"kept,omitempty"`
+	// Multisets counts, by table, the rows that undo removed from tables without a key:
+	// nothing else tells later that they are gone because of it.
+	Multisets map[int]int64 `json:"multisets,omitempty"`
 }
 
 // past is what the batches of a plan tell of apply and undo so far.
@@ -85,6 +88,11 @@ type past struct {
 	// appliedAll and undoneAll: the work of this round is done.
 	appliedAll, undoneAll bool
 	kept                  int64 // rows that undo left in this round
+	multisets             map[int]int64
+}
+
+func newPast(next int64, round int) *past {
+	return &past{next: next, round: round, multisets: map[int]int64{}}
 }
 
 // readPast reads the batches of the plan, and asks the server about those whose end the
@@ -94,7 +102,7 @@ func (e *engine) readPast(ctx context.Context) (*past, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &past{next: 1, round: 1}
+	p := newPast(1, 1)
 	for _, b := range batches {
 		p.next = max(p.next, b.Batch+1)
 		if b.State == casefile.BatchBegun {
@@ -118,7 +126,7 @@ func (e *engine) readPast(ctx context.Context) (*past, error) {
 
 func (p *past) take(b casefile.Batch, detail batchDetail) {
 	if detail.Round > p.round {
-		*p = past{next: p.next, round: detail.Round}
+		*p = *newPast(p.next, detail.Round)
 	}
 	switch detail.Work {
 	case workApply:
@@ -132,6 +140,9 @@ func (p *past) take(b casefile.Batch, detail batchDetail) {
 		p.undone = append(p.undone, b)
 		p.undoneAll = detail.Last
 		p.kept += detail.Kept
+		for table, n := range detail.Multisets {
+			p.multisets[table] += n
+		}
 	}
 }
 

@@ -123,10 +123,10 @@ func (u *undoer) spans(ctx context.Context, size int64) ([]span, error) {
 // span takes the rows of one transaction back.
 func (u *undoer) span(ctx context.Context, s span, last bool) error {
 	places, err := u.begin(ctx, s.indexes())
-	detail := batchDetail{Work: workUndo, Last: last}
+	detail := batchDetail{Work: workUndo, Last: last, Multisets: map[int]int64{}}
 	var done Undone
 	if err == nil {
-		done, err = u.takeBack(ctx, &s, places)
+		done, err = u.takeBack(ctx, &s, places, detail.Multisets)
 	}
 	if err != nil {
 		u.rollback(ctx)

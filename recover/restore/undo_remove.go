@@ -221,9 +221,9 @@ func (u *undoer) checkReverted(ctx context.Context, d *doom) error {
 
 // removeMultiset takes back rows of a table without a key: as many of those that apply put
 // in as the plan says, told apart by all of their values.
-func (u *undoer) removeMultiset(ctx context.Context, l *load, done *Undone) error {
+func (u *undoer) removeMultiset(ctx context.Context, l *load, done *Undone) (int64, error) {
 	if err := u.stageRows(ctx, l, false); err != nil {
-		return err
+		return 0, err
 	}
 	var xids []string
 	for _, xid := range u.past.xids() {
@@ -232,12 +232,14 @@ func (u *undoer) removeMultiset(ctx context.Context, l *load, done *Undone) erro
 	u.at(StageWrite, l.table.name)
 	written, err := u.writeAll(ctx, []string{l.removeMultisetRows(xids)}, false)
 	if err != nil {
-		return u.explain(err)
+		return 0, u.explain(err)
 	}
-	done.Removed += written[0]
-	if left := l.inserts - written[0]; left > 0 {
+	removed, before := written[0], u.past.multisets[l.place.index]
+	done.Removed += removed
+	done.Gone += before
+	if left := l.inserts - removed - before; left > 0 {
 		done.Kept += left
 		u.find(Finding{Table: l.table.name, Why: fmt.Sprintf("somebody changed or removed %d of the rows since", left)})
 	}
-	return nil
+	return removed, nil
 }

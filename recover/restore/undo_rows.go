@@ -177,13 +177,14 @@ func (d *doom) note(ctx context.Context) error {
 }
 
 // takeBack takes the rows of a span back, within a transaction.
-func (u *undoer) takeBack(ctx context.Context, s *span, places []*place) (done Undone, err error) {
+// multisets counts what it removes from tables without a key.
+func (u *undoer) takeBack(ctx context.Context, s *span, places []*place, multisets map[int]int64) (done Undone, err error) {
 	var dooms []*doom
 	for i, p := range places {
 		switch {
 		case s.tables[i].writes() == 0:
 		case len(p.key) == 0:
-			err = u.removeMultiset(ctx, &load{p, &s.tables[i], s}, &done)
+			multisets[p.index], err = u.removeMultiset(ctx, &load{p, &s.tables[i], s}, &done)
 		default:
 			d := u.newDoom(p, &s.tables[i], s)
 			err = d.stage(ctx, &done)
