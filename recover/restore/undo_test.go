@@ -19,7 +19,7 @@ CREATE TABLE nokey (v int);
 INSERT INTO a VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, 'three');
 INSERT INTO b VALUES (1, 1, NULL), (2, 2, NULL)`
 
-func undoPlan(g *target, replica bool) *Plan {
+func planToUndo(g *target, replica bool) *Plan {
 	return g.plan(replica,
 		tableRows{name: "a", key: []string{"id"}, component: 0, rows: []planRow{
 			insert("5", "50", "five"), insert("6", "60", "six"), insert("7", "70", "seven"),
@@ -63,7 +63,7 @@ func TestUndoKeepsWhatOthersTouched(t *testing.T) {
 		for _, replica := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s,replica=%v", r.name, replica), func(t *testing.T) {
 				g := newDatabase(t, c, fmt.Sprintf("undo_%d_%v", i, replica), undoSQL)
-				plan := undoPlan(g, replica)
+				plan := planToUndo(g, replica)
 				g.apply(plan, ApplyOptions{})
 				g.exec(r.since)
 				outside := g.state("outside")
@@ -105,7 +105,7 @@ func (g *target) line() string {
 func TestUndoGoesOnWithTheRest(t *testing.T) {
 	t.Parallel()
 	g := newTarget(t, "15", undoSQL)
-	plan := undoPlan(g, true)
+	plan := planToUndo(g, true)
 	before := g.line()
 	g.apply(plan, ApplyOptions{Batch: 2})
 	g.exec("INSERT INTO outside VALUES (1, 5, NULL)")
@@ -131,13 +131,13 @@ func TestUndoGoesOnWithTheRest(t *testing.T) {
 func TestUndoOfAPart(t *testing.T) {
 	t.Parallel()
 	g := newTarget(t, "15", undoSQL)
-	plan := undoPlan(g, true)
+	plan := planToUndo(g, true)
 	if _, err := Undo(t.Context(), g.acting(plan), UndoOptions{}); !errors.Is(err, ErrNotApplied) {
 		t.Errorf("undo before apply: got %v, want ErrNotApplied", err)
 	}
 	before := g.line()
 	g.exec("ALTER TABLE c ADD CONSTRAINT no CHECK (id <> 7) NOT VALID")
-	plan = undoPlan(g, true)
+	plan = planToUndo(g, true)
 	if _, err := Apply(t.Context(), g.acting(plan), ApplyOptions{Batch: 2}); !errors.Is(err, ErrRejected) {
 		t.Errorf("apply: got %v, want ErrRejected", err)
 	}
