@@ -51,6 +51,26 @@ func (c *Case) CommitBatch(ctx context.Context, planID, batch int64, state strin
 		state, at, planID, batch)
 }
 
+// UndoBatches notes that the rows of a plan from a sequence number on were taken back: the
+// batches that applied them, and nothing else, are undone.
+func (c *Case) UndoBatches(ctx context.Context, planID, fromSeq int64) error {
+	return c.alone(ctx, "note undone batches in", `UPDATE plan_batch SET state = ? WHERE plan_id = ? AND first_seq >= ? AND state = ?
+ AND ifnull(json_extract(detail, '$.work'), 'apply') = 'apply'`, BatchUndone, planID, fromSeq, BatchCommitted)
+}
+
+// SetAbsent notes which rows of a plan were not found in the target, in place of those
+// that were noted before.
+func (c *Case) SetAbsent(ctx context.Context, planID int64, seqs []int64) error {
+	text, err := json.Marshal(seqs)
+	if err != nil {
+		return c.fail(ctx, "note absent rows in", err)
+	}
+	if err := c.alone(ctx, "note absent rows in", "DELETE FROM plan_absent WHERE plan_id = ?", planID); err != nil || len(seqs) == 0 {
+		return err
+	}
+	return c.alone(ctx, "note absent rows in", "INSERT OR IGNORE INTO plan_absent SELECT ?, value FROM json_each(?)", planID, string(text))
+}
+
 // alone runs one statement as a transaction of its own.
 func (c *Case) alone(ctx context.Context, op, query string, args ...any) error {
 	c.mu.Lock()

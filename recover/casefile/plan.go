@@ -4,11 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"iter"
+	"strconv"
+	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -169,9 +170,18 @@ func bindText(stmt *sqlite.Stmt, n int, text []byte) {
 // appendPlanHash appends what is hashed of a row: each part with its length, so
 // that no two rows are the same bytes.
 func appendPlanHash(dst []byte, table, seq int64, action string, key, data, before []byte, note, from string) []byte {
-	dst = fmt.Appendf(dst, "%d %d %d %s %d %d %d ", table, seq, len(action), action, len(key), len(data), len(before))
+	number := func(n int64) { dst = append(strconv.AppendInt(dst, n, 10), ' ') }
+	number(table)
+	number(seq)
+	number(int64(len(action)))
+	dst = append(append(dst, action...), ' ')
+	number(int64(len(key)))
+	number(int64(len(data)))
+	number(int64(len(before)))
 	dst = append(append(append(dst, key...), data...), before...)
-	return fmt.Appendf(dst, "%d %s %s\n", len(note), note, from)
+	number(int64(len(note)))
+	dst = append(append(dst, note...), ' ')
+	return append(append(dst, from...), '\n')
 }
 
 // Amend changes what was decided for a row that Put took, adds to its note, and
@@ -337,8 +347,29 @@ func scanPlanRow(stmt *sqlite.Stmt, row *PlanRow, bufs *[3][]byte) error {
 			return err
 		}
 	}
-	row.From = row.From[:0]
-	return json.Unmarshal([]byte(stmt.ColumnText(7)), &row.From)
+	var err error
+	row.From, err = parseNumbers(row.From[:0], stmt.ColumnText(7))
+	return err
+}
+
+// parseNumbers appends the numbers of a JSON array as jsonText writes it.
+func parseNumbers(dst []int64, text string) ([]int64, error) {
+	inner, opened := strings.CutPrefix(text, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	if !opened || !closed {
+		return dst, fmt.Errorf("case: parse numbers: %q is no array", text)
+	}
+	if inner == "" {
+		return dst, nil
+	}
+	for part := range strings.SplitSeq(inner, ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 64)
+		if err != nil {
+			return dst, fmt.Errorf("case: parse numbers: %w", err)
+		}
+		dst = append(dst, n)
+	}
+	return dst, nil
 }
 
 // VerifyPlan reports whether the rows of a plan are those that were written.

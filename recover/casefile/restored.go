@@ -11,7 +11,8 @@ import (
 type span struct{ first, last int64 }
 
 // sumRestored counts the rows that plans put into a target, in the last round of
-// apply; a plan that was undone, and rows that were not put in yet, do not count.
+// apply; a plan that was undone, and rows that were not put in yet or that verify did not
+// find, do not count.
 func (c *Case) sumRestored(tables map[int64]*TableSummary) error {
 	plans := make(map[int64][]span)
 	err := c.each(`SELECT plan_id, first_seq, last_seq FROM plan_batch JOIN plan ON plan.id = plan_id
@@ -35,7 +36,8 @@ ORDER BY plan_id, first_seq`, func(stmt *sqlite.Stmt) error {
 
 func (c *Case) sumRestoredBy(tables map[int64]*TableSummary, plan int64, spans []span) error {
 	return sqlitex.Execute(c.conn, `SELECT plan_row.seq, row.relation_id FROM plan_row JOIN row ON row.id = json_extract(plan_row.from_rows, '$[0]')
-WHERE plan_row.plan_id = ? AND plan_row.action IN ('insert', 'overwrite', 'fill')`, &sqlitex.ExecOptions{
+WHERE plan_row.plan_id = ? AND plan_row.action IN ('insert', 'overwrite', 'fill')
+ AND NOT EXISTS (SELECT 1 FROM plan_absent WHERE plan_absent.plan_id = plan_row.plan_id AND plan_absent.seq = plan_row.seq)`, &sqlitex.ExecOptions{
 		Args: []any{plan},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			seq := stmt.ColumnInt64(0)

@@ -235,6 +235,13 @@ CREATE TABLE plan_batch (
     PRIMARY KEY (plan_id, batch)
 ) WITHOUT ROWID;
 
+-- Rows of a plan that `restore verify` did not find in the target as the plan promises.
+CREATE TABLE plan_absent (
+    plan_id INTEGER NOT NULL REFERENCES plan,
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (plan_id, seq)
+) WITHOUT ROWID;
+
 -- Checksums of the tables that have no column sum.
 CREATE TABLE digest (
     name   TEXT PRIMARY KEY,

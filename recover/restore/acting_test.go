@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,48 +127,52 @@ func change(before, data []evidence.Value) planRow {
 // plan makes a plan as `restore plan` would, but of rows that the test gives.
 func (g *target) plan(replica bool, tables ...tableRows) *Plan {
 	g.t.Helper()
+	return g.planOf(replica, tables, func(table int, put func(row planRow)) {
+		for _, row := range tables[table].rows {
+			put(row)
+		}
+	})
+}
+
+// planOf makes a plan of the rows that each puts for a table.
+func (g *target) planOf(replica bool, tables []tableRows, each func(table int, put func(row planRow))) *Plan {
+	g.t.Helper()
+	check := func(err error) {
+		g.t.Helper()
+		if err != nil {
+			g.t.Fatal(err)
+		}
+	}
 	ctx := g.t.Context()
 	conn, err := live.Connect(ctx, g.dsn, live.Options{Command: "test"})
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	check(err)
 	defer conn.Close()
 	card, err := conn.Card(ctx)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	check(err)
 	plan := &Plan{Format: planFormat, Case: g.file.ID(), Made: time.Now().UTC(), Tool: "test", Target: *card, Replica: replica}
 	writer, err := g.file.NewPlan(ctx)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	check(err)
 	for i, table := range tables {
 		described := g.describe(conn, table)
 		described.Order = i
-		for _, row := range table.rows {
+		var key []int
+		for _, name := range table.key {
+			key = append(key, slices.Index(described.ColumnNames(), name))
+		}
+		each(i, func(row planRow) {
 			row.Table = i
-			for _, name := range table.key {
-				for at := range described.Columns {
-					if described.Columns[at].Name == name {
-						row.Key = append(row.Key, row.Data[at])
-					}
-				}
+			for _, at := range key {
+				row.Key = append(row.Key, row.Data[at])
 			}
 			described.Counts[Action(row.Action)]++
-			if err := writer.Put(&row); err != nil {
-				g.t.Fatal(err)
-			}
-		}
+			check(writer.Put(&row))
+		})
 		plan.Tables = append(plan.Tables, *described)
 	}
 	header, err := plan.header()
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	check(err)
 	kept, err := writer.Finish(header)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	check(err)
 	plan.PlanID, plan.RowsSHA256 = kept.ID, kept.RowsHash
 	return plan
 }

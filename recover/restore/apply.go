@@ -96,6 +96,9 @@ func (a *applier) apply(ctx context.Context, options ApplyOptions) error {
 	if err := a.Case.SetPlanState(ctx, a.Plan.PlanID, StateApplying); err != nil {
 		return err
 	}
+	if err := a.Case.SetAbsent(ctx, a.Plan.PlanID, nil); err != nil {
+		return err
+	}
 	for i, s := range spans {
 		if err := a.span(ctx, s, i == len(spans)-1); err != nil {
 			return err

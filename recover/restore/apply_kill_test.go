@@ -10,27 +10,35 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
 )
 
-// childVariable makes the test binary one apply or undo, for a test that kills it.
+// childVariable makes TestChild one apply or undo, for a test that kills it. It holds what
+// is to be done, the case's folder, the DSN and the size of a batch, with tabs between.
 const childVariable = "PGRESCUE_TEST_RESTORE_CHILD"
 
 // killsVariable is how often the process is killed: 20 times unless it says otherwise.
 const killsVariable = "PGRESCUE_TEST_KILLS"
 
-func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		if err := runChild(context.Background(), os.Args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+// TestChild is the process that others kill. By itself it has nothing to do.
+func TestChild(t *testing.T) {
+	if text := os.Getenv(childVariable); text != "" {
+		if err := runChild(t.Context(), strings.Split(text, "\t")); err != nil {
+			t.Fatal(err)
 		}
-		os.Exit(0)
 	}
-	os.Exit(m.Run())
+}
+
+// child is the command that does one apply or undo.
+func (g *target) child(work string, batch int64) *exec.Cmd {
+	cmd := exec.CommandContext(g.t.Context(), os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{work, g.dir, g.dsn, strconv.FormatInt(batch, 10)}, "\t"))
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 // runChild applies or undoes a plan, and prints a line for each step.
@@ -61,9 +69,7 @@ func runChild(ctx context.Context, args []string) error {
 // whether it was done before.
 func (g *target) killAfter(work string, batch int64, lines int) bool {
 	g.t.Helper()
-	cmd := exec.CommandContext(g.t.Context(), os.Args[0], work, g.dir, g.dsn, strconv.FormatInt(batch, 10))
-	cmd.Env = append(os.Environ(), childVariable+"=1")
-	cmd.Stderr = os.Stderr
+	cmd := g.child(work, batch)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		g.t.Fatal(err)

@@ -117,7 +117,7 @@ func (e *engine) readPast(ctx context.Context) (*past, error) {
 		if err := json.Unmarshal(b.Detail, &detail); err != nil {
 			return nil, fmt.Errorf("restore: read batch %d of plan %d: %w", b.Batch, e.Plan.PlanID, err)
 		}
-		if b.State == casefile.BatchCommitted {
+		if b.State == casefile.BatchCommitted || b.State == casefile.BatchUndone {
 			p.take(b, detail)
 		}
 	}
@@ -196,6 +196,9 @@ func (p *past) note(s span, detail batchDetail) (casefile.Batch, error) {
 // written; 0 makes one of all of them. A component whose rows refer to each other
 // stays in one transaction.
 func (e *engine) spansOf(ctx context.Context, from, to, size int64, tied []bool) ([]span, error) {
+	if size == 0 && from == 1 && to >= allRows {
+		return []span{e.wholeSpan()}, nil
+	}
 	var spans []span
 	current := span{first: from}
 	for row, err := range e.Case.PlanRows(ctx, e.Plan.PlanID, -1, from) {
@@ -218,4 +221,17 @@ func (e *engine) spansOf(ctx context.Context, from, to, size int64, tied []bool)
 func (e *engine) sameComponent(s *span, table int) bool {
 	last := s.tables[len(s.tables)-1].index
 	return e.Plan.Tables[last].Component == e.Plan.Tables[table].Component
+}
+
+// allRows is beyond the sequence numbers of any plan.
+const allRows = 1 << 62
+
+// wholeSpan is the span of all rows, as the plan counts them.
+func (e *engine) wholeSpan() span {
+	s := span{first: 1, last: allRows}
+	for i := range e.Plan.Tables {
+		counts := e.Plan.Tables[i].Counts
+		s.tables = append(s.tables, share{index: i, inserts: counts[Insert], updates: counts[Overwrite] + counts[Fill], equal: counts[Equal]})
+	}
+	return s
 }

@@ -70,6 +70,10 @@ func (u *undoer) undo(ctx context.Context, options UndoOptions) error {
 		u.past.again()
 	}
 	u.result.Kept = u.past.kept
+	// An undo that was killed may not have come to say so.
+	if err := u.Case.UndoBatches(ctx, u.Plan.PlanID, u.past.undoneFrom()); err != nil {
+		return err
+	}
 	spans, err := u.spans(ctx, options.Batch)
 	if err != nil {
 		return err
@@ -139,6 +143,9 @@ func (u *undoer) span(ctx context.Context, s span, last bool) error {
 	}
 	if err != nil {
 		u.rollback(ctx)
+		return err
+	}
+	if err := u.Case.UndoBatches(ctx, u.Plan.PlanID, s.first); err != nil {
 		return err
 	}
 	u.result.Removed += done.Removed

@@ -28,13 +28,23 @@ type VerifiedTable struct {
 type verifier struct {
 	engine
 	result Verified
+	absent []int64 // rows of the plan that are not as it promises
 }
 
 // Verify reads every row back that the plan promises, compares each value, and checks the
-// foreign keys of these rows. It writes nothing into the target. The error is ErrDiffers
+// foreign keys of these rows. It writes nothing into the target, and into the case which
+// rows are not there: they do not count as restored. The error is ErrDiffers
 // when a row is not as it should be; Finding was called for each of them then.
 func Verify(ctx context.Context, acting Acting) (*Verified, error) {
 	v := &verifier{engine: engine{Acting: acting, op: "restore: verify"}}
+	v.Finding = func(f Finding) {
+		if f.Seq > 0 && v.step.Stage == StageCompare {
+			v.absent = append(v.absent, f.Seq)
+		}
+		if acting.Finding != nil {
+			acting.Finding(f)
+		}
+	}
 	defer v.close()
 	err := v.verify(ctx)
 	v.result.Findings = v.findings
@@ -67,10 +77,17 @@ func (v *verifier) verify(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := v.Case.SetAbsent(ctx, v.Plan.PlanID, v.absent); err != nil {
+		return err
+	}
 	if v.findings > 0 {
 		return v.fail(ErrDiffers, fmt.Errorf("%d rows are not as they should be, such as %s", v.findings, v.example), "")
 	}
-	return nil
+	kept, err := v.Case.Plan(ctx, v.Plan.PlanID)
+	if err != nil || kept.State != StateApplied {
+		return err
+	}
+	return v.Case.SetPlanState(ctx, v.Plan.PlanID, StateVerified)
 }
 
 // promises reports whether the plan says that the target has the row, with the values in Data.
@@ -113,7 +130,7 @@ func (v *verifier) table(ctx context.Context, p *place) error {
 }
 
 // everything is the span of all rows of a plan.
-func everything() *span { return &span{first: 0, last: 1<<63 - 1} }
+func everything() *span { return &span{first: 1, last: allRows} }
 
 // keyed compares the rows of a table that has a key, and counts those that are there.
 func (v *verifier) keyed(ctx context.Context, p *place) (int64, error) {
