@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
@@ -267,4 +269,30 @@ func (g *target) editRows(plan *Plan) {
 		g.t.Fatal(err)
 	}
 	g.open()
+}
+
+// caseRows puts rows of a table into the case, and gives their numbers.
+func (g *target) caseRows(table string, count int) []int64 {
+	g.t.Helper()
+	check := func(err error) {
+		g.t.Helper()
+		if err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	run, err := g.file.Begin(g.t.Context(), casefile.Command{Name: "test"})
+	check(err)
+	rel := &evidence.Relation{RelationName: evidence.RelationName{Database: g.db, Schema: "public", Name: table}, Columns: []evidence.Column{{Name: "id", Key: true}}}
+	into, err := run.Table(casefile.Table{Relation: rel})
+	check(err)
+	var numbers []int64
+	for i := range count {
+		numbers = append(numbers, int64(i+1))
+		check(into.Put(&evidence.Row{
+			Relation: rel, Values: values(strconv.Itoa(i)),
+			Provenance: evidence.Provenance{Route: evidence.RouteHeap, Confidence: evidence.Proven, TID: pg.TID{Offset: pg.OffsetNumber(i + 1)}},
+		}))
+	}
+	check(run.Commit(0))
+	return numbers
 }

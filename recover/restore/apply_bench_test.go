@@ -48,7 +48,7 @@ func BenchmarkApply(b *testing.B) {
 			"-c", `\copy load FROM '`+file+`'`, "-c", "INSERT INTO item SELECT * FROM load", "-c", "COMMIT"))
 		g.exec("TRUNCATE item", "CHECKPOINT")
 		for _, work := range []string{"apply", "undo"} {
-			cmd := g.child(work, 0)
+			cmd := g.child(work, 0, "")
 			took := timed(b, cmd)
 			if work == "undo" {
 				undone += took

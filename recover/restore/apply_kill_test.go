@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,7 +19,8 @@ import (
 )
 
 // childVariable makes TestChild one apply or undo, for a test that kills it. It holds what
-// is to be done, the case's folder, the DSN and the size of a batch, with tabs between.
+// is to be done, the case's folder, the DSN, the size of a batch and the stage at which the
+// case's disk is full, or nothing, with tabs between.
 const childVariable = "PGRESCUE_TEST_RESTORE_CHILD"
 
 // killsVariable is how often the process is killed: 20 times unless it says otherwise.
@@ -34,9 +36,9 @@ func TestChild(t *testing.T) {
 }
 
 // child is the command that does one apply or undo.
-func (g *target) child(work string, batch int64) *exec.Cmd {
+func (g *target) child(work string, batch int64, full Stage) *exec.Cmd {
 	cmd := exec.CommandContext(g.t.Context(), os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{work, g.dir, g.dsn, strconv.FormatInt(batch, 10)}, "\t"))
+	cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{work, g.dir, g.dsn, strconv.FormatInt(batch, 10), string(full)}, "\t"))
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -56,20 +58,40 @@ func runChild(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	acting := Acting{Case: file, Plan: plan, Connect: connectTo(dsn), Progress: func(s Step) { fmt.Println(s.Stage, s.Table, s.Rows) }}
+	full := Stage(args[4])
+	acting := Acting{Case: file, Plan: plan, Connect: connectTo(dsn), Progress: func(s Step) {
+		fmt.Println(s.Stage, s.Table, s.Rows)
+		if s.Stage == full {
+			fillDisk()
+		}
+	}}
 	if work == "apply" {
 		_, err = Apply(ctx, acting, ApplyOptions{Batch: batch})
 	} else {
 		_, err = Undo(ctx, acting, UndoOptions{Batch: batch})
 	}
+	if full != "" {
+		if !errors.Is(err, casefile.ErrDisk) {
+			return fmt.Errorf("the disk was full at %s, and the error is %w", full, err)
+		}
+		return nil
+	}
 	return errors.Join(err, file.Close())
+}
+
+// fillDisk lets no file of this process grow beyond its first block, as a full disk would.
+func fillDisk() {
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil {
+		panic(err)
+	}
 }
 
 // killAfter runs a child, kills it after it has printed a number of lines, and reports
 // whether it was done before.
 func (g *target) killAfter(work string, batch int64, lines int) bool {
 	g.t.Helper()
-	cmd := g.child(work, batch)
+	cmd := g.child(work, batch, "")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		g.t.Fatal(err)
@@ -138,4 +160,32 @@ func TestKilledProcessGoesOn(t *testing.T) {
 	g.open()
 	g.apply(plan, ApplyOptions{})
 	g.verify(plan)
+}
+
+// When the case's disk is full before COMMIT nothing is applied; when it is full after,
+// the next run finds out that everything was.
+func TestCaseDiskFull(t *testing.T) {
+	t.Parallel()
+	for _, full := range []Stage{StageKeys, StageCommit} {
+		g := newTarget(t, "15", shapesSQL)
+		plan := shapesPlan(g, true)
+		before := g.state(shapeTables...)
+		if err := plan.Write(filepath.Join(g.dir, "plan.json")); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := g.child("apply", 0, full).Output(); err != nil {
+			t.Fatalf("full at %s: %v\n%s", full, err, out)
+		}
+		if now := g.state(shapeTables...); (now == before) != (full == StageKeys) {
+			t.Errorf("full at %s:\n%s\nbefore:\n%s", full, now, before)
+		}
+		g.open()
+		if done := g.apply(plan, ApplyOptions{}); done.Already != (full == StageCommit) {
+			t.Errorf("full at %s: the next run did %+v", full, done)
+		}
+		g.verify(plan)
+	}
 }

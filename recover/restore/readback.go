@@ -110,7 +110,6 @@ func newReader(conn *live.Conn, p *place, lock bool) *reader {
 	if lock {
 		r.sql += " FOR UPDATE OF t"
 	}
-	r.found.values = make([]evidence.Value, len(p.columns))
 	return r
 }
 
@@ -128,12 +127,7 @@ func (r *reader) read(ctx context.Context, op string, each func(n int, found *st
 			return err
 		}
 		r.found.table, r.found.ctid, r.found.xmin = string(row[0]), string(row[1]), uint32(xmin)
-		for i := range r.found.values {
-			r.found.values[i] = evidence.Value{State: evidence.Null}
-			if text := row[3+i]; text != nil {
-				r.found.values[i] = evidence.Value{Text: text}
-			}
-		}
+		r.found.values = valuesOf(row[3:])
 		return each(n, &r.found)
 	})
 }
