@@ -24,7 +24,7 @@ func runTables() []string {
 	}
 }
 
-func planTables() []string { return []string{"plan", "plan_batch"} }
+func planTables() []string { return []string{"plan", "plan_batch", "plan_absent"} }
 
 // seldom says whether a table may be large, and is digested only when it changed.
 func seldom(table string) bool { return table == "text" || table == "event" }

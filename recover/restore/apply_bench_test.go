@@ -17,8 +17,8 @@ import (
 const benchSQL = `CREATE TABLE item (id bigint PRIMARY KEY, tenant int NOT NULL, name text NOT NULL, amount numeric(12,2), made timestamptz, detail jsonb, active boolean);
 CREATE INDEX ON item (tenant)`
 
-// benchRows is how many rows BenchmarkApply gives back.
-func benchRows(b *testing.B) int {
+// applyRows is how many rows BenchmarkApply gives back.
+func applyRows(b *testing.B) int {
 	rows := 1_000_000
 	if text := os.Getenv("PGRESCUE_BENCH_ROWS"); text != "" {
 		var err error
@@ -32,7 +32,7 @@ func benchRows(b *testing.B) int {
 // BenchmarkApply measures apply, in a process of its own, against psql that loads the same
 // rows with COPY into a temporary table and moves them with INSERT … SELECT.
 func BenchmarkApply(b *testing.B) {
-	count := benchRows(b)
+	count := applyRows(b)
 	g := newTarget(b, "15", benchSQL)
 	plan, file := g.benchPlan(b, count)
 	if err := plan.Write(filepath.Join(g.dir, "plan.json")); err != nil {
