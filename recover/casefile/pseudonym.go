@@ -192,7 +192,10 @@ func (p *pseudonyms) run() (err error) {
 			return err
 		}
 	}
-	return p.c.setMeta("pseudonymized", "yes")
+	if err := p.c.setMeta("pseudonymized", "yes"); err != nil {
+		return err
+	}
+	return p.c.digest(append(runTables(), planTables()...))
 }
 
 // relation replaces values in the rows of a table, and in what was decided about its keys.
