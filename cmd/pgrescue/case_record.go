@@ -27,6 +27,8 @@ type caseOptions struct {
 	none bool
 	wait time.Duration
 	argv []string // the whole command line, for the journal
+	// existing: the command has nothing to do with a case that is not there.
+	existing bool
 }
 
 func (o *caseOptions) addFlags(root *cobra.Command) {
@@ -39,16 +41,19 @@ func (o *caseOptions) addFlags(root *cobra.Command) {
 
 // choose finds the case and what to open it for; "": there is none.
 func (o *caseOptions) choose() (dir string, mode casefile.Mode, err error) {
-	named := os.Getenv(caseVariable)
+	named, mode := os.Getenv(caseVariable), casefile.Create
+	if o.existing {
+		mode = casefile.Write
+	}
 	switch {
 	case o.none && o.dir != "":
 		return "", casefile.Read, exitcode.Usagef("", "--case and --no-case exclude each other")
 	case o.none:
 		return "", casefile.Read, nil
 	case o.dir != "":
-		return o.dir, casefile.Create, nil
+		return o.dir, mode, nil
 	case named != "":
-		return named, casefile.Create, nil
+		return named, mode, nil
 	}
 	dir, found, err := casefile.Find(".")
 	if err != nil || !found {

@@ -157,20 +157,29 @@ func TestReadmeCommandsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	truth, err := testdata.ReadTruth()
+	if err != nil {
+		t.Fatal(err)
+	}
 	paths := strings.NewReplacer("/copy/data", data, "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second)
 	_, blocks := readDocument(t, "README.md")
-	ran := 0
+	ran, served := 0, 0
 	for _, b := range blocks {
 		if b.lang != "sh" {
 			continue
 		}
 		ran++
-		if stdout, stderr, err := shell(t, t.TempDir(), paths.Replace(b.text)); err != nil {
+		var environment []string
+		if b.role == "server" {
+			served++
+			environment = reach(startIncident(t), truth.Database)
+		}
+		if stdout, stderr, err := shell(t, t.TempDir(), paths.Replace(b.text), environment...); err != nil {
 			t.Errorf("README.md:%d: %v\n%s%s", b.line, err, stdout, stderr)
 		}
 	}
-	if ran == 0 {
-		t.Error("README.md has no sh block")
+	if ran == served || served == 0 {
+		t.Error("README.md has no sh block, or none with a server")
 	}
 }
 

@@ -75,8 +75,8 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 	root, _ := testRoot()
 	for command := range allCommands(root) {
 		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")
-		if name == "wal fetch" {
-			continue // it reads no files; wal_fetch_test.go runs it on a server
+		if name == "wal fetch" || strings.HasPrefix(name, "restore ") && name != "restore plan" {
+			continue // they read no evidence; wal_fetch_test.go and restore_scenario_test.go run them on a server
 		}
 		if !command.Runnable() || command.HasSubCommands() || name == "help" || name == "version" || name == "demo" {
 			continue
@@ -128,6 +128,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),
 		"heap rows":        with("--table", table),
 		"heap scan":        with("--like", table),
+		"restore plan":     {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
 		"undelete":         with("--xid", xid),
 		"wal rows":         with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
 		"wal summary":      {data},

@@ -46,6 +46,8 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Done, exitcode.Findings, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Failed, exitcode.NotFound,
 			exitcode.Locked, exitcode.Interrupted,
 		}
+	case "pgrescue restore plan", "pgrescue restore apply", "pgrescue restore verify", "pgrescue restore undo":
+		return restoringCodes(command.Name())
 	case "pgrescue wal target":
 		return readingCodes(exitcode.Findings)
 	case "pgrescue wal rows", "pgrescue undelete":
@@ -60,6 +62,23 @@ func codesOf(command *cobra.Command) exitcode.Set {
 		return exitcode.Set{exitcode.Done, exitcode.Usage}
 	}
 	return nil
+}
+
+// restoringCodes are those of the commands below restore.
+func restoringCodes(verb string) exitcode.Set {
+	codes := exitcode.Set{
+		exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Stale, exitcode.Failed, exitcode.NotFound,
+		exitcode.Locked, exitcode.Interrupted,
+	}
+	switch verb {
+	case "plan":
+		return append(codes, exitcode.Findings, exitcode.Insufficient)
+	case "verify":
+		return append(codes, exitcode.VerifyFailed)
+	case "undo":
+		return append(codes, exitcode.Findings)
+	}
+	return codes
 }
 
 // addExitCodes puts its exit codes at the end of every command's help page.

@@ -236,6 +236,9 @@ func (m *planner) planned(fk *foreignKey, parent digest) (there bool, note strin
 		return false, "", err
 	}
 	if !found {
+		if _, left, err := ref.strangers.get(parent); left || err != nil {
+			return false, "the parent is in the case, and does not come back either", err
+		}
 		return false, "no route has brought the parent into the case yet; undelete, a dump or pitr may", nil
 	}
 	_, blocked, err := m.blocked.get(digestOfRow(table.index, seq))

@@ -42,7 +42,7 @@ func TestRowsAreNotGivenToStrangers(t *testing.T) {
 		`insert ("12", "2", NULL)`,
 		`insert ("13", "3", NULL)`,
 		`blocked ("14", NULL, "four") | parent missing: child_name_fkey ("four") is not in public.parent: the row that it be…`,
-		`blocked ("15", NULL, "one") | parent missing: child_name_fkey ("one") is not in public.parent: no route has brought th…`,
+		`blocked ("15", NULL, "one") | parent missing: child_name_fkey ("one") is not in public.parent: the parent is in the case…`,
 		`blocked ("16", "5", NULL) | parent missing: child_parent_fkey ("5") is not in public.parent: the row that it be…`)
 	c.expect(t, made, "public.tree",
 		`keep ("1", "one", NULL) was ("1", "stranger", NULL) | the target keeps its own values`,

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/restore"
+)
+
+// restoreUndoOptions are the flags of `restore undo`.
+type restoreUndoOptions struct {
+	targetOptions
+	confirm string
+	batch   int64
+}
+
+func (o *restoreUndoOptions) addFlags(command *cobra.Command) {
+	o.targetOptions.addFlags(command)
+	flags := command.Flags()
+	flags.StringVar(&o.confirm, "confirm", "", "the `name` of the database, instead of typing it")
+	flags.Int64Var(&o.batch, "batch", 0, "about how many `rows` one transaction takes back (default all of them in one transaction)")
+}
+
+func newRestoreUndoCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
+	var options restoreUndoOptions
+	command := &cobra.Command{
+		Use:   "undo PLAN",
+		Short: "Take back exactly what apply put in, row by row",
+		Long: `Take back exactly what apply put in, row by row: rows that were put in go again, rows
+that were changed get the values back that they had before.
+
+A row that somebody has changed since stays as it is, and so does one that other rows
+refer to by now; these are listed, and the exit code is 1. Sequences stay where they
+are. Afterwards the same plan can be applied again.`,
+		Example: `  pgrescue restore undo rescue/plan.json
+  pgrescue restore undo rescue/plan.json --dsn 'host=db dbname=shop' --confirm shop
+  pgrescue restore undo rescue/plan.json --confirm shop --batch 100000 --json`,
+		Args: onePlan,
+		RunE: onPlan(terminal, cases, func(ctx context.Context, plan *restore.Plan, found *recorder) error {
+			return runRestoreUndo(ctx, &options, plan, terminal, found)
+		}),
+	}
+	options.addFlags(command)
+	return command
+}
+
+// restoreUndone is what `restore undo --json` prints.
+type restoreUndone struct {
+	Target *live.Card `json:"target"`
+	PlanID int64      `json:"plan_id"`
+	*restore.Undone
+	// Left are examples of rows that were left.
+	Left []restore.Finding `json:"left,omitempty"`
+}
+
+func runRestoreUndo(ctx context.Context, options *restoreUndoOptions, plan *restore.Plan, terminal *term.Terminal, found *recorder) error {
+	const name = "restore undo"
+	file, err := caseOf(found, name)
+	if err != nil {
+		return err
+	}
+	if options.batch < 0 {
+		return exitcode.Usagef("", "%s: --batch %d is no number of rows", name, options.batch)
+	}
+	card, err := options.showTarget(ctx, name, terminal)
+	if err != nil {
+		return err
+	}
+	if err := confirm(terminal, name, options.confirm, card.Database); err != nil {
+		return err
+	}
+	show := newShower(terminal, "taking rows back")
+	undone, failed := restore.Undo(ctx, options.acting(file, plan, "restore-undo", live.Write, show), restore.UndoOptions{Batch: options.batch})
+	show.tell()
+	if failed != nil && exitcode.Of(restoreError(failed)) != exitcode.Findings {
+		return restoreError(failed)
+	}
+	out := restoreUndone{Target: card, PlanID: plan.PlanID, Undone: undone, Left: show.findings}
+	if terminal.JSON() {
+		err = terminal.WriteJSON(out)
+	} else {
+		err = printUndone(terminal, &out)
+	}
+	if err != nil {
+		return err
+	}
+	return restoreError(failed)
+}
+
+func printUndone(terminal *term.Terminal, out *restoreUndone) error {
+	if out.Already {
+		return terminal.Printf("Everything was taken back already: nothing was done.\n")
+	}
+	text := fmt.Sprintf("%s taken out, %s changed back, in %s.", rowsWord(out.Removed), term.Count(out.Reverted),
+		term.Plural(int64(out.Transactions), "transaction", "transactions"))
+	if out.Gone > 0 {
+		text += fmt.Sprintf(" %s were not there any more.", term.Count(out.Gone))
+	}
+	if out.Kept > 0 {
+		text += fmt.Sprintf(" %s were left.", term.Count(out.Kept))
+	}
+	return terminal.Printf("%s\n", text)
+}
