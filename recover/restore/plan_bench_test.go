@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
-	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
@@ -74,9 +72,8 @@ func BenchmarkPlan(b *testing.B) {
 				if i%10 == 0 {
 					up = `\N`
 				}
-				row := evidence.Row{Relation: rel, Values: texts(id, up, "u"+id, long), Provenance: evidence.Provenance{
-					Route: evidence.RouteWAL, Confidence: evidence.Proven, LSN: pg.LSN(i + 1), TID: pg.TID{Block: pg.BlockNumber(i / 50), Offset: pg.OffsetNumber(i%50 + 1)}, Xmin: 10, Xmax: 20,
-				}}
+				row := lostRow(rel, i)
+				row.Values = texts(id, up, "u"+id, long)
 				if err := table.Put(&row); err != nil {
 					b.Fatal(err)
 				}

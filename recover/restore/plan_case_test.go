@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -174,4 +175,12 @@ func (c *theCase) putPartition(t testing.TB, rel *evidence.Relation, root string
 	if err := table.Put(&row); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// lostRow is the nth of many lost rows of two columns, the second a text.
+func lostRow(rel *evidence.Relation, n int) evidence.Row {
+	return evidence.Row{Relation: rel, Values: texts(strconv.Itoa(n), "v"), Provenance: evidence.Provenance{
+		Route: evidence.RouteWAL, Confidence: evidence.Proven, LSN: pg.LSN(n + 1), Xmin: 10, Xmax: 20, Operation: evidence.OpDelete,
+		TID: pg.TID{Block: pg.BlockNumber(n / 50), Offset: pg.OffsetNumber(n%50 + 1)},
+	}}
 }
