@@ -70,11 +70,14 @@ func (e *engine) examine(ctx context.Context) (*sight, error) {
 }
 
 // checkRights refuses a role that may not do what is to be done, before it is begun.
-func (e *engine) checkRights(ctx context.Context, seen *sight, todo map[int]work) error {
+func (e *engine) checkRights(ctx context.Context, seen *sight, todo map[int]work, sequences bool) error {
 	var r rights
 	r.need("TEMPORARY on database "+e.card.Database, "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')")
 	for _, p := range seen.places {
 		r.place(p, todo[p.index], e.replica)
+		if !sequences {
+			continue
+		}
 		for _, s := range e.Plan.Tables[p.index].Sequences {
 			for _, privilege := range []string{"SELECT", "UPDATE"} {
 				r.need(privilege+" on sequence "+s.Name, "pg_catalog.has_sequence_privilege(%s, '%s')", quoteLiteral(s.Name), privilege)

@@ -40,8 +40,20 @@ func newTarget(t testing.TB, version string, sql ...string) *target {
 func newDatabase(t testing.TB, c *cluster.Cluster, name string, sql ...string) *target {
 	t.Helper()
 	clustertest.Exec(t, c, "postgres", "CREATE DATABASE "+name)
-	clustertest.Exec(t, c, name, sql...)
-	g := &target{t: t, c: c, db: name, dsn: c.DSN(name), dir: filepath.Join(t.TempDir(), "case")}
+	return newTargetIn(t, c, name, sql...)
+}
+
+// newSchema empties the database postgres on a server, which is quicker than another
+// database, and runs SQL texts in it.
+func newSchema(t testing.TB, c *cluster.Cluster, sql ...string) *target {
+	t.Helper()
+	return newTargetIn(t, c, "postgres", append([]string{"DROP SCHEMA public CASCADE; CREATE SCHEMA public"}, sql...)...)
+}
+
+func newTargetIn(t testing.TB, c *cluster.Cluster, db string, sql ...string) *target {
+	t.Helper()
+	clustertest.Exec(t, c, db, sql...)
+	g := &target{t: t, c: c, db: db, dsn: c.DSN(db), dir: filepath.Join(t.TempDir(), "case")}
 	g.open()
 	return g
 }

@@ -9,6 +9,8 @@ import (
 // ApplyOptions are the choices of Apply.
 type ApplyOptions struct {
 	// Batch is about how many rows one transaction writes; 0: one transaction for all.
+	// Rows of tables that refer to each other in a circle stay together, however many they
+	// are, and so do those of a table without a key.
 	Batch int64
 	// DryRun checks plan, target and rights, and writes nothing.
 	DryRun bool
@@ -138,7 +140,7 @@ func (a *applier) spans(ctx context.Context, size int64) ([]span, error) {
 			todo[t.index] = work{inserts: todo[t.index].inserts || t.inserts > 0, updates: todo[t.index].updates || t.updates > 0}
 		}
 	}
-	return spans, a.checkRights(ctx, seen, todo)
+	return spans, a.checkRights(ctx, seen, todo, true)
 }
 
 // span puts the rows of one transaction in.

@@ -76,7 +76,7 @@ func (c *comparison) add(ctx context.Context, row *casefile.PlanRow, values []ev
 	if len(row.Key) != len(c.place.key) || len(values) != len(c.place.columns) {
 		return c.place.stale(fmt.Errorf("row %d of the plan has %d values in its key and %d in all", row.Seq, len(row.Key), len(values)))
 	}
-	c.reader.key(row.Key)
+	c.reader.key(row.Key, values)
 	c.rows = append(c.rows, expected{seq: row.Seq, key: cloneValues(row.Key), values: cloneValues(values)})
 	if c.reader.full() {
 		return c.flush(ctx)

@@ -51,10 +51,10 @@ func TestStalePlanIsRefused(t *testing.T) {
 		{"trigger refuses", refusing("RAISE EXCEPTION 'no'"), nil, "no"},
 		{"trigger swallows", refusing("RETURN NULL"), nil, "wrote 0 rows of 1"},
 	}
-	for i, r := range cases {
+	for _, r := range cases {
 		for _, replica := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s,replica=%v", r.name, replica), func(t *testing.T) {
-				g := newDatabase(t, c, fmt.Sprintf("stale_%d_%v", i, replica), refuseSQL)
+				g := newSchema(t, c, refuseSQL)
 				plan := refusePlan(g, replica)
 				g.exec(r.meanwhile)
 				if r.sentinel == nil { // the definition is as it was planned for
@@ -97,7 +97,7 @@ func TestParentGone(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Start(t, cluster.Options{})
 	for _, replica := range []bool{true, false} {
-		g := newDatabase(t, c, fmt.Sprintf("parent_gone_%v", replica), refuseSQL)
+		g := newSchema(t, c, refuseSQL)
 		plan := g.plan(replica, tableRows{name: "child", key: []string{"id"}, rows: []planRow{insert("8", "2", `\N`, "8"), insert("9", `\N`, `\N`, "9")}})
 		g.exec("DELETE FROM parent WHERE id = 2")
 		_, err := Apply(t.Context(), g.acting(plan), ApplyOptions{})

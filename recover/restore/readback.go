@@ -11,8 +11,12 @@ import (
 	"github.com/pgrescue/pgrescue/recover/live"
 )
 
-// readBatch is how many rows are read back with one statement.
-const readBatch = 2000
+// readBatch is how many rows are read back with one statement, and readBytes about how
+// much of them is kept until then: rows can be large.
+const (
+	readBatch = 2000
+	readBytes = 8 << 20
+)
 
 // standing is a row of the target as it stands, found by a key.
 type standing struct {
@@ -25,6 +29,7 @@ type standing struct {
 type lists struct {
 	arrays [][]byte
 	count  int
+	bytes  int // of these rows, and of what is kept along with them
 }
 
 func newLists(columns int) lists {
@@ -37,7 +42,7 @@ func (l *lists) reset() {
 	for i := range l.arrays {
 		l.arrays[i] = append(l.arrays[i][:0], '{')
 	}
-	l.count = 0
+	l.count, l.bytes = 0, 0
 }
 
 // add takes one more row; its number is how many were added before. value gives its columns.
@@ -46,12 +51,14 @@ func (l *lists) add(value func(column int) *evidence.Value) {
 		if l.count > 0 {
 			l.arrays[i] = append(l.arrays[i], ',')
 		}
+		before := len(l.arrays[i])
 		l.arrays[i] = appendElement(l.arrays[i], value(i))
+		l.bytes += len(l.arrays[i]) - before
 	}
 	l.count++
 }
 
-func (l *lists) full() bool { return l.count >= readBatch }
+func (l *lists) full() bool { return l.count >= readBatch || l.bytes >= readBytes }
 
 // query runs a statement with the arrays as its first parameters, and begins anew. The
 // first column of the result is the number of the row plus one.
@@ -113,9 +120,14 @@ func newReader(conn *live.Conn, p *place, lock bool) *reader {
 	return r
 }
 
-// key takes the key of one more row.
-func (r *reader) key(key []evidence.Value) {
+// key takes the key of one more row; kept are values that the caller keeps along with it.
+func (r *reader) key(key []evidence.Value, kept ...[]evidence.Value) {
 	r.add(func(column int) *evidence.Value { return &key[column] })
+	for _, values := range kept {
+		for i := range values {
+			r.bytes += len(values[i].Text)
+		}
+	}
 }
 
 // read asks for the rows whose keys were added, and begins anew. each gets the number

@@ -196,6 +196,8 @@ func (e *engine) explain(err error) error {
 		return e.fail(ErrStale, errors.Unwrap(err), hintPlanAnew)
 	case strings.HasPrefix(code, "23"), strings.HasPrefix(code, "22"), strings.HasPrefix(code, "P0"):
 		return e.fail(ErrRejected, errors.Unwrap(err), "nothing was changed; a trigger or a constraint may have changed since the plan was made")
+	case strings.HasPrefix(code, "40"):
+		return e.fail(live.ErrTimeout, errors.Unwrap(err), "others work on the same rows; nothing of this transaction was done, run the command again")
 	case code == "42P01", code == "3F000":
 		return e.fail(ErrStale, errors.Unwrap(err), hintPlanAnew)
 	}

@@ -121,7 +121,7 @@ func (u *undoer) spans(ctx context.Context, size int64) ([]span, error) {
 			todo[t.index] = work{deletes: todo[t.index].deletes || t.inserts > 0, updates: todo[t.index].updates || t.updates > 0}
 		}
 	}
-	return spans, u.checkRights(ctx, seen, todo)
+	return spans, u.checkRights(ctx, seen, todo, false)
 }
 
 // span takes the rows of one transaction back.

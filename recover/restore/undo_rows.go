@@ -68,7 +68,7 @@ func (d *doom) stage(ctx context.Context, done *Undone) error {
 }
 
 func (d *doom) take(row *casefile.PlanRow) {
-	d.reader.key(row.Key)
+	d.reader.key(row.Key, row.Data, row.Before)
 	planned := doomed{expected: expected{seq: row.Seq, key: cloneValues(row.Key), values: cloneValues(row.Data)}}
 	if Action(row.Action) != Insert {
 		planned.before = cloneValues(row.Before)

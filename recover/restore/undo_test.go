@@ -59,10 +59,10 @@ func TestUndoKeepsWhatOthersTouched(t *testing.T) {
 		{"row without key gone", "DELETE FROM nokey WHERE v = 2", []string{"nokey"}, 0, "a:1-10-one,2-20-two,3-30-three b:1-1-,2-2- c: nokey:"},
 		{"row without key came", "INSERT INTO nokey VALUES (1), (2)", nil, 0, "a:1-10-one,2-20-two,3-30-three b:1-1-,2-2- c: nokey:1,2"},
 	}
-	for i, r := range cases {
+	for _, r := range cases {
 		for _, replica := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s,replica=%v", r.name, replica), func(t *testing.T) {
-				g := newDatabase(t, c, fmt.Sprintf("undo_%d_%v", i, replica), undoSQL)
+				g := newSchema(t, c, undoSQL)
 				plan := planToUndo(g, replica)
 				g.apply(plan, ApplyOptions{})
 				g.exec(r.since)
