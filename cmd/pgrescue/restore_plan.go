@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,8 @@ type restorePlanOptions struct {
 	tables       []string
 	onConflict   []string
 	unknown      string
+	twice        string
+	routes       []string
 	asOf         string
 	pages        bool
 	otherCluster bool
@@ -45,6 +48,8 @@ func (o *restorePlanOptions) addFlags(command *cobra.Command) {
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated (default all of the case)")
 	flags.StringArrayVar(&o.onConflict, "on-conflict", nil, "[TABLE[.COLUMN]=]keep, overwrite or fill: what becomes of rows that are there with other values; may be repeated, the last that fits wins")
 	flags.StringVar(&o.unknown, "unknown", "", "null: put rows in whose values are not all known, with NULL in their place (default: leave such rows out)")
+	flags.StringVar(&o.twice, "twice", "", "first or last: which row counts when a file has a key more than once with different values (default: a conflict)")
+	flags.StringArrayVar(&o.routes, "route", nil, "only rows of this route (heap, wal, stream, pitr, dump, import, logs); may be repeated (default all)")
 	flags.StringVar(&o.asOf, "as-of", "", "the versions that were alive at this `time` with a zone, or at this LSN")
 	flags.BoolVar(&o.pages, "pages-not-needed", false, "read the hurt tables though their pages are not in the case: their dead tuples may go")
 	flags.BoolVar(&o.otherCluster, "other-cluster", false, "the target may be another cluster than the one that the rows are of")
@@ -98,6 +103,16 @@ func (o *restorePlanOptions) request(ctx context.Context, file *casefile.Case) (
 		request.Unknowns = restore.Unknowns(o.unknown)
 	default:
 		return request, exitcode.Usagef("null is the only word for it", "restore plan: --unknown %q is not known", o.unknown)
+	}
+	if request.Twice = restore.Twice(o.twice); request.Twice != restore.TwiceConflict && request.Twice != restore.TwiceFirst && request.Twice != restore.TwiceLast {
+		return request, exitcode.Usagef("first and last are the words for it", "restore plan: --twice %q is not known", o.twice)
+	}
+	for _, text := range o.routes {
+		route := evidence.Route(text)
+		if !slices.Contains(restore.Routes(), route) {
+			return request, exitcode.Usagef("the routes are heap, wal, stream, pitr, dump, import and logs", "restore plan: --route %q is not known", text)
+		}
+		request.Routes = append(request.Routes, route)
 	}
 	if lsn, err := pg.ParseLSN(o.asOf); o.asOf != "" && err == nil {
 		request.AsOfLSN = lsn.String()
