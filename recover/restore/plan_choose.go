@@ -105,14 +105,15 @@ func (m *planner) locate(ctx context.Context, tables []*casefile.TableSummary) (
 		return nil, err
 	}
 	roots := map[string][]*casefile.TableSummary{}
-	named := false
+	if err := m.checkNames(tables); err != nil {
+		return nil, err
+	}
 	for i, table := range tables {
 		at := found[2*i]
 		if at.oid == "" {
 			at = found[2*i+1]
 		}
 		asked := matches(table.RelationName, m.Options.Tables) || table.PartitionOf.Name != "" && matches(table.PartitionOf, m.Options.Tables)
-		named = named || asked
 		switch {
 		case asked && at.oid == "":
 			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("table %s is not in the target; make it anew first, as it was", table.RelationName))
@@ -124,10 +125,20 @@ func (m *planner) locate(ctx context.Context, tables []*casefile.TableSummary) (
 			m.left[at.root] = append(m.left[at.root], table)
 		}
 	}
-	if !named {
-		return nil, m.fail(ErrNoTable, fmt.Errorf("the case has no rows of %s", strings.Join(m.Options.Tables, ", ")), hintNameCase)
-	}
 	return roots, nil
+}
+
+// checkNames refuses a table that somebody asks for and the case has no rows of.
+func (m *planner) checkNames(tables []*casefile.TableSummary) error {
+	for _, name := range m.Options.Tables {
+		one := []string{name}
+		if !slices.ContainsFunc(tables, func(t *casefile.TableSummary) bool {
+			return matches(t.RelationName, one) || t.PartitionOf.Name != "" && matches(t.PartitionOf, one)
+		}) {
+			return m.fail(ErrNoTable, fmt.Errorf("the case has no rows of %s", name), hintNameCase)
+		}
+	}
+	return nil
 }
 
 func (m *planner) add(table *targetTable, relations []*casefile.TableSummary, component int, circle bool) {

@@ -53,6 +53,7 @@ func TestPlanRefuses(t *testing.T) {
 	c := oneLost(t, own)
 	refused("pages", c, Options{}, ErrPagesNeeded, "--pages-not-needed")
 	refused("no such table", c, Options{Tables: []string{"public.nothing"}}, ErrNoTable, "case show")
+	refused("one of two tables", c, Options{Tables: []string{"public.t", "public.nothing"}, PagesNotNeeded: true}, ErrNoTable, "no rows of public.nothing")
 	refused("no such database", c, Options{Database: "elsewhere"}, ErrNoTable, "it has postgres")
 	refused("a wrong choice", c, Options{Choices: []Choice{{Resolution: "perhaps"}}}, ErrChoice, "perhaps")
 	refused("a wrong LSN", c, Options{AsOfLSN: "0-0"}, ErrChoice, "LSN")
