@@ -34,6 +34,7 @@ func libraryError(err error) error {
 		{casefile.ErrDamaged, exitcode.Refused},
 		{casefile.ErrExists, exitcode.Refused},
 		{casefile.ErrNoColumn, exitcode.NotFound},
+		{casefile.ErrPseudonymized, exitcode.Refused},
 		{casefile.ErrNewer, exitcode.Refused},
 		{casefile.ErrOtherCluster, exitcode.Refused},
 		{casefile.ErrDisk, exitcode.Failed},

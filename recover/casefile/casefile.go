@@ -215,8 +215,25 @@ func (c *Case) connect(ctx context.Context) error {
 			return c.fail(ctx, "open", err)
 		}
 	}
+	if err := c.mayChange(); err != nil {
+		return c.fail(ctx, "open", err)
+	}
 	c.id, err = c.meta("case")
 	return c.fail(ctx, "open", err)
+}
+
+// mayChange refuses to work on with a case whose values are not those of the rows:
+// what is restored from it would be pseudonyms.
+func (c *Case) mayChange() error {
+	if c.mode == Read {
+		return nil
+	}
+	replaced, err := c.meta(metaPseudonymized)
+	if err == nil && replaced != "" {
+		err = failure("open", c.dir, ErrPseudonymized, errors.New("it is an export whose personal values were replaced, and only to be looked at"),
+			"use the case that it was made of")
+	}
+	return err
 }
 
 // Close gives the case back. A run that is still in progress is taken back.

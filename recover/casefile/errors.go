@@ -24,6 +24,8 @@ var (
 	ErrDamaged = errors.New("the case is damaged")
 	// ErrOtherCluster: the case is about another cluster.
 	ErrOtherCluster = errors.New("the case is about another cluster")
+	// ErrPseudonymized: values of the case were replaced, so that nothing may be made of it.
+	ErrPseudonymized = errors.New("values of the case were replaced by pseudonyms")
 	// ErrNewer: a newer pgrescue made the case.
 	ErrNewer = errors.New("a newer pgrescue made the case")
 	// ErrDisk: the disk takes no more. The case is as it was before the run.

@@ -126,6 +126,9 @@ func TestPseudonymsLeaveNothing(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Errorf("the bundle's case: %v, %v", problems, err)
 	}
+	if _, err := Open(context.Background(), filepath.Join(safe, payloadFolder), Write, Options{}); !errors.Is(err, ErrPseudonymized) {
+		t.Errorf("the bundle's case can be written to: %v", err)
+	}
 	if plan, err := opened.Plan(context.Background(), 1); err != nil || plan.State != planPseudonymized {
 		t.Errorf("the plan of replaced rows: %+v, %v", plan, err)
 	}

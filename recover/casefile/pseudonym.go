@@ -21,6 +21,9 @@ import (
 // ErrNoColumn tells that no table of the case has a column that was named.
 var ErrNoColumn = errors.New("no table of the case has this column")
 
+// metaPseudonymized is the key in meta of a case whose values were replaced.
+const metaPseudonymized = "pseudonymized"
+
 // ErrBadColumn tells that a text names no column.
 var ErrBadColumn = errors.New("it is not TABLE.COLUMN or SCHEMA.TABLE.COLUMN")
 
@@ -192,7 +195,7 @@ func (p *pseudonyms) run() (err error) {
 			return err
 		}
 	}
-	if err := p.c.setMeta("pseudonymized", "yes"); err != nil {
+	if err := p.c.setMeta(metaPseudonymized, "yes"); err != nil {
 		return err
 	}
 	return p.c.digest(append(runTables(), planTables()...))

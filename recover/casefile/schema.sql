@@ -8,7 +8,8 @@
 -- People read the views: rows_SCHEMA_NAME of each table, row_list and ledger_list.
 
 -- What the case is: "case" its random name, "journal_seq" and "journal_hash" the
--- last line of journal.jsonl that this file knows.
+-- last line of journal.jsonl that this file knows, "pseudonymized" that personal
+-- values of this export were replaced.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
