@@ -77,15 +77,37 @@ func newScanner(sources []Source, opts *Options, stage string) *scanner {
 	return s
 }
 
-func (s *scanner) gap(path string, at int64, err error) {
+func (s *scanner) badSector(path string, at int64, err error) {
+	s.gap(evidence.Gap{
+		Where: fmt.Sprintf("%s at byte %d", path, at), What: fmt.Sprintf("%d bytes", badSector), Why: err.Error(),
+		Consequence: "a page that begins, ends or lies there is not looked at",
+	})
+}
+
+func (s *scanner) gap(g evidence.Gap) {
 	if len(s.gaps) >= mostGaps {
 		s.skipped++
 		return
 	}
-	s.gaps = append(s.gaps, evidence.Gap{
-		Where: fmt.Sprintf("%s at byte %d", path, at), What: fmt.Sprintf("%d bytes", badSector), Why: err.Error(),
-		Consequence: "a page that begins, ends or lies there is not looked at",
-	})
+	s.gaps = append(s.gaps, g)
+}
+
+// cutPage tells of a page that begins in the last bytes of a source, which are too few for it.
+func (s *scanner) cutPage(path string, rest []byte, at int64) {
+	page := make(heap.Page, pg.BlockSize)
+	for offset := 0; offset+heap.PageHeaderSize <= len(rest); offset += s.step {
+		n := copy(page, rest[offset:])
+		clear(page[n:])
+		if _, err := page.Header(); err != nil || !mayBePage(page) {
+			continue
+		}
+		s.gap(evidence.Gap{
+			Where: fmt.Sprintf("%s at byte %d", path, at+int64(offset)), What: "page",
+			Why:         fmt.Sprintf("the file ends after %d of its %d bytes", n, pg.BlockSize),
+			Consequence: "its tuples are not looked at",
+		})
+		return
+	}
 }
 
 // pages calls visit for everything in a source that looks like a page. The page is
@@ -121,10 +143,11 @@ func (s *scanner) read(ctx context.Context, src *Source, f io.ReaderAt, visit fu
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
+			s.cutPage(src.Path, s.window[:kept], at)
 			return nil
 		default:
 			bad := at + int64(kept)
-			s.gap(src.Path, bad, err)
+			s.badSector(src.Path, bad, err)
 			next := int64(max(badSector, s.step)) // where a page may begin again
 			at, kept = (bad/next+1)*next, 0
 		}

@@ -52,6 +52,38 @@ func TestPagesBehindBadSector(t *testing.T) {
 	}
 }
 
+// TestCutPage has a file that ends within a page: that is told, and an end that is no
+// page's is not.
+func TestCutPage(t *testing.T) {
+	t.Parallel()
+	page := make([]byte, pg.BlockSize)
+	for at, value := range map[int]uint16{12: heap.PageHeaderSize, 14: pg.BlockSize, 16: pg.BlockSize, 18: sizeAndVersion} {
+		binary.LittleEndian.PutUint16(page[at:], value)
+	}
+	for _, test := range []struct {
+		name string
+		end  []byte
+		gaps int
+	}{
+		{"whole", nil, 0},
+		{"cut", page[:4000], 1},
+		{"cut behind other bytes", append(make([]byte, 1024), page[:4000]...), 1},
+		{"zeroes", make([]byte, 4000), 0},
+		{"cut within its header", page[:20], 0},
+	} {
+		s := newScanner(nil, &Options{}, "")
+		pages := 0
+		disk := bytes.NewReader(append(bytes.Repeat(page, 3), test.end...))
+		err := s.read(t.Context(), &Source{Path: "disk"}, disk, func(*Page) error { pages++; return nil })
+		if err != nil || pages != 3 || len(s.gaps) != test.gaps {
+			t.Errorf("%s: %d pages, gaps %+v, %v", test.name, pages, s.gaps, err)
+		}
+		if len(s.gaps) > 0 && s.gaps[0].Why != "the file ends after 4000 of its 8192 bytes" {
+			t.Errorf("%s: %+v", test.name, s.gaps[0])
+		}
+	}
+}
+
 // TestStateWithoutPgXact judges tuples by themselves: what the server froze or took
 // back needs no commit log.
 func TestStateWithoutPgXact(t *testing.T) {
