@@ -246,7 +246,11 @@ func printBalance(terminal *term.Terminal, report *balanceReport, asked pg.XID) 
 
 func balanceTable(report *balanceReport) *term.Table {
 	table := term.NewTable("TABLE", ">LOST", ">= HEAP", ">+ WAL", ">+ IN PART", ">+ MISSING")
-	line := func(name string, b *undelete.Balance) {
+	several := len(report.databases()) > 1
+	line := func(database, name string, b *undelete.Balance) {
+		if several && database != "" {
+			name = database + ": " + name
+		}
 		least := ""
 		if b.Unseen != nil && b.Unseen.Why != "" {
 			least = "≥ " // rows on pages that nobody has seen cannot be counted
@@ -255,22 +259,42 @@ func balanceTable(report *balanceReport) *term.Table {
 	}
 	for i := range report.Partitioned { // the subtotal, then the partitions that it is made of
 		root := &report.Partitioned[i]
-		line(root.Table+" (all partitions)", &root.Balance)
+		line(root.Database, root.Table+" (all partitions)", &root.Balance)
 		for j := range report.Tables {
 			if leaf := &report.Tables[j]; leaf.PartitionOf == root.Table && leaf.Database == root.Database {
-				line("  "+leaf.Table, &leaf.Balance)
+				line("", "  "+leaf.Table, &leaf.Balance)
 			}
 		}
 	}
 	for i := range report.Tables {
 		if report.Tables[i].PartitionOf == "" {
-			line(report.Tables[i].Table, &report.Tables[i].Balance)
+			line(report.Tables[i].Database, report.Tables[i].Table, &report.Tables[i].Balance)
 		}
 	}
 	if len(report.Tables) > 1 {
-		line("all tables", &report.Total)
+		line("", "all tables", &report.Total)
 	}
 	return table
+}
+
+// databases are the names of those that have tables in the balance.
+func (r *balanceReport) databases() []string {
+	var names []string
+	for i := range r.Tables {
+		if name := r.Tables[i].Database; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// tellCopies warns when the dead tuples of one transaction lie in several databases.
+func tellCopies(terminal *term.Terminal, report *balanceReport) {
+	if names := report.databases(); len(names) > 1 {
+		terminal.Warnf("what the transaction destroyed lies in %d databases, %s: it works in one database, and CREATE DATABASE copied the files to the others, which lost nothing",
+			len(names), strings.Join(names, ", "))
+		terminal.Hintf("--database NAME keeps to the one that lost the rows")
+	}
 }
 
 func printReasons(terminal *term.Terminal, report *balanceReport) error {

@@ -80,6 +80,39 @@ func TestRemovedTablesComeBack(t *testing.T) {
 	}
 }
 
+// TestCopiedDatabase has a database that was copied file by file after the loss: the
+// dead tuples are in both. The WAL says which one lost them; without it the balance tells
+// the two apart.
+func TestCopiedDatabase(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{Settings: map[string]string{"wal_keep_size": "1GB"}})
+	clustertest.Exec(t, c, "postgres", "CREATE TABLE t AS SELECT generate_series(1, 50) AS id", "CHECKPOINT")
+	clustertest.Exec(t, c, "postgres", "BEGIN; DELETE FROM t WHERE id <= 7; SELECT pg_switch_wal(); DELETE FROM t WHERE id IN (8, 9); COMMIT")
+	clustertest.Exec(t, c, "template1", "CREATE DATABASE copied TEMPLATE postgres STRATEGY file_copy")
+	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
+		t.Fatal(err)
+	}
+	data := clustertest.Snapshot(t, c)
+	xid := xidOfLine(t, mustRun(t, exitcode.Done, "wal", "transactions", data, "--pgdata", data, "--min-deletes", "9"), "public.t")
+	segments, err := filepath.Glob(filepath.Join(data, "pg_wal", "0*"))
+	if err != nil || len(segments) < 2 {
+		t.Fatalf("segments %v, %v", segments, err)
+	}
+	if err := os.Remove(segments[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustRun(t, exitcode.Partial, "undelete", "--pgdata", data, "--xid", xid); !strings.Contains(got, "\n9 lost, 9 recovered") {
+		t.Errorf("with the end of the transaction in the WAL:\n%s", got)
+	}
+	if err := os.RemoveAll(filepath.Join(data, "pg_wal")); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := execute(t.Context(), "undelete", "--pgdata", data, "--xid", xid)
+	if code != exitcode.Partial || !strings.Contains(stdout, "copied: public.t") || !strings.Contains(stdout, "postgres: public.t") || !strings.Contains(stderr, "works in one database") {
+		t.Errorf("without WAL: exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 // mustRun runs a command and fails the test on another exit code than wanted.
 func mustRun(t *testing.T, want exitcode.Code, args ...string) string {
 	t.Helper()

@@ -195,8 +195,12 @@ func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.T
 	if err := folder.finish(terminal, loss); err != nil {
 		return err
 	}
-	if err := printBalance(terminal, reportOf(loss, folder, gaps), pg.XID(options.xid)); err != nil {
+	report := reportOf(loss, folder, gaps)
+	if err := printBalance(terminal, report, pg.XID(options.xid)); err != nil {
 		return err
+	}
+	if options.xid != 0 {
+		tellCopies(terminal, report)
 	}
 	return tellBalance(terminal, "undelete", loss, len(gaps))
 }

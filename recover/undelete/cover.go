@@ -25,8 +25,12 @@ func (l *Loss) cover(ctx context.Context) error {
 	}
 	l.sortEntries()
 	known := len(l.entries)
+	databases := l.databases()
 	for _, t := range slices.Clone(l.tables) {
-		if t.Relation == nil || t.Columns != nil {
+		// A transaction is in one database. Its dead tuples in another one came there when
+		// CREATE DATABASE copied the files, and nothing was lost there.
+		elsewhere := l.req.XID != pg.InvalidXID && len(databases) > 0 && !databases[t.File.Database]
+		if t.Relation == nil || t.Columns != nil || elsewhere {
 			continue
 		}
 		if err := l.nameByHeap(ctx, t, known); err != nil {
@@ -71,16 +75,7 @@ func (l *Loss) outsideWAL() string {
 	if len(l.req.Tables) > 0 {
 		return ""
 	}
-	databases := make(map[pg.OID]bool) // that the transactions were in
-	for i := range l.Transactions {
-		for j := range l.Transactions[i].Tallies {
-			databases[l.Transactions[i].Tallies[j].Relation.Database] = true
-		}
-		for _, file := range l.Transactions[i].Dropped {
-			databases[file.Database] = true
-		}
-	}
-	delete(databases, 0) // shared catalogs are in none
+	databases := l.databases()
 	for i := range l.ev.Snapshot.Databases {
 		db := &l.ev.Snapshot.Databases[i]
 		for j := range db.Relations {
@@ -91,6 +86,21 @@ func (l *Loss) outsideWAL() string {
 		}
 	}
 	return ""
+}
+
+// databases are those that the transactions were in, as far as the WAL names them.
+func (l *Loss) databases() map[pg.OID]bool {
+	databases := make(map[pg.OID]bool)
+	for i := range l.Transactions {
+		for j := range l.Transactions[i].Tallies {
+			databases[l.Transactions[i].Tallies[j].Relation.Database] = true
+		}
+		for _, file := range l.Transactions[i].Dropped {
+			databases[file.Database] = true
+		}
+	}
+	delete(databases, 0) // shared catalogs are in none
+	return databases
 }
 
 // outlived reports whether a relation may have been there still after the loss.
