@@ -82,12 +82,13 @@ func (c *Case) alone(ctx context.Context, op, query string, args ...any) error {
 }
 
 // writePlans runs one statement that changes plans or batches, and makes their digests anew.
-func (c *Case) writePlans(query string, args ...any) (err error) {
-	defer sqlitex.Save(c.conn)(&err)
-	if err := sqlitex.Execute(c.conn, query, &sqlitex.ExecOptions{Args: args}); err != nil {
-		return err
-	}
-	return c.digest(planTables())
+func (c *Case) writePlans(query string, args ...any) error {
+	return c.atomic(func() error {
+		if err := sqlitex.Execute(c.conn, query, &sqlitex.ExecOptions{Args: args}); err != nil {
+			return err
+		}
+		return c.digest(planTables())
+	})
 }
 
 // Batches lists the batches of a plan in order.

@@ -11,12 +11,13 @@ import (
 )
 
 // rememberJournal notes the last line of the journal, so that a cut one is found.
-func (c *Case) rememberJournal(end journalEnd) (err error) {
-	defer sqlitex.Save(c.conn)(&err)
-	if err := c.setMeta("journal_seq", strconv.FormatInt(end.lines, 10)); err != nil {
-		return err
-	}
-	return c.setMeta("journal_hash", end.hash)
+func (c *Case) rememberJournal(end journalEnd) error {
+	return c.atomic(func() error {
+		if err := c.setMeta("journal_seq", strconv.FormatInt(end.lines, 10)); err != nil {
+			return err
+		}
+		return c.setMeta("journal_hash", end.hash)
+	})
 }
 
 // knownJournal is the last line that case.db knows.
@@ -73,16 +74,17 @@ func (c *Case) reconcileJournal() (journalEnd, error) {
 }
 
 // noteBreak keeps a break of the journal in case.db, where `case verify` finds it.
-func (c *Case) noteBreak(note string, end journalEnd) (err error) {
-	defer sqlitex.Save(c.conn)(&err)
-	n, err := c.number("SELECT count(*) FROM meta WHERE key LIKE 'journal_break_%'")
-	if err == nil {
-		err = c.setMeta(fmt.Sprintf("journal_break_%d", n+1), note)
-	}
-	if err == nil {
-		err = c.rememberJournal(end)
-	}
-	return err
+func (c *Case) noteBreak(note string, end journalEnd) error {
+	return c.atomic(func() error {
+		n, err := c.number("SELECT count(*) FROM meta WHERE key LIKE 'journal_break_%'")
+		if err == nil {
+			err = c.setMeta(fmt.Sprintf("journal_break_%d", n+1), note)
+		}
+		if err == nil {
+			err = c.rememberJournal(end)
+		}
+		return err
+	})
 }
 
 // endLastRun writes the end of the last run in case.db if the journal lacks it.

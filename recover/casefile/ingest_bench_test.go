@@ -77,7 +77,7 @@ func BenchmarkIngest(b *testing.B) {
 			b.Run(fmt.Sprintf("ledger=%v/rows=%d", lines, rows), func(b *testing.B) {
 				before := processorTime(b)
 				for range b.N {
-					benchIngest(b, rows, lines)
+					benchIngest(b, b.TempDir()+"/case", rows, lines)
 				}
 				b.ReportMetric(float64(rows)*float64(b.N)/(processorTime(b)-before).Seconds(), "rows/cpu-s")
 				b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
@@ -87,10 +87,10 @@ func BenchmarkIngest(b *testing.B) {
 	}
 }
 
-func benchIngest(b *testing.B, rows int, lines bool) {
+func benchIngest(b *testing.B, dir string, rows int, lines bool) {
 	b.Helper()
 	ctx := context.Background()
-	c, err := Open(ctx, b.TempDir()+"/case", Create, Options{})
+	c, err := Open(ctx, dir, Create, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

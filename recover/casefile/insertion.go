@@ -49,7 +49,7 @@ func (t insertText) width() int { return strings.Count(t.columns, ",") + 1 }
 // of is the statement for that many records.
 func (t insertText) of(records int) string {
 	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", t.width()), ", ") + ")"
-	return "INSERT INTO " + t.into + " (" + t.columns + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", records), ", ") +
+	return "INSERT OR ROLLBACK INTO " + t.into + " (" + t.columns + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", records), ", ") +
 		" ON CONFLICT " + t.conflict
 }
 

@@ -153,6 +153,27 @@ func TestBetterSettlementWins(t *testing.T) {
 	}
 }
 
+// TestRoutesThatDisagree are a conflict of the version, unless one of them does not know a value.
+func TestRoutesThatDisagree(t *testing.T) {
+	t.Parallel()
+	c := create(t, t.TempDir()+"/case")
+	rel := orders()
+	runOf(t, c, func(r *Run) {
+		table := tableOf(t, r, rel)
+		for i, other := range []evidence.Value{known("x"), known("y"), {State: evidence.Unknown, Reason: "gone"}} {
+			must(t, table.Put(orderRow(rel, i, evidence.RouteHeap, "x")))
+			row := orderRow(rel, i, evidence.RouteWAL, "x")
+			row.Values[1] = other
+			must(t, table.Put(row))
+		}
+	})
+	summary, err := c.Summary(context.Background())
+	must(t, err)
+	if got := summary.Tables[0]; got.Conflicts != 1 || got.Rows[evidence.RouteHeap] != 3 || got.Rows[evidence.RouteWAL] != 3 {
+		t.Errorf("summary: %+v", got)
+	}
+}
+
 // TestSameRunTwiceChangesNothing compares all that is in the case, but the runs.
 func TestSameRunTwiceChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -274,6 +295,7 @@ func TestBadInputIsRefused(t *testing.T) {
 	if err := r.Commit(0); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupted run: %v", err)
 	}
+	must(t, r.Abandon(130))
 	if n, err := c.number("SELECT count(*) FROM row"); err != nil || n != 0 {
 		t.Errorf("an interrupted run left %d rows: %v", n, err)
 	}

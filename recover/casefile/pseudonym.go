@@ -167,8 +167,9 @@ func (p *pseudonyms) replace(text []byte, places []int) ([]byte, error) {
 }
 
 // run replaces everything, in one transaction.
-func (p *pseudonyms) run() (err error) {
-	defer sqlitex.Save(p.c.conn)(&err)
+func (p *pseudonyms) run() error { return p.c.atomic(p.replaceAll) }
+
+func (p *pseudonyms) replaceAll() error {
 	list, _, err := p.c.readShapes()
 	if err != nil {
 		return err

@@ -92,6 +92,25 @@ func (c *Case) rollback() error {
 	return sqlitex.ExecuteTransient(c.conn, "ROLLBACK", nil)
 }
 
+// atomic runs f in a savepoint: all of what it writes is kept, or nothing. Without a
+// transaction around it, it is one. (sqlitex.Save runs the code even when it gets no
+// savepoint, and panics when it cannot be taken back.)
+func (c *Case) atomic(f func() error) error {
+	if err := sqlitex.ExecuteTransient(c.conn, "SAVEPOINT atomic", nil); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = sqlitex.ExecuteTransient(c.conn, "RELEASE atomic", nil)
+	}
+	if err == nil || c.conn.AutocommitEnabled() {
+		return err
+	}
+	before := c.conn.SetInterrupt(nil)
+	defer c.conn.SetInterrupt(before)
+	return errors.Join(err, c.script("ROLLBACK TO atomic; RELEASE atomic"))
+}
+
 // number runs a query whose answer is one number.
 func (c *Case) number(query string, args ...any) (int64, error) {
 	var n int64

@@ -92,13 +92,15 @@ CREATE TABLE shape (
 -- One version of one row, as one route found it. key, data and successor are JSON
 -- arrays in the shape's order: a text is a string, NULL is null, an unknown value is
 -- {"unknown": reason, "raw": hex}, a text that is not UTF-8 is {"bytes": hex}.
+-- No column that a better find changes is NOT NULL, here and in ledger: SQLite would
+-- keep a journal of each statement for it, which costs an eighth of the speed.
 CREATE TABLE row (
     id           INTEGER PRIMARY KEY,
     relation_id  INTEGER NOT NULL REFERENCES relation,
-    shape_id     INTEGER NOT NULL REFERENCES shape,
-    run_id       INTEGER NOT NULL REFERENCES run,        -- that brought this content
+    shape_id     INTEGER REFERENCES shape,
+    run_id       INTEGER REFERENCES run,        -- that brought this content
     route        INTEGER NOT NULL REFERENCES route,
-    confidence   INTEGER NOT NULL REFERENCES confidence,
+    confidence   INTEGER REFERENCES confidence,
     place        INTEGER NOT NULL, -- block << 16 | offset; in a text its line, and origin is its source
     lsn          INTEGER NOT NULL, -- of the record that destroyed the version, or that it was read from
     xmin         INTEGER NOT NULL,
@@ -106,17 +108,17 @@ CREATE TABLE row (
     origin       INTEGER NOT NULL, -- 0: place is a TID
     nth          INTEGER NOT NULL, -- of several rows from one line
     source_id    INTEGER REFERENCES text,
-    line         INTEGER NOT NULL,
+    line         INTEGER,
     operation    INTEGER REFERENCES operation,
     commit_time  INTEGER,
     note_id      INTEGER REFERENCES text,
-    intermediate INTEGER NOT NULL, -- made by the transaction that destroyed it
-    moved        INTEGER NOT NULL, -- to another partition
-    unknown      INTEGER NOT NULL, -- how many values are unknown; 0: complete
+    intermediate INTEGER, -- made by the transaction that destroyed it
+    moved        INTEGER, -- to another partition
+    unknown      INTEGER, -- how many values are unknown; 0: complete
     key          TEXT,             -- values of the primary key; NULL: the table has none
-    data         TEXT NOT NULL,
+    data         TEXT,
     successor    TEXT,             -- values of the version that replaced it
-    sum          INTEGER NOT NULL
+    sum          INTEGER
 );
 
 -- The same version, found again, is the same line.
@@ -129,21 +131,21 @@ CREATE TABLE ledger (
     block       INTEGER NOT NULL,
     offset      INTEGER NOT NULL,
     lsn         INTEGER NOT NULL,
-    standing    INTEGER NOT NULL, -- the better settlement wins: see ledger_list
-    xid         INTEGER NOT NULL, -- toplevel transaction
-    subxid      INTEGER NOT NULL, -- 0: none
+    standing    INTEGER, -- the better settlement wins: see ledger_list
+    xid         INTEGER, -- toplevel transaction
+    subxid      INTEGER, -- 0: none
     operation   INTEGER REFERENCES operation,
     commit_time INTEGER,
     named_by    INTEGER REFERENCES route,
     settled_by  INTEGER REFERENCES route,         -- NULL: missing
-    in_part     INTEGER NOT NULL,
-    carved      INTEGER NOT NULL, -- from the free space of its page
-    derived     INTEGER NOT NULL, -- from an older page: not proven
-    unsure      INTEGER NOT NULL, -- nothing says that the transaction committed
+    in_part     INTEGER,
+    carved      INTEGER, -- from the free space of its page
+    derived     INTEGER, -- from an older page: not proven
+    unsure      INTEGER, -- nothing says that the transaction committed
     reason_id   INTEGER REFERENCES text,          -- why missing or in part
     copy_id     INTEGER REFERENCES text,          -- the further copy it was found in
-    run_id      INTEGER NOT NULL REFERENCES run,
-    sum         INTEGER NOT NULL,
+    run_id      INTEGER REFERENCES run,
+    sum         INTEGER,
     PRIMARY KEY (relation_id, file_id, block, offset, lsn)
 ) WITHOUT ROWID;
 

@@ -3,6 +3,8 @@ package casefile
 import (
 	"context"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -168,18 +170,31 @@ func (c *Case) sumRows(tables map[int64]*TableSummary) error {
 	if err != nil {
 		return err
 	}
-	// Routes disagree where versions of one place and history have different complete values.
-	err = c.each(`SELECT relation_id, count(*) FROM (SELECT relation_id FROM row WHERE origin = 0 AND unknown = 0
- GROUP BY relation_id, place, xmin, xmax HAVING count(DISTINCT route) > 1 AND min(data) <> max(data)) GROUP BY relation_id`, func(stmt *sqlite.Stmt) error {
+	if err := c.sumConflicts(tables); err != nil {
+		return err
+	}
+	return c.sumRestored(tables)
+}
+
+// sumConflicts counts the versions on which routes disagree: of one place and
+// history, and with different values, all of them known.
+func (c *Case) sumConflicts(tables map[int64]*TableSummary) error {
+	var ids []string
+	for id, t := range tables {
+		if len(t.Rows) > 1 { // one route alone cannot disagree
+			ids = append(ids, strconv.FormatInt(id, 10))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return c.each(`SELECT relation_id, count(*) FROM (SELECT relation_id FROM row
+ WHERE relation_id IN (`+strings.Join(ids, ",")+`) AND origin = 0 AND unknown = 0 GROUP BY relation_id, place, xmin, xmax HAVING count(DISTINCT route) > 1 AND min(data) <> max(data)) GROUP BY relation_id`, func(stmt *sqlite.Stmt) error {
 		if t := tables[stmt.ColumnInt64(0)]; t != nil {
 			t.Conflicts = stmt.ColumnInt64(1)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return c.sumRestored(tables)
 }
 
 func (c *Case) listCluster(s *Summary) error {
