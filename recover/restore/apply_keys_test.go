@@ -75,3 +75,27 @@ GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO user_of`)
 		t.Errorf("the next numbers are %s", got)
 	}
 }
+
+// Keys over periods are checked as the server does it: the parents together must cover the
+// child. A key that nothing enforces is no reason to refuse a row.
+func TestPeriodsAndUnenforcedKeys(t *testing.T) {
+	t.Parallel()
+	g := newTarget(t, "18", `CREATE EXTENSION btree_gist;
+CREATE TABLE room (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE booking (id int PRIMARY KEY, room int, during daterange, other int, FOREIGN KEY (room, PERIOD during) REFERENCES room (id, PERIOD during),
+	FOREIGN KEY (other) REFERENCES booking NOT ENFORCED);
+INSERT INTO room VALUES (1, '[2020-01-01,2020-02-01)')`)
+	for _, replica := range []bool{true, false} {
+		rooms := tableRows{name: "room", key: []string{"id", "during"}, rows: []planRow{insert("1", "[2020-02-01,2020-03-01)"), there("1", "[2020-01-01,2020-02-01)")}}
+		plan := g.plan(replica, rooms, tableRows{name: "booking", component: 1, key: []string{"id"}, rows: []planRow{
+			insert("1", "1", "[2020-01-15,2020-02-15)", "77"), insert("2", `\N`, "[2020-01-15,2020-02-15)", `\N`),
+		}})
+		g.apply(plan, ApplyOptions{})
+		g.verify(plan)
+		g.undo(plan, UndoOptions{})
+		late := g.plan(replica, rooms, tableRows{name: "booking", component: 1, key: []string{"id"}, rows: []planRow{insert("3", "1", "[2020-01-15,2020-03-02)", `\N`)}})
+		if _, err := Apply(t.Context(), g.acting(late), ApplyOptions{}); !errors.Is(err, ErrStale) {
+			t.Errorf("replica=%v: no room covers the period, and the error is %v", replica, err)
+		}
+	}
+}

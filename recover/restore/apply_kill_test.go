@@ -147,13 +147,12 @@ func TestKilledProcessGoesOn(t *testing.T) {
 	}
 	want := map[string]string{"apply": after, "undo": before}
 	for done := 0; done < kills; {
-		batch := int64(random.IntN(4))
 		for _, work := range []string{"apply", "undo"} {
-			for !g.killAfter(work, batch, 1+random.IntN(60)) {
+			for !g.killAfter(work, int64(random.IntN(4)), 1+random.IntN(60)) {
 				done++
 			}
 			if now := g.state(shapeTables...); now != want[work] {
-				t.Fatalf("after %d kills, %s in batches of %d ended with:\n%s\nwant:\n%s", done, work, batch, now, want[work])
+				t.Fatalf("after %d kills, %s ended with:\n%s\nwant:\n%s", done, work, now, want[work])
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func TestKilledBackendLeavesNothing(t *testing.T) {
 			t.Errorf("killed at %s:\n%s\nwant:\n%s", stage, now, before)
 		}
 	}
-	if done := g.apply(plan, ApplyOptions{}); done.Inserted != 20 || done.Already {
+	if done := g.apply(plan, ApplyOptions{}); done.Inserted != 22 || done.Already {
 		t.Errorf("apply after all did %+v", done)
 	}
 	g.verify(plan)

@@ -27,6 +27,8 @@ CREATE TABLE part (region text, id int GENERATED ALWAYS AS IDENTITY, tree int RE
 CREATE TABLE part_eu PARTITION OF part FOR VALUES IN ('eu') PARTITION BY RANGE (id);
 CREATE TABLE part_eu_1 PARTITION OF part_eu FOR VALUES FROM (0) TO (100);
 CREATE TABLE part_rest PARTITION OF part DEFAULT;
+ALTER TABLE part_rest ADD FOREIGN KEY (tree) REFERENCES ring_a;
+CREATE TABLE to_part (id int PRIMARY KEY, region text, part int, FOREIGN KEY (region, part) REFERENCES part_eu_1 ON DELETE CASCADE);
 CREATE TABLE heir_of (id int PRIMARY KEY, name text);
 CREATE TABLE heir () INHERITS (heir_of);
 CREATE TABLE slot (id int PRIMARY KEY, pos int UNIQUE DEFERRABLE INITIALLY DEFERRED, during tsrange, EXCLUDE USING gist (during WITH &&) DEFERRABLE);
@@ -43,7 +45,7 @@ INSERT INTO tree VALUES (100, NULL, NULL);
 TRUNCATE touched;`
 
 var shapeTables = []string{
-	`"схема"."weird "" name"`, "ring_a", "ring_b", "ring_c", "tree", "part", "heir_of", "slot", "nokey",
+	`"схема"."weird "" name"`, "ring_a", "ring_b", "ring_c", "tree", "part", "heir_of", "slot", "nokey", "to_part",
 }
 
 // shapesPlan plans rows for each of the tables.
@@ -79,6 +81,7 @@ func shapesPlan(g *target, replica bool) *Plan {
 		tableRows{name: "nokey", component: 6, rows: []planRow{
 			there("1", "x"), there("1", "x"), insert("1", "x"), insert("2", `\N`), there("2", `\N`), insert("4", "\t"), insert("4", "\t"),
 		}},
+		tableRows{name: "to_part", component: 7, key: []string{"id"}, rows: []planRow{insert("1", "eu", "7"), insert("2", "us", `\N`)}},
 	)
 }
 
@@ -107,7 +110,7 @@ func checkShapes(g *target, replica bool, batch int64) {
 	var after string
 	for turn := range 2 {
 		done := g.apply(plan, ApplyOptions{Batch: batch})
-		if done.Inserted != 20 || done.Changed != 3 {
+		if done.Inserted != 22 || done.Changed != 3 {
 			t.Errorf("apply did %+v", done)
 		}
 		if now := g.state(shapeTables...); turn == 0 {
@@ -118,7 +121,7 @@ func checkShapes(g *target, replica bool, batch int64) {
 		if found := g.verify(plan); found.Findings != 0 {
 			t.Errorf("verify found %+v", found)
 		}
-		if done := g.undo(plan, UndoOptions{Batch: batch}); done.Removed != 20 || done.Reverted != 3 {
+		if done := g.undo(plan, UndoOptions{Batch: batch}); done.Removed != 22 || done.Reverted != 3 {
 			t.Errorf("undo did %+v", done)
 		}
 		if now := g.state(shapeTables...); now != before {

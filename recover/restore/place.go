@@ -57,14 +57,16 @@ const columnsSQL = `SELECT a.attname, pg_catalog.format_type(a.atttypid, a.attty
 FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped`
 
 // keyOperatorsSQL gives the equality of each column of the unique indexes that a key
-// can be: on columns alone, for all rows.
+// can be: on columns alone, for all rows. Only a B-tree (access method 403) knows equality by
+// its number; a key without overlaps has a GiST index.
 const keyOperatorsSQL = `SELECT i.indexrelid, a.attname, 'OPERATOR(' || pg_catalog.quote_ident(n.nspname) || '.' || o.oprname || ')', i.indnkeyatts
 FROM pg_catalog.pg_index i
 CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indclass::oid[])) WITH ORDINALITY AS k(attnum, opclass, n)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 JOIN pg_catalog.pg_opclass c ON c.oid = k.opclass
-JOIN pg_catalog.pg_amop m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3
-JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+JOIN pg_catalog.pg_amop m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amoppurpose = 's'
+JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr AND CASE c.opcmethod WHEN 403 THEN m.amopstrategy = 3 ELSE o.oprname = '=' END
+JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND k.n <= i.indnkeyatts
 ORDER BY i.indisprimary DESC, i.indimmediate DESC, i.indexrelid, k.n`
 
