@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -198,6 +199,17 @@ func (o *targetOptions) showTarget(ctx context.Context, command string, terminal
 	}
 	showCard(terminal, card)
 	return card, nil
+}
+
+// errActing marks an interrupted command that writes into a target.
+var errActing = errors.New("interrupted by a signal; the transaction in progress was rolled back, and what was committed before it stays")
+
+// actingError is restoreError for commands that write.
+func actingError(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return exitcode.Hinted(errors.Join(errActing, err), "run the same command again: it goes on where this one stopped, or undo takes back what is there")
+	}
+	return restoreError(err)
 }
 
 // restoreError marks an error of restoring with its exit code.

@@ -90,7 +90,7 @@ func runRestoreApply(ctx context.Context, options *restoreApplyOptions, plan *re
 	applied, err := restore.Apply(ctx, options.acting(file, plan, "restore-apply", live.Write, show), restore.ApplyOptions{Batch: options.batch, DryRun: options.dryRun})
 	show.tell()
 	if err != nil {
-		return restoreError(err)
+		return actingError(ctx, err)
 	}
 	out := restoreApplied{Target: card, PlanID: plan.PlanID, DryRun: options.dryRun, Applied: applied, Findings: show.findings}
 	if terminal.JSON() {

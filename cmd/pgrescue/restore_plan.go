@@ -48,8 +48,8 @@ func (o *restorePlanOptions) addFlags(command *cobra.Command) {
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated (default all of the case)")
 	flags.StringArrayVar(&o.onConflict, "on-conflict", nil, "[TABLE[.COLUMN]=]keep, overwrite or fill: what becomes of rows that are there with other values; may be repeated, the last that fits wins")
 	flags.StringVar(&o.unknown, "unknown", "", "null: put rows in whose values are not all known, with NULL in their place (default: leave such rows out)")
-	flags.StringVar(&o.twice, "twice", "", "first or last: which row counts when a file has a key more than once with different values (default: a conflict)")
-	flags.StringArrayVar(&o.routes, "route", nil, "only rows of this route (heap, wal, stream, pitr, dump, import, logs); may be repeated (default all)")
+	flags.StringVar(&o.twice, "twice", "", "first or last: which row counts when a dump or a source file has a key more than once (default: a conflict)")
+	flags.StringArrayVar(&o.routes, "route", nil, "only rows that this `route` found: heap, wal, stream, pitr, dump, import or logs; may be repeated")
 	flags.StringVar(&o.asOf, "as-of", "", "the versions that were alive at this `time` with a zone, or at this LSN")
 	flags.BoolVar(&o.pages, "pages-not-needed", false, "read the hurt tables though their pages are not in the case: their dead tuples may go")
 	flags.BoolVar(&o.otherCluster, "other-cluster", false, "the target may be another cluster than the one that the rows are of")
@@ -104,12 +104,14 @@ func (o *restorePlanOptions) request(ctx context.Context, file *casefile.Case) (
 	default:
 		return request, exitcode.Usagef("null is the only word for it", "restore plan: --unknown %q is not known", o.unknown)
 	}
-	if request.Twice = restore.Twice(o.twice); request.Twice != restore.TwiceConflict && request.Twice != restore.TwiceFirst && request.Twice != restore.TwiceLast {
+	switch request.Twice = restore.Twice(o.twice); request.Twice {
+	case restore.TwiceConflict, restore.TwiceFirst, restore.TwiceLast:
+	default:
 		return request, exitcode.Usagef("first and last are the words for it", "restore plan: --twice %q is not known", o.twice)
 	}
 	for _, text := range o.routes {
 		route := evidence.Route(text)
-		if !slices.Contains(restore.Routes(), route) {
+		if !slices.Contains(evidence.Routes(), route) {
 			return request, exitcode.Usagef("the routes are heap, wal, stream, pitr, dump, import and logs", "restore plan: --route %q is not known", text)
 		}
 		request.Routes = append(request.Routes, route)
@@ -203,7 +205,11 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 		return restoreError(err)
 	}
 	defer conn.Close()
-	progress := terminal.ProgressOf(0, "rows", "comparing with the target")
+	summary, err := file.Summary(ctx)
+	if err != nil {
+		return libraryError(err)
+	}
+	progress := terminal.ProgressOf(keysAtMost(summary), "rows", "comparing with the target")
 	planning := restore.Planning{Case: file, Conn: conn, Options: request, Tool: toolName(), Progress: func(_ string, rows int64) { progress.Set(rows) }}
 	plan, err := planning.Make(ctx)
 	progress.End()
@@ -228,6 +234,19 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 		return err
 	}
 	return planOutcome(plan)
+}
+
+// keysAtMost bounds the keys that a plan decides: the rows of the route that found most.
+func keysAtMost(summary *casefile.Summary) int64 {
+	total := int64(0)
+	for i := range summary.Tables {
+		most := int64(0)
+		for _, n := range summary.Tables[i].Rows {
+			most = max(most, n)
+		}
+		total += most
+	}
+	return total
 }
 
 // planOutcome is the exit code of a plan that was made: something a person has to look

@@ -78,7 +78,7 @@ func runRestoreUndo(ctx context.Context, options *restoreUndoOptions, plan *rest
 	undone, failed := restore.Undo(ctx, options.acting(file, plan, "restore-undo", live.Write, show), restore.UndoOptions{Batch: options.batch})
 	show.tell()
 	if failed != nil && exitcode.Of(restoreError(failed)) != exitcode.Findings {
-		return restoreError(failed)
+		return actingError(ctx, failed)
 	}
 	out := restoreUndone{Target: card, PlanID: plan.PlanID, Undone: undone, Left: show.findings}
 	if terminal.JSON() {

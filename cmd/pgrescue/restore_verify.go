@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -123,13 +124,14 @@ func equationOf(summary *casefile.Summary, plan *restore.Plan, verified *restore
 }
 
 func printVerified(terminal *term.Terminal, out *restoreVerified) error {
-	routes := []evidence.Route{evidence.RouteHeap, evidence.RouteWAL}
-	for _, route := range []evidence.Route{evidence.RouteStream, evidence.RoutePITR, evidence.RouteDump, evidence.RouteImport, evidence.RouteLogs} {
+	var routes []evidence.Route
+	for _, route := range evidence.Routes() {
+		settles := route == evidence.RouteHeap || route == evidence.RouteWAL
 		for i := range out.Equation {
-			if out.Equation[i].Settled[route] > 0 {
-				routes = append(routes, route)
-				break
-			}
+			settles = settles || out.Equation[i].Settled[route] > 0
+		}
+		if settles {
+			routes = append(routes, route)
 		}
 	}
 	if err := equationTable(out.Equation, routes).Write(terminal.Out, ""); err != nil {
@@ -154,7 +156,7 @@ func equationTable(lines []equationLine, routes []evidence.Route) *term.Table {
 		if i == 0 {
 			sign = "= "
 		}
-		titles = append(titles, ">"+sign+routeTitle(route))
+		titles = append(titles, ">"+sign+strings.ToUpper(string(route)))
 	}
 	table := term.NewTable(append(titles, ">+ IN PART", ">+ MISSING", ">RESTORED")...)
 	var total equationLine
@@ -181,24 +183,4 @@ func equationTable(lines []equationLine, routes []evidence.Route) *term.Table {
 		add("all tables", &total)
 	}
 	return table
-}
-
-// routeTitle is a route in the head of a table.
-func routeTitle(route evidence.Route) string {
-	switch route {
-	case evidence.RouteHeap:
-		return "HEAP"
-	case evidence.RouteWAL:
-		return "WAL"
-	case evidence.RouteStream:
-		return "STREAM"
-	case evidence.RoutePITR:
-		return "PITR"
-	case evidence.RouteDump:
-		return "DUMP"
-	case evidence.RouteImport:
-		return "IMPORT"
-	default:
-		return "LOGS"
-	}
 }

@@ -48,8 +48,10 @@ var errInterrupted = errors.New("interrupted by a signal")
 // interrupted is the error of a command that a signal ended. Which of the
 // command's steps noticed it first tells nobody anything.
 func interrupted(err error) error {
-	if errors.Is(err, errKept) {
-		return exitcode.With(exitcode.Interrupted, exitcode.Hinted(errKept, exitcode.HintOf(err)))
+	for _, known := range []error{errKept, errActing} {
+		if errors.Is(err, known) {
+			return exitcode.With(exitcode.Interrupted, exitcode.Hinted(known, exitcode.HintOf(err)))
+		}
 	}
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted

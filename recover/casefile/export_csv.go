@@ -244,7 +244,7 @@ func (e *export) balance() error {
 	}
 	var line csvLine
 	header := []string{"table", "lost"}
-	for _, route := range routes() {
+	for _, route := range evidence.Routes() {
 		header = append(header, string(route))
 	}
 	for _, text := range append(header, "in_part", "missing", "in_conflict", "restored", "complete") {
@@ -255,7 +255,7 @@ func (e *export) balance() error {
 		t := &summary.Tables[i]
 		line.value([]byte(t.RelationName.String()))
 		numbers := []int64{t.Lost}
-		for _, route := range routes() {
+		for _, route := range evidence.Routes() {
 			numbers = append(numbers, t.Settled[route])
 		}
 		for _, n := range append(numbers, t.InPart, t.Missing, t.Conflicts, t.Restored) {

@@ -106,7 +106,7 @@ func TestSchemaIsDocumented(t *testing.T) {
 			return nil
 		}))
 	}
-	for _, route := range routes() {
+	for _, route := range evidence.Routes() {
 		if routeOf(routeID(route)) != route {
 			t.Errorf("route %s", route)
 		}

@@ -6,13 +6,6 @@ import (
 
 // The numbers of schema.sql; 0 stands for a word that is not known.
 
-func routes() []evidence.Route {
-	return []evidence.Route{
-		evidence.RouteHeap, evidence.RouteWAL, evidence.RouteStream, evidence.RoutePITR,
-		evidence.RouteDump, evidence.RouteImport, evidence.RouteLogs,
-	}
-}
-
 func routeID(r evidence.Route) int64 {
 	switch r {
 	case evidence.RouteHeap:
@@ -34,7 +27,7 @@ func routeID(r evidence.Route) int64 {
 }
 
 func routeOf(id int64) evidence.Route {
-	if list := routes(); id > 0 && int(id) <= len(list) {
+	if list := evidence.Routes(); id > 0 && int(id) <= len(list) {
 		return list[id-1]
 	}
 	return ""

@@ -34,6 +34,11 @@ const (
 	RouteLogs   Route = "logs"
 )
 
+// Routes lists them in that order.
+func Routes() []Route {
+	return []Route{RouteHeap, RouteWAL, RouteStream, RoutePITR, RouteDump, RouteImport, RouteLogs}
+}
+
 // Confidence says how far a row can be trusted.
 type Confidence string
 

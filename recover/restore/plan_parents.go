@@ -282,18 +282,11 @@ func (m *planner) elsewhere(ctx context.Context, fk *foreignKey, values []eviden
 	return fmt.Sprintf("the case has the parent by %s: plan that table too", routeName(route)), err
 }
 
-// Routes are those that a case has rows by, in order of trust.
-func Routes() []evidence.Route {
-	return []evidence.Route{
-		evidence.RouteHeap, evidence.RouteWAL, evidence.RouteStream, evidence.RoutePITR, evidence.RouteDump, evidence.RouteImport, evidence.RouteLogs,
-	}
-}
-
 func routeName(n int64) evidence.Route {
-	if n < 0 || n >= int64(len(Routes())) {
+	if n < 0 || n >= int64(len(evidence.Routes())) {
 		return "another route"
 	}
-	return Routes()[n]
+	return evidence.Routes()[n]
 }
 
 // keysOf reads the referenced values that the case has of a table which is not restored.
@@ -321,7 +314,7 @@ func (m *planner) keysOf(ctx context.Context, fk *foreignKey, ids []int64) (*key
 		} else if known {
 			continue // the best comes first
 		}
-		if err := set.put(d, int64(slices.Index(Routes(), candidate.Route))); err != nil {
+		if err := set.put(d, int64(slices.Index(evidence.Routes(), candidate.Route))); err != nil {
 			return nil, err
 		}
 	}
