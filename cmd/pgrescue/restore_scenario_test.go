@@ -23,17 +23,20 @@ import (
 func TestRestoreScenario(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name  string
-		role  string // "": the tables' owner
-		grant []string
+		name    string
+		version string
+		role    string // "": the tables' owner
+		grant   []string
 	}{
 		{name: "superuser", role: cluster.Superuser},
+		{name: "superuser on 12", version: "12", role: cluster.Superuser},
+		{name: "superuser on 18", version: "18", role: cluster.Superuser},
 		{name: "owner that may switch triggers off", grant: []string{"GRANT SET ON PARAMETER session_replication_role TO keeper"}},
 		{name: "owner", grant: []string{"ALTER TABLE firm.employee DISABLE TRIGGER USER"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newRestoreScenario(t, true)
+			s := newRestoreScenario(t, test.version, true)
 			if test.grant != nil {
 				clustertest.Exec(t, s.c, s.loss.Database, test.grant...)
 			}
@@ -60,9 +63,9 @@ type restoreScenario struct {
 
 // newRestoreScenario hurts a database and undeletes what it lost into a case. Without
 // newcomers it has to become what it was.
-func newRestoreScenario(t *testing.T, newcomers bool) *restoreScenario {
+func newRestoreScenario(t *testing.T, version string, newcomers bool) *restoreScenario {
 	t.Helper()
-	s := &restoreScenario{t: t, c: clustertest.Start(t, cluster.Options{Settings: cluster.TenantLossSettings()}), folder: filepath.Join(t.TempDir(), "case")}
+	s := &restoreScenario{t: t, c: clustertest.Start(t, cluster.Options{Version: version, Settings: cluster.TenantLossSettings()}), folder: filepath.Join(t.TempDir(), "case")}
 	var err error
 	if s.loss, err = cluster.BuildCascadeLoss(t.Context(), s.c); err != nil {
 		t.Fatal(err)
@@ -189,7 +192,7 @@ func (s *restoreScenario) wholeWay() {
 // the script says so, and changes nothing.
 func TestRestoreOffline(t *testing.T) {
 	t.Parallel()
-	s := newRestoreScenario(t, false)
+	s := newRestoreScenario(t, "", false)
 	out := filepath.Join(t.TempDir(), "give-back")
 	s.run(exitcode.Usage, "restore", "plan", "--case", s.folder, "--offline")
 	stdout, _ := s.run(exitcode.Done, "restore", "plan", "--case", s.folder, "--offline", "-o", out)
@@ -220,4 +223,25 @@ func TestRestoreOffline(t *testing.T) {
 	if err := s.loss.CheckSequences(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestRestoreFiresTriggers: where the role may not switch them off, the plan names the
+// triggers that fire, and verify finds what they changed.
+func TestRestoreFiresTriggers(t *testing.T) {
+	t.Parallel()
+	s := newRestoreScenario(t, "", true)
+	s.dsn = s.loss.DSN(s.loss.Owner)
+	stdout, _ := s.restore(exitcode.Findings, "plan", append(keepNewcomers(), "--json")...)
+	if !strings.Contains(stdout, `"name": "version"`) || strings.Count(stdout, `"fires": true`) != 2 {
+		t.Errorf("the plan does not name the triggers:\n%.3000s", stdout)
+	}
+	s.restore(exitcode.Done, "apply", "--confirm", s.loss.Database)
+	_, stderr := s.restore(exitcode.VerifyFailed, "verify")
+	if !strings.Contains(stderr, "version") {
+		t.Errorf("verify does not name the column:\n%s", stderr)
+	}
+	s.restore(exitcode.Done, "undo", "--confirm", s.loss.Database)
+	after := s.state()
+	s.hurt["firm.audit"] = after["firm.audit"] // what the trigger wrote is not apply's to take back
+	s.is("after undoing", s.hurt)
 }

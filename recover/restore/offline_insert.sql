@@ -21,7 +21,7 @@ BEGIN
     SELECT format('WITH %s UPDATE pg_temp.pgrescue_table SET done = d.rows FROM (%s) AS d(n, rows) WHERE pgrescue_table.n = d.n',
         string_agg(format('put_%s AS (%s RETURNING 1)', n, insertion), ', ' ORDER BY n),
         string_agg(format('SELECT %s, (SELECT count(*) FROM put_%s)', n, n), ' UNION ALL ' ORDER BY n))
-        INTO circle FROM pg_temp.pgrescue_table WHERE done IS NULL;
+        INTO circle FROM pg_temp.pgrescue_table WHERE done IS NULL HAVING count(*) > 0;
     IF circle IS NOT NULL THEN
         EXECUTE circle;
     END IF;

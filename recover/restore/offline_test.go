@@ -279,3 +279,40 @@ func (o *offlineCase) stateOf(t *testing.T, names ...string) string {
 	some.tables = slices.DeleteFunc(slices.Clone(o.tables), func(f offlineCaseTable) bool { return !slices.Contains(names, f.name) })
 	return some.state(t)
 }
+
+// TestOfflineScriptInAnotherEncoding: rows are bytes in the encoding of their database.
+func TestOfflineScriptInAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, c, "postgres", "CREATE DATABASE old ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	clustertest.Exec(t, c, "old", "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t SELECT i, 'Gr\u00f6\u00dfe ' || chr(i) FROM generate_series(1, 255) i WHERE i NOT BETWEEN 128 AND 159")
+	want := clustertest.CopyOut(t, c, "old", "SELECT * FROM t ORDER BY id")
+	s, err := newScript(filepath.Join(t.TempDir(), "out"), scriptHead{Database: "old", Encoding: "LATIN1", Tool: "a test"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.discard()
+	relation := &evidence.Relation{RelationName: evidence.RelationName{Schema: "public", Name: "t"}, Columns: columns("id:integer", "v:text")}
+	into, err := s.table(relation, []string{"id"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := live.Connect(t.Context(), c.LibpqDSN("old"), live.Options{Command: "test", ClientEncoding: "LATIN1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	err = conn.Query(t.Context(), "read", "SELECT * FROM t", nil, func(v [][]byte) error {
+		return into.Put(&evidence.Row{Relation: relation, Values: []evidence.Value{{Text: v[0]}, {Text: v[1]}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.finish(); err != nil {
+		t.Fatal(err)
+	}
+	clustertest.Exec(t, c, "old", "DELETE FROM t")
+	if out, err := runScript(t, c, c.LibpqDSN("old"), s.dir); err != nil || clustertest.CopyOut(t, c, "old", "SELECT * FROM t ORDER BY id") != want {
+		t.Errorf("the rows are not back: %v\n%s", err, out)
+	}
+}

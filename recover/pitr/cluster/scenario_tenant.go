@@ -155,7 +155,7 @@ func transact(ctx context.Context, conn *pgx.Conn, statements []string) (pg.XID,
 	if err := execAll(ctx, conn, statements...); err != nil {
 		return 0, err
 	}
-	text, err := queryValue(ctx, conn, "SELECT pg_current_xact_id()::xid")
+	text, err := queryValue(ctx, conn, "SELECT txid_current() % (1::bigint << 32)")
 	if err != nil {
 		return 0, err
 	}
