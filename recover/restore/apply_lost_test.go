@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 )
 
 // A server process that is killed in the middle leaves nothing of its transaction.
@@ -199,5 +202,33 @@ func (p *proxy) serve(client net.Conn) {
 		if _, err := server.Write(buf[:n]); err != nil || last {
 			return
 		}
+	}
+}
+
+// A standby takes no rows, and says so before anything is begun; it can be verified.
+func TestStandbyIsRefused(t *testing.T) {
+	t.Parallel()
+	g := newTarget(t, "15", refuseSQL)
+	plan := refusePlan(g, true)
+	g.apply(plan, ApplyOptions{})
+	for _, err := range []error{
+		g.c.Stop(t.Context(), cluster.Fast),
+		os.WriteFile(filepath.Join(g.c.DataDir(), "standby.signal"), nil, 0o644),
+		g.c.Start(context.WithoutCancel(t.Context())),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	acting := g.acting(plan)
+	acting.Connect = connectTo(g.c.DSN(g.db))
+	if _, err := Verify(t.Context(), acting); err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	if _, err := Undo(t.Context(), acting, UndoOptions{}); !errors.Is(err, live.ErrReadOnly) {
+		t.Errorf("undo: got %v, want ErrReadOnly", err)
+	}
+	if _, err := Apply(t.Context(), acting, ApplyOptions{}); !errors.Is(err, live.ErrReadOnly) {
+		t.Errorf("apply: got %v, want ErrReadOnly", err)
 	}
 }
