@@ -65,10 +65,14 @@ func (c *Case) SetAbsent(ctx context.Context, planID int64, seqs []int64) error 
 	if err != nil {
 		return c.fail(ctx, "note absent rows in", err)
 	}
-	if err := c.alone(ctx, "note absent rows in", "DELETE FROM plan_absent WHERE plan_id = ?", planID); err != nil || len(seqs) == 0 {
-		return err
-	}
-	return c.alone(ctx, "note absent rows in", "INSERT OR IGNORE INTO plan_absent SELECT ?, value FROM json_each(?)", planID, string(text))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fail(ctx, "note absent rows in", c.atomic(func() error {
+		if err := c.writePlans("DELETE FROM plan_absent WHERE plan_id = ?", planID); err != nil {
+			return err
+		}
+		return c.writePlans("INSERT OR IGNORE INTO plan_absent SELECT ?, value FROM json_each(?)", planID, string(text))
+	}))
 }
 
 // alone runs one statement as a transaction of its own.

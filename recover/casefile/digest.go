@@ -59,7 +59,7 @@ func (c *Case) digestOf(table string) (string, error) {
 				buf = strconv.AppendInt(append(buf[:0], 'i'), stmt.ColumnInt64(i), 10)
 			default:
 				text := stmt.ColumnText(i)
-				buf = append(fmt.Appendf(buf[:0], "t%d ", len(text)), text...)
+				buf = append(fmt.Appendf(buf[:0], "%d,%d ", stmt.ColumnType(i), len(text)), text...)
 			}
 			digest.Write(append(buf, '\n'))
 		}
@@ -123,8 +123,10 @@ func (c *Case) verifySumsOf(problems *[]Problem, query string, ledger bool, wher
 	var text []byte
 	err := c.each(query, func(stmt *sqlite.Stmt) error {
 		rec := record{ledger: ledger}
+		sound := true
 		for i := range rec.numbers {
 			rec.numbers[i] = stmt.ColumnInt64(i)
+			sound = sound && stmt.ColumnType(i) == rec.columnType(i)
 		}
 		at := recordNumbers
 		text = text[:0]
@@ -133,10 +135,11 @@ func (c *Case) verifySumsOf(problems *[]Problem, query string, ledger bool, wher
 				n := len(text)
 				text = slices.Grow(text, stmt.ColumnLen(column))
 				text = text[:n+stmt.ColumnBytes(column, text[n:cap(text)])]
+				sound = sound && (stmt.ColumnType(column) == sqlite.TypeText) == (len(text) > n) && stmt.ColumnType(column) != sqlite.TypeBlob
 			}
 			at += 3
 		}
-		if int64(rec.checksum(text)) == stmt.ColumnInt64(at) {
+		if sound && stmt.ColumnType(at) == sqlite.TypeInteger && int64(rec.checksum(text)) == stmt.ColumnInt64(at) {
 			return nil
 		}
 		if told++; told <= mostTold {

@@ -3,6 +3,7 @@ package casefile
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -160,29 +161,56 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if t.table.Intermediate != nil {
 		intermediate = t.table.Intermediate(row)
 	}
-	rec := record{from: len(b.text), numbers: [recordNumbers]int64{
+	rec := record{from: len(b.text)}
+	values := row.Values
+	rec.encode(b, s, values, row.Successor)
+	for successor := row.Successor; rec.length() > t.run.pipe.longest; {
+		values, successor = shorten(values, successor)
+		rec.encode(b, s, values, successor)
+	}
+	rec.numbers = [recordNumbers]int64{
 		t.id, t.run.id, s.id, route, confidenceID(row.Confidence), place.place, int64(row.LSN), int64(row.Xmin), int64(row.Xmax),
 		place.origin, place.nth, source, row.Line, operationID(row.Operation), timeOrZero(row.CommitTime), note,
-		one(intermediate), one(row.Moved), unknownValues(row.Values),
-	}}
-	from := rec.from
-	b.text = AppendValues(b.text, row.Values)
-	rec.data = len(b.text) - from
+		one(intermediate), one(row.Moved), unknownValues(values),
+	}
+	rec.sum = rec.checksum(b.text[rec.from:])
+	b.rows = append(b.rows, rec)
+	return nil
+}
+
+// encode appends the texts of a row to the batch: values, key, successor.
+func (rec *record) encode(b *pipeBatch, s shape, values, successor []evidence.Value) {
+	b.text = AppendValues(b.text[:rec.from], values)
+	rec.data, rec.key, rec.successor = len(b.text)-rec.from, 0, 0
 	if len(s.key) > 0 {
 		b.key = b.key[:0]
 		for _, i := range s.key {
-			b.key = append(b.key, row.Values[i])
+			b.key = append(b.key, values[i])
 		}
 		b.text = AppendValues(b.text, b.key)
-		rec.key = len(b.text) - from - rec.data
+		rec.key = len(b.text) - rec.from - rec.data
 	}
-	if row.Successor != nil {
-		b.text = AppendValues(b.text, row.Successor)
-		rec.successor = len(b.text) - from - rec.data - rec.key
+	if successor != nil {
+		b.text = AppendValues(b.text, successor)
+		rec.successor = len(b.text) - rec.from - rec.data - rec.key
 	}
-	rec.sum = rec.checksum(b.text[from:])
-	b.rows = append(b.rows, rec)
-	return nil
+}
+
+// shorten makes a row shorter that SQLite cannot hold: first the successor goes,
+// then the longest value is not known.
+func shorten(values, successor []evidence.Value) (fewer, none []evidence.Value) {
+	if successor != nil {
+		return values, nil
+	}
+	values = slices.Clone(values)
+	longest, most := 0, -1
+	for i := range values {
+		if n := len(values[i].Text) + len(values[i].Raw) + len(values[i].Reason); n > most {
+			longest, most = i, n
+		}
+	}
+	values[longest] = evidence.Value{State: evidence.Unknown, Reason: fmt.Sprintf("too long for the case: %d bytes", most)}
+	return values, nil
 }
 
 // Ledger takes one line of the ledger.

@@ -96,6 +96,7 @@ func (l *lock) release() error {
 	if l == nil {
 		return nil
 	}
-	// Closing the only descriptor of the open file unlocks it, even when the text stays.
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	// Closing alone is not enough: a process that is being started has a copy of the
+	// descriptor until it runs its program.
+	return errors.Join(l.file.Truncate(0), syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }

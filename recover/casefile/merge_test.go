@@ -153,6 +153,26 @@ func TestBetterSettlementWins(t *testing.T) {
 	}
 }
 
+// TestRowTooLong keeps what fits of a row, and says of the rest why it is not known.
+func TestRowTooLong(t *testing.T) {
+	t.Parallel()
+	c := create(t, t.TempDir()+"/case")
+	rel := orders()
+	runOf(t, c, func(r *Run) {
+		table := tableOf(t, r, rel)
+		r.pipe.longest = 200
+		row := orderRow(rel, 0, evidence.RouteHeap, strings.Repeat("x", 1000))
+		row.Successor = []evidence.Value{known("a"), known("after")}
+		must(t, table.Put(row))
+		row = orderRow(rel, 1, evidence.RouteHeap, strings.Repeat("x", 100))
+		row.Successor = []evidence.Value{known("a"), known(strings.Repeat("y", 100))}
+		must(t, table.Put(row))
+	})
+	wantListing(t, c, `heap proven ["a",{"unknown":"too long for the case: 1000 bytes"}]  run 1`, `heap proven ["b","`+strings.Repeat("x", 100)+`"]  run 1`)
+	must(t, c.Close())
+	sound(t, c.Dir())
+}
+
 // TestRoutesThatDisagree are a conflict of the version, unless one of them does not know a value.
 func TestRoutesThatDisagree(t *testing.T) {
 	t.Parallel()

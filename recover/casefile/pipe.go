@@ -9,9 +9,10 @@ import (
 
 const (
 	batchRecords = 512
-	batchBytes   = 1 << 20 // of texts, after which a batch is full
-	keepBytes    = 4 << 20 // of memory that a batch keeps after a huge row
-	batches      = 3       // one is filled, one waits, one is written
+	batchBytes   = 1 << 20   // of texts, after which a batch is full
+	keepBytes    = 4 << 20   // of memory that a batch keeps after a huge row
+	longestRow   = 900 << 20 // of texts; SQLite holds 1,000,000,000 bytes in a row
+	batches      = 3         // one is filled, one waits, one is written
 )
 
 // pipe takes rows and ledger lines to the database on a goroutine of its own, so
@@ -22,6 +23,7 @@ type pipe struct {
 	free    chan *pipeBatch
 	ended   chan struct{}
 	failed  atomic.Pointer[error] // the first; nothing is written after it
+	longest int                   // bytes of a row's texts
 
 	rows, lines *insertion
 }
@@ -39,7 +41,7 @@ var errAbandoned = errors.New("the run was abandoned")
 
 // newPipe begins to take what the run finds.
 func (r *Run) newPipe() (*pipe, error) {
-	p := &pipe{full: make(chan *pipeBatch, batches), free: make(chan *pipeBatch, batches), ended: make(chan struct{})}
+	p := &pipe{full: make(chan *pipeBatch, batches), free: make(chan *pipeBatch, batches), ended: make(chan struct{}), longest: longestRow}
 	for range batches {
 		p.free <- &pipeBatch{rows: make([]record, 0, batchRecords), lines: make([]record, 0, batchRecords)}
 	}

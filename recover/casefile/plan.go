@@ -386,6 +386,12 @@ func (c *Case) verifyPlan(ctx context.Context, id int64) (bool, error) {
 		return false, err
 	}
 	sum := sha256.Sum256(plan.Header)
+	odd, err := c.number(`SELECT count(*) FROM plan_row WHERE plan_id = ? AND NOT (typeof(action) = 'text' AND typeof(note) = 'text' AND typeof(from_rows) = 'text'
+ AND (key IS NULL OR typeof(key) = 'text' AND key <> '') AND (data IS NULL OR typeof(data) = 'text' AND data <> '')
+ AND (before IS NULL OR typeof(before) = 'text' AND before <> ''))`, id)
+	if err != nil || odd > 0 {
+		return false, err
+	}
 	rowsHash, rows, err := c.hashPlanRows(ctx, id)
 	return rowsHash == plan.RowsHash && rows == plan.Rows && hex.EncodeToString(sum[:]) == plan.Hash, err
 }

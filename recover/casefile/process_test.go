@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // storyCase is a case that one undisturbed run made.
@@ -173,6 +175,30 @@ func TestReaderSeesTheCaseBeforeARun(t *testing.T) {
 	if got := contents(t, dir); got == before {
 		t.Error("a reader does not see the rows of a run that was committed")
 	}
+}
+
+// TestReaderWaitsForAWriter looks while the writer has more than its cache holds,
+// so that it writes into the file: the reader is told who it is, and gets in later.
+func TestReaderWaitsForAWriter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/case"
+	c := create(t, dir)
+	must(t, sqlitex.ExecuteTransient(c.conn, "PRAGMA cache_size = -64", nil))
+	r, err := c.Begin(context.Background(), Command{Name: "undelete"})
+	must(t, err)
+	rel := orders()
+	must(t, storyTable(r, tableOf(t, r, rel), rel, func(int) {}))
+	must(t, r.pipe.flush())
+	if _, err := Open(context.Background(), dir, Read, Options{}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "command test") {
+		t.Errorf("a reader that does not wait: %v", err)
+	}
+	opened := make(chan error)
+	go func() {
+		reader, err := Open(context.Background(), dir, Read, Options{LockWait: time.Minute})
+		opened <- errors.Join(err, reader.Close())
+	}()
+	must(t, r.Commit(0))
+	must(t, <-opened)
 }
 
 func TestFilesAreForTheOwnerOnly(t *testing.T) {

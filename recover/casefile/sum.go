@@ -3,6 +3,8 @@ package casefile
 import (
 	"encoding/binary"
 	"hash/crc32"
+
+	"zombiezen.com/go/sqlite"
 )
 
 // recordNumbers is how many numbers a row and a ledger line have.
@@ -17,6 +19,21 @@ type record struct {
 	sum                  int32
 	ledger               bool
 }
+
+// columnType is what a number of the record is in the database.
+func (rec *record) columnType(i int) sqlite.ColumnType {
+	nullable := uint32(rowNullable)
+	if rec.ledger {
+		nullable = ledgerNullable
+	}
+	if rec.numbers[i] == 0 && nullable>>i&1 == 1 {
+		return sqlite.TypeNull
+	}
+	return sqlite.TypeInteger
+}
+
+// length is that of all texts of a row.
+func (rec *record) length() int { return rec.data + rec.key + rec.successor }
 
 // Parameters of which 0 is written as NULL, by bit.
 const (
