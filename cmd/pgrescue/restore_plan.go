@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -233,14 +234,35 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 	if err != nil {
 		return err
 	}
-	return planOutcome(plan)
+	return planOutcome(plan, tablesLeft(summary, plan))
 }
 
-// keysAtMost bounds the keys that a plan decides: the rows of the route that found most.
+// tablesLeft lists tables of the case that the target does not have, unless only some
+// were asked for.
+func tablesLeft(summary *casefile.Summary, plan *restore.Plan) []string {
+	var left []string
+	database := plan.Options.Database
+	if database == "" {
+		database = plan.Target.Database
+	}
+	for i := range summary.Tables {
+		t := &summary.Tables[i]
+		planned := func(p restore.TablePlan) bool {
+			return p.Schema == t.Schema && p.Name == t.Name || p.Schema == t.PartitionOf.Schema && p.Name == t.PartitionOf.Name
+		}
+		if t.Database == database && len(t.Rows) > 0 && len(plan.Options.Tables) == 0 && !slices.ContainsFunc(plan.Tables, planned) {
+			left = append(left, t.RelationName.String())
+		}
+	}
+	return left
+}
+
+// keysAtMost estimates the keys that a plan decides: what was lost, or the rows of the
+// route that found most.
 func keysAtMost(summary *casefile.Summary) int64 {
 	total := int64(0)
 	for i := range summary.Tables {
-		most := int64(0)
+		most := summary.Tables[i].Lost
 		for _, n := range summary.Tables[i].Rows {
 			most = max(most, n)
 		}
@@ -251,7 +273,7 @@ func keysAtMost(summary *casefile.Summary) int64 {
 
 // planOutcome is the exit code of a plan that was made: something a person has to look
 // at is a finding.
-func planOutcome(plan *restore.Plan) error {
+func planOutcome(plan *restore.Plan, left []string) error {
 	counts := plan.Counts()
 	if n := counts[restore.Conflict]; n > 0 {
 		return exitcode.With(exitcode.Findings, exitcode.Hinted(
@@ -260,6 +282,11 @@ func planOutcome(plan *restore.Plan) error {
 	}
 	if n := counts[restore.Blocked]; n > 0 {
 		return exitcode.With(exitcode.Findings, fmt.Errorf("restore plan: %s cannot go in; the rest can", rowsWord(n)))
+	}
+	if len(left) > 0 {
+		return exitcode.With(exitcode.Findings, exitcode.Hinted(
+			fmt.Errorf("restore plan: the target has no %s: their rows are left out", strings.Join(left, ", ")),
+			"make the tables anew, as they were, and plan again; of dropped ones `pgrescue undelete -o DIR` writes schema.sql"))
 	}
 	return nil
 }
