@@ -29,6 +29,7 @@ const (
 	oidTimestamp   pg.OID = 1114
 	oidTimestampTZ pg.OID = 1184
 	oidTimeTZ      pg.OID = 1266
+	oidChar        pg.OID = 18
 	oidInterval    pg.OID = 1186
 	oidNumeric     pg.OID = 1700
 	oidACLItem     pg.OID = 1033
@@ -45,7 +46,7 @@ func builtins() []builtin {
 	return []builtin{
 		{16, 1000, "bool", 1, "c", appendBool},
 		{17, 1001, "bytea", -1, "i", appendBytea},
-		{18, 1002, "char", 1, "c", appendChar},
+		{oidChar, 1002, "char", 1, "c", appendChar},
 		{oidName, 1003, "name", 64, "c", appendName},
 		{20, 1016, "int8", 8, "d", appendInt8},
 		{21, 1005, "int2", 2, "s", appendInt2},

@@ -14,13 +14,16 @@ type dialect struct {
 	// noDatetimeInPaths: .datetime() is not among the items of a jsonpath, and
 	// those behind it have numbers less by one (JsonPathItemType in utils/jsonpath.h).
 	noDatetimeInPaths bool
+	// rawChars: a "char" above 127 is printed as the byte that it is, and not in
+	// octal (charout in char.c).
+	rawChars bool
 }
 
 // dialects lists them, oldest first.
 func dialects() []dialect {
 	return []dialect{
-		{version: 12, bareNumbersInPaths: true, noDatetimeInPaths: true},
-		{version: 13, bareNumbersInPaths: true},
+		{version: 12, bareNumbersInPaths: true, noDatetimeInPaths: true, rawChars: true},
+		{version: 13, bareNumbersInPaths: true, rawChars: true},
 		{version: 15},
 		{version: 17, infiniteInterval: true},
 	}

@@ -26,7 +26,8 @@ const serverMade = `
 	ANALYZE a;
 	ALTER TABLE a ADD d int DEFAULT 7 + 8;
 	CREATE TABLE kept AS SELECT stxdndistinct, stxddependencies, stxdmcv FROM pg_statistic_ext_data;
-	CREATE TABLE trees AS SELECT adbin, ARRAY[adrelid::regclass] AS of FROM pg_attrdef;`
+	CREATE TABLE trees AS SELECT adbin, ARRAY[adrelid::regclass] AS of FROM pg_attrdef;
+	CREATE TABLE bytes AS SELECT g::"char" AS c, ARRAY[g::"char"] AS a FROM generate_series(-128, 127) g;`
 
 // acceptsSQL makes a function that tells whether the server takes a text as a
 // type's value, and the table of what it is asked.
@@ -121,7 +122,7 @@ func TestOracleVersions(t *testing.T) {
 		c := clustertest.Start(t, cluster.Options{Version: version, Settings: map[string]string{"wal_keep_size": "1GB", "fsync": "off"}})
 		clustertest.Exec(t, c, "postgres", samplePreamble, contribPreamble, acceptsSQL, serverMade)
 		everyBuiltin(t, c)
-		want := map[string]string{"kept": "", "trees": ""}
+		want := map[string]string{"kept": "", "trees": "", "bytes": ""}
 		all := known(t, c, major, slices.Concat(samples(), contribSamples(), laterSamples(major)))
 		names := fillTables(t, c, all)
 		for name := range names {

@@ -72,6 +72,9 @@ func NewRegistry(db *catalog.Database) *Registry {
 	if g.dialect.infiniteInterval {
 		g.appends[oidInterval] = appendInfiniteInterval
 	}
+	if g.dialect.rawChars {
+		g.appends[oidChar] = appendRawChar
+	}
 	if known != nil { // the only built-in type that has changed its size
 		g.types[oidACLItem] = known
 	}

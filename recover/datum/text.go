@@ -27,16 +27,21 @@ func appendName(dst, raw []byte) ([]byte, error) {
 // appendChar follows charout (char.c): a byte above 127 is printed in octal,
 // the byte 0 as nothing.
 func appendChar(dst, raw []byte) ([]byte, error) {
-	r := binreader.New(raw)
-	c := r.Uint8()
-	if err := whole(&r, `"char"`); err != nil {
+	at := len(dst)
+	dst, err := appendRawChar(dst, raw)
+	if err != nil || len(dst) == at || dst[at] <= 127 {
 		return dst, err
 	}
-	switch {
-	case c == 0:
-		return dst, nil
-	case c > 127:
-		return append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7), nil
+	c := dst[at]
+	return append(dst[:at], '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7), nil
+}
+
+// appendRawChar follows charout before version 15: the byte, whatever it is.
+func appendRawChar(dst, raw []byte) ([]byte, error) {
+	r := binreader.New(raw)
+	c := r.Uint8()
+	if err := whole(&r, `"char"`); err != nil || c == 0 {
+		return dst, err
 	}
 	return append(dst, c), nil
 }
