@@ -234,27 +234,7 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 	if err != nil {
 		return err
 	}
-	return planOutcome(plan, tablesLeft(summary, plan))
-}
-
-// tablesLeft lists tables of the case that the target does not have, unless only some
-// were asked for.
-func tablesLeft(summary *casefile.Summary, plan *restore.Plan) []string {
-	var left []string
-	database := plan.Options.Database
-	if database == "" {
-		database = plan.Target.Database
-	}
-	for i := range summary.Tables {
-		t := &summary.Tables[i]
-		planned := func(p restore.TablePlan) bool {
-			return p.Schema == t.Schema && p.Name == t.Name || p.Schema == t.PartitionOf.Schema && p.Name == t.PartitionOf.Name
-		}
-		if t.Database == database && len(t.Rows) > 0 && len(plan.Options.Tables) == 0 && !slices.ContainsFunc(plan.Tables, planned) {
-			left = append(left, t.RelationName.String())
-		}
-	}
-	return left
+	return planOutcome(plan)
 }
 
 // keysAtMost estimates the keys that a plan decides: what was lost, or the rows of the
@@ -273,7 +253,7 @@ func keysAtMost(summary *casefile.Summary) int64 {
 
 // planOutcome is the exit code of a plan that was made: something a person has to look
 // at is a finding.
-func planOutcome(plan *restore.Plan, left []string) error {
+func planOutcome(plan *restore.Plan) error {
 	counts := plan.Counts()
 	if n := counts[restore.Conflict]; n > 0 {
 		return exitcode.With(exitcode.Findings, exitcode.Hinted(
@@ -283,9 +263,9 @@ func planOutcome(plan *restore.Plan, left []string) error {
 	if n := counts[restore.Blocked]; n > 0 {
 		return exitcode.With(exitcode.Findings, fmt.Errorf("restore plan: %s cannot go in; the rest can", rowsWord(n)))
 	}
-	if len(left) > 0 {
+	if len(plan.Missing) > 0 {
 		return exitcode.With(exitcode.Findings, exitcode.Hinted(
-			fmt.Errorf("restore plan: the target has no %s: their rows are left out", strings.Join(left, ", ")),
+			fmt.Errorf("restore plan: the target has no %s: their rows are left out", strings.Join(plan.Missing, ", ")),
 			"make the tables anew, as they were, and plan again; of dropped ones `pgrescue undelete -o DIR` writes schema.sql"))
 	}
 	return nil

@@ -64,6 +64,8 @@ type Plan struct {
 	// Tables are in the order in which rows go in: what is referred to first.
 	Tables []TablePlan `json:"tables"`
 	Notes  []string    `json:"notes,omitempty"`
+	// Missing are tables of the case that the target does not have.
+	Missing []string `json:"missing_tables,omitempty"`
 	// RowsSHA256 is the hash of the plan's rows in the case; SHA256 that of all else here.
 	RowsSHA256 string `json:"rows_sha256"`
 	SHA256     string `json:"sha256"`

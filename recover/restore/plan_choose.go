@@ -116,6 +116,7 @@ func (m *planner) locate(ctx context.Context, tables []*casefile.TableSummary) (
 		asked := matches(table.RelationName, m.Options.Tables) || table.PartitionOf.Name != "" && matches(table.PartitionOf, m.Options.Tables)
 		switch {
 		case asked && at.oid == "":
+			m.plan.Missing = append(m.plan.Missing, table.RelationName.String())
 			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("table %s is not in the target; make it anew first, as it was", table.RelationName))
 		case asked && at.kind != "r" && at.kind != "p":
 			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("%s is no table in the target", table.RelationName))
