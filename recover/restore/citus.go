@@ -43,7 +43,7 @@ func (e *engine) refuseDistributed(ctx context.Context, places []*place) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	return e.fail(ErrRejected, fmt.Errorf("Citus distributes %s", strings.Join(names, ", ")), hintDistributed)
+	return e.fail(ErrRejected, fmt.Errorf("the tables are distributed by Citus: %s", strings.Join(names, ", ")), hintDistributed)
 }
 
 // noteDistributed says in the plan that apply will refuse it.

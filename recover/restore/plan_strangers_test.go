@@ -71,7 +71,7 @@ func TestDistributedTablesAreRefused(t *testing.T) {
 		t.Errorf("the notes are %q", text)
 	}
 	_, err := Apply(t.Context(), Acting{Case: c.Case, Plan: plan, Connect: connectTo(server.DSN("postgres"))}, ApplyOptions{})
-	if err == nil || !strings.Contains(err.Error(), "Citus distributes t") {
+	if err == nil || !strings.Contains(err.Error(), "distributed by Citus: t") {
 		t.Errorf("the error is %v", err)
 	}
 	if n := clustertest.Value(t, server, "postgres", "SELECT count(*) FROM t"); n != "0" {
