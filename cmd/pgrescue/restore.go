@@ -49,6 +49,38 @@ func (o *targetOptions) connect(ctx context.Context, command string, mode live.M
 	return live.Connect(ctx, o.dsn, live.Options{Command: command, Mode: mode})
 }
 
+// writingOptions are the flags of commands that write into the target.
+type writingOptions struct {
+	targetOptions
+	confirm string
+	batch   int64
+}
+
+// addFlags says in verb what the command does to rows.
+func (o *writingOptions) addFlags(command *cobra.Command, verb string) {
+	o.targetOptions.addFlags(command)
+	flags := command.Flags()
+	flags.StringVar(&o.confirm, "confirm", "", "the `name` of the database, instead of typing it")
+	flags.Int64Var(&o.batch, "batch", 0, "about how many `rows` one transaction "+verb+" (default all of them in one transaction)")
+}
+
+// begin finds the case, shows the target, and asks whether it is the one unless nothing
+// will be changed.
+func (o *writingOptions) begin(ctx context.Context, command string, terminal *term.Terminal, found *recorder, changes bool) (*casefile.Case, *live.Card, error) {
+	file, err := caseOf(found, command)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.batch < 0 {
+		return nil, nil, exitcode.Usagef("", "%s: --batch %d is no number of rows", command, o.batch)
+	}
+	card, err := o.showTarget(ctx, command, terminal)
+	if err == nil && changes {
+		err = confirm(terminal, command, o.confirm, card.Database)
+	}
+	return file, card, err
+}
+
 // showCard prints the identity card of the target on stderr.
 func showCard(terminal *term.Terminal, card *live.Card) {
 	for _, line := range card.Lines() {

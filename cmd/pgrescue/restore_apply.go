@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/restore"
@@ -14,18 +13,13 @@ import (
 
 // restoreApplyOptions are the flags of `restore apply`.
 type restoreApplyOptions struct {
-	targetOptions
-	confirm string
-	batch   int64
-	dryRun  bool
+	writingOptions
+	dryRun bool
 }
 
 func (o *restoreApplyOptions) addFlags(command *cobra.Command) {
-	o.targetOptions.addFlags(command)
-	flags := command.Flags()
-	flags.StringVar(&o.confirm, "confirm", "", "the `name` of the database, instead of typing it")
-	flags.Int64Var(&o.batch, "batch", 0, "about how many `rows` one transaction puts in (default all of them in one transaction)")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "check plan, target and rights, and change nothing")
+	o.writingOptions.addFlags(command, "puts in")
+	command.Flags().BoolVar(&o.dryRun, "dry-run", false, "check plan, target and rights, and change nothing")
 }
 
 func newRestoreApplyCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
@@ -69,22 +63,9 @@ type restoreApplied struct {
 }
 
 func runRestoreApply(ctx context.Context, options *restoreApplyOptions, plan *restore.Plan, terminal *term.Terminal, found *recorder) error {
-	const name = "restore apply"
-	file, err := caseOf(found, name)
+	file, card, err := options.begin(ctx, "restore apply", terminal, found, !options.dryRun)
 	if err != nil {
 		return err
-	}
-	if options.batch < 0 {
-		return exitcode.Usagef("", "%s: --batch %d is no number of rows", name, options.batch)
-	}
-	card, err := options.showTarget(ctx, name, terminal)
-	if err != nil {
-		return err
-	}
-	if !options.dryRun {
-		if err := confirm(terminal, name, options.confirm, card.Database); err != nil {
-			return err
-		}
 	}
 	show := newShower(terminal, "putting rows in")
 	applied, err := restore.Apply(ctx, options.acting(file, plan, "restore-apply", live.Write, show), restore.ApplyOptions{Batch: options.batch, DryRun: options.dryRun})

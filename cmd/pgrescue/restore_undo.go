@@ -12,22 +12,8 @@ import (
 	"github.com/pgrescue/pgrescue/recover/restore"
 )
 
-// restoreUndoOptions are the flags of `restore undo`.
-type restoreUndoOptions struct {
-	targetOptions
-	confirm string
-	batch   int64
-}
-
-func (o *restoreUndoOptions) addFlags(command *cobra.Command) {
-	o.targetOptions.addFlags(command)
-	flags := command.Flags()
-	flags.StringVar(&o.confirm, "confirm", "", "the `name` of the database, instead of typing it")
-	flags.Int64Var(&o.batch, "batch", 0, "about how many `rows` one transaction takes back (default all of them in one transaction)")
-}
-
 func newRestoreUndoCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
-	var options restoreUndoOptions
+	var options writingOptions
 	command := &cobra.Command{
 		Use:   "undo PLAN",
 		Short: "Take back exactly what apply put in, row by row",
@@ -45,7 +31,7 @@ are. Afterwards the same plan can be applied again.`,
 			return runRestoreUndo(ctx, &options, plan, terminal, found)
 		}),
 	}
-	options.addFlags(command)
+	options.addFlags(command, "takes back")
 	return command
 }
 
@@ -58,20 +44,9 @@ type restoreUndone struct {
 	Left []restore.Finding `json:"left,omitempty"`
 }
 
-func runRestoreUndo(ctx context.Context, options *restoreUndoOptions, plan *restore.Plan, terminal *term.Terminal, found *recorder) error {
-	const name = "restore undo"
-	file, err := caseOf(found, name)
+func runRestoreUndo(ctx context.Context, options *writingOptions, plan *restore.Plan, terminal *term.Terminal, found *recorder) error {
+	file, card, err := options.begin(ctx, "restore undo", terminal, found, true)
 	if err != nil {
-		return err
-	}
-	if options.batch < 0 {
-		return exitcode.Usagef("", "%s: --batch %d is no number of rows", name, options.batch)
-	}
-	card, err := options.showTarget(ctx, name, terminal)
-	if err != nil {
-		return err
-	}
-	if err := confirm(terminal, name, options.confirm, card.Database); err != nil {
 		return err
 	}
 	show := newShower(terminal, "taking rows back")
