@@ -175,8 +175,13 @@ func (o *restorePlanOptions) mayReplacePlan(ctx context.Context, file *casefile.
 			"name another file with -o, or replace it with --force"))
 	}
 	kept, err := file.Plan(ctx, old.PlanID)
-	if err != nil || old.Case != file.ID() {
+	switch {
+	case old.Case != file.ID():
 		kept.State = "of another case" // to be on the safe side
+	case errors.Is(err, casefile.ErrNoPlan):
+		return nil // the command that made it was killed before the case had it
+	case err != nil:
+		return libraryError(err)
 	}
 	if kept.State == casefile.PlanMade || kept.State == restore.StateUndone {
 		return nil

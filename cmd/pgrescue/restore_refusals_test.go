@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/recover/restore"
 )
 
 // restoreRefusal is a small loss, in a case.
@@ -161,5 +165,36 @@ func TestRestoreInterrupted(t *testing.T) {
 	if n := r.rows(); n != "60" {
 		t.Errorf("%s rows after the interruption", n)
 	}
+	r.must(exitcode.Done, "40 rows put in", "restore", "apply", r.plan, "--dsn", shop, "--confirm", "shop")
+}
+
+// TestRestorePlanAfterAKill: a plan.json whose plan did not reach the case, because the
+// command was killed in between, is refused by apply and makes way for a new one.
+func TestRestorePlanAfterAKill(t *testing.T) {
+	t.Parallel()
+	r := newRestoreRefusal(t)
+	shop := r.as(cluster.Superuser, "shop")
+	file, err := casefile.Open(t.Context(), r.folder, casefile.Write, casefile.Options{Command: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := file.Begin(t.Context(), casefile.Command{Name: "restore plan"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := live.Connect(t.Context(), shop, live.Options{Command: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	plan, err := restore.Planning{Case: file, Conn: conn, Tool: "test"}.Make(t.Context())
+	if err == nil {
+		err = plan.Write(r.plan)
+	}
+	if err := errors.Join(err, run.Abandon(137), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.must(exitcode.NotFound, "there is no plan", "restore", "apply", r.plan, "--dsn", shop, "--confirm", "shop")
+	r.must(exitcode.Done, "40 to put in", "restore", "plan", "--case", r.folder, "--dsn", shop)
 	r.must(exitcode.Done, "40 rows put in", "restore", "apply", r.plan, "--dsn", shop, "--confirm", "shop")
 }
