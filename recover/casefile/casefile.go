@@ -249,7 +249,7 @@ func (c *Case) Close() error {
 	defer c.mu.Unlock()
 	if c.conn != nil {
 		c.conn.SetInterrupt(nil)
-		err = errors.Join(err, c.fail(nil, "close", c.conn.Close()))
+		err = errors.Join(err, c.fail(context.Background(), "close", c.conn.Close()))
 		c.conn = nil
 	}
 	return errors.Join(err, c.release())

@@ -49,13 +49,14 @@ const (
 )
 
 // fail says what an error of SQLite or of the system means for the case. ctx is
-// that of the operation: an interrupted statement fails with its cause.
+// that of the operation: an interrupted statement fails with its cause; what must be done
+// even then has one of its own.
 func (c *Case) fail(ctx context.Context, op string, err error) error {
 	var known *evidence.Error
 	switch {
 	case err == nil:
 		return nil
-	case ctx != nil && ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return fmt.Errorf("case: %s: %w", op, ctx.Err())
 	case errors.As(err, &known):
 		return err

@@ -256,7 +256,7 @@ func (w *PlanWriter) finish(header []byte) (Plan, error) {
 func (w *PlanWriter) Abandon() error {
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
-	return w.c.fail(nil, "take back a plan in", w.undo())
+	return w.c.fail(context.Background(), "take back a plan in", w.undo())
 }
 
 func (w *PlanWriter) undo() error {

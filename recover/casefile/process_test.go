@@ -152,7 +152,7 @@ func TestDiskErrorSaysSo(t *testing.T) {
 	t.Parallel()
 	c := &Case{dir: "case"}
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EFBIG, syscall.EDQUOT} {
-		if err := c.fail(nil, "write", &fs.PathError{Op: "write", Path: "x", Err: errno}); !errors.Is(err, ErrDisk) || !errors.Is(err, errno) {
+		if err := c.fail(context.Background(), "write", &fs.PathError{Op: "write", Path: "x", Err: errno}); !errors.Is(err, ErrDisk) || !errors.Is(err, errno) {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}

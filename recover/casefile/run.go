@@ -214,7 +214,7 @@ func (r *Run) Abandon(exitCode int) error {
 	r.pipe = nil
 	r.c.mu.Lock()
 	r.c.conn.SetInterrupt(nil)
-	err := r.c.fail(nil, "take back a run of", r.c.rollback())
+	err := r.c.fail(context.Background(), "take back a run of", r.c.rollback())
 	r.c.mu.Unlock()
 	return errors.Join(err, r.end(exitCode, false))
 }
@@ -230,9 +230,9 @@ func (r *Run) end(exitCode int, kept bool) error {
 	ms := time.Since(r.command.Began).Milliseconds()
 	end, err := r.c.appendJournal(r.journal, JournalLine{Event: EventEnd, Of: r.begin, ExitCode: &exitCode, DurationMS: &ms, Kept: &kept})
 	if err != nil {
-		return r.c.fail(nil, "write journal of", err)
+		return r.c.fail(context.Background(), "write journal of", err)
 	}
-	return r.c.fail(nil, "write journal of", r.c.rememberJournal(end))
+	return r.c.fail(context.Background(), "write journal of", r.c.rememberJournal(end))
 }
 
 // micros is a time as case.db keeps it.
