@@ -20,7 +20,7 @@ import (
 // batches write. The schema itself is one of the first.
 func runTables() []string {
 	return []string{
-		"sqlite_schema", "route", "confidence", "operation", "cluster", "run", "evidence", "relation", "shape", "loss", "gap", "decision", "text", "event",
+		"sqlite_schema", "route", "confidence", "operation", "cluster", "run", "evidence", "relation", "shape", "loss", "gap", "text", "event",
 	}
 }
 

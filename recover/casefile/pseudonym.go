@@ -202,15 +202,13 @@ func (p *pseudonyms) replaceAll() error {
 	return p.c.digest(append(runTables(), planTables()...))
 }
 
-// relation replaces values in the rows of a table, and in what was decided about its keys.
+// relation replaces values in the rows of a table.
 func (p *pseudonyms) relation(rel *Relation) error {
 	shapes, err := p.shapesOf(rel)
 	if err != nil {
 		return err
 	}
-	keyed := false
 	for id, s := range shapes {
-		keyed = keyed || len(s.inKey) > 0
 		if len(s.places) == 0 {
 			continue
 		}
@@ -218,10 +216,7 @@ func (p *pseudonyms) relation(rel *Relation) error {
 			return err
 		}
 	}
-	if !keyed {
-		return nil
-	}
-	return p.decisions(rel.ID)
+	return nil
 }
 
 // personalShape says where a shape has personal columns: in its values, and in its key.
@@ -253,27 +248,6 @@ func (p *pseudonyms) shapesOf(rel *Relation) (map[int64]personalShape, error) {
 		},
 	})
 	return shapes, err
-}
-
-// decisions replaces the whole keys that a person decided about.
-func (p *pseudonyms) decisions(relationID int64) error {
-	keys := make(map[int64]string)
-	err := sqlitex.Execute(p.c.conn, "SELECT id, key FROM decision WHERE relation_id = ?", &sqlitex.ExecOptions{
-		Args:       []any{relationID},
-		ResultFunc: func(stmt *sqlite.Stmt) error { keys[stmt.ColumnInt64(0)] = stmt.ColumnText(1); return nil },
-	})
-	if err != nil {
-		return err
-	}
-	for id, key := range keys {
-		v := evidence.Value{Text: []byte(key)}
-		p.pseudonym(&v)
-		err := sqlitex.Execute(p.c.conn, "UPDATE decision SET key = ? WHERE id = ?", &sqlitex.ExecOptions{Args: []any{string(v.Text), id}})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // planHeader is what has to be known of a plan: which columns its tables have.

@@ -188,18 +188,8 @@ CREATE TABLE event (
 );
 CREATE INDEX event_time ON event (time);
 
--- What a person decided about a conflict.
-CREATE TABLE decision (
-    id          INTEGER PRIMARY KEY,
-    relation_id INTEGER NOT NULL REFERENCES relation,
-    key         TEXT NOT NULL,
-    choice      TEXT NOT NULL,
-    who         TEXT NOT NULL,
-    decided     INTEGER NOT NULL,
-    why         TEXT NOT NULL
-);
-
--- Plans of `restore plan`; header is plan.json without its hashes.
+-- Plans of `restore plan`; header is plan.json without its hashes, with what a person
+-- chose about conflicts in its options.
 CREATE TABLE plan (
     id        INTEGER PRIMARY KEY,
     made      INTEGER NOT NULL,
