@@ -2,7 +2,6 @@ package restore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,8 +61,6 @@ type targetSequence struct {
 	name   string // quoted
 	column string
 	down   bool
-	last   int64
-	called bool
 }
 
 func (t *targetTable) String() string { return pg.QuoteIdent(t.schema) + "." + pg.QuoteIdent(t.name) }
@@ -214,12 +211,4 @@ func (t *targetDB) askReplica(ctx context.Context) error {
 		return err
 	}
 	return t.conn.Exec(ctx, op, "ROLLBACK")
-}
-
-// name is a table of the target by its OID, for people.
-func (t *targetDB) name(oid string) string {
-	if table := t.tables[oid]; table != nil {
-		return table.String()
-	}
-	return fmt.Sprintf("the table with OID %s", oid)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-
-	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 const describeColumnsSQL = `SELECT a.attrelid, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
@@ -185,13 +183,4 @@ func (i *targetIndex) columnNames(t *targetTable) []string {
 		names[n] = t.columns[place].name
 	}
 	return names
-}
-
-// quoteNames quotes names for SQL, with a prefix such as an alias.
-func quoteNames(prefix string, names []string) []string {
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = prefix + pg.QuoteIdentAlways(name)
-	}
-	return quoted
 }
