@@ -156,6 +156,9 @@ type recorder struct {
 	run      *casefile.Run
 	trail    *evidence.Trail
 	tables   map[tableKey]*casefile.RunTable
+	// settle is called when the run has ended: kept says whether the case has it. It is for
+	// files beside the case that must not be ahead of it. nil: there are none.
+	settle func(kept bool) error
 }
 
 // end closes the case after the command has ended with an outcome. What was found
@@ -166,13 +169,18 @@ func (r *recorder) end(ctx context.Context, outcome error) error {
 	}
 	code := exitcode.Of(settled(ctx, outcome))
 	var err error
+	kept := false
 	if keeps(code) {
 		if err = r.manifest(ctx); err == nil {
 			err = r.run.Commit(int(code))
 		}
+		kept = err == nil
 		if err != nil {
 			code = exitcode.Of(settled(ctx, libraryError(err)))
 		}
+	}
+	if r.settle != nil {
+		err = errors.Join(err, r.settle(kept))
 	}
 	// Of a run that was committed nothing is taken back.
 	err = errors.Join(err, r.run.Abandon(int(code)), r.file.Close())

@@ -224,8 +224,15 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 	}
 	showCard(terminal, &plan.Target)
 	path := options.path(file)
-	if err := plan.Write(path); err != nil {
+	staged, err := plan.Stage(path)
+	if err != nil {
 		return restoreError(err)
+	}
+	found.settle = func(kept bool) error {
+		if !kept {
+			return staged.Drop()
+		}
+		return restoreError(staged.Place())
 	}
 	out := planOut{Path: path, Plan: plan}
 	if out.Blocked, err = blockedReasons(ctx, file, plan); err != nil {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
@@ -109,6 +112,30 @@ func TestRestoreRefuses(t *testing.T) {
 	r.must(exitcode.Stale, "definition", apply(shop, "--confirm", "shop")...)
 	if n := r.rows(); n != "60" {
 		t.Errorf("the table has %s rows, and nothing should have been changed", n)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestPlanThatIsNotKeptReplacesNone: plan.json changes only together with the case. A
+// plan that was applied needs its file for verify and undo.
+func TestPlanThatIsNotKeptReplacesNone(t *testing.T) {
+	t.Parallel()
+	r := newRestoreRefusal(t)
+	shop := r.as(cluster.Superuser, "shop")
+	args := []string{"restore", "plan", "--case", r.folder, "--dsn", shop, "--force"}
+	r.must(exitcode.Done, "40 to put in", args...)
+	r.must(exitcode.Done, "40 rows put in", "restore", "apply", r.plan, "--dsn", shop, "--confirm", "shop")
+	var errs bytes.Buffer
+	if code := exitcode.Code(run(t.Context(), args, &term.Terminal{Out: fullDisk{}, Err: &errs})); code != exitcode.Failed {
+		t.Errorf("code %d: %s", code, errs.String())
+	}
+	r.must(exitcode.Done, "40 rows taken out", "restore", "undo", r.plan, "--dsn", shop, "--confirm", "shop")
+	if left, err := filepath.Glob(r.plan + "*"); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v: want plan.json alone", left, err)
 	}
 }
 

@@ -198,28 +198,51 @@ func (p *Plan) Check(ctx context.Context, c *casefile.Case) error {
 const hintPlanAnew = "make a new one with `pgrescue restore plan`"
 
 // Write writes plan.json, whole or not at all.
-func (p *Plan) Write(path string) (err error) {
-	const op = "restore: write the plan"
+func (p *Plan) Write(path string) error {
+	staged, err := p.Stage(path)
+	if err != nil {
+		return err
+	}
+	return staged.Place()
+}
+
+const opWritePlan = "restore: write the plan"
+
+// StagedPlan is a plan.json that lies beside its place. Its rows may not be in the case
+// yet, and the plan that it replaces may be needed when they never are.
+type StagedPlan struct{ temp, path string }
+
+// Stage writes plan.json beside path. Place or Drop ends it.
+func (p *Plan) Stage(path string) (_ *StagedPlan, err error) {
 	if p.SHA256, err = p.seal(); err != nil {
-		return failure(op, path, nil, err, "")
+		return nil, failure(opWritePlan, path, nil, err, "")
 	}
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
-		return failure(op, path, nil, err, "")
+		return nil, failure(opWritePlan, path, nil, err, "")
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
-		return failure(op, path, nil, err, "")
+		return nil, failure(opWritePlan, path, nil, err, "")
 	}
 	_, err = file.Write(append(text, '\n'))
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return nil, failure(opWritePlan, path, nil, errors.Join(err, os.Remove(file.Name())), "")
 	}
-	if err != nil {
-		return failure(op, path, nil, errors.Join(err, os.Remove(file.Name())), "")
+	return &StagedPlan{temp: file.Name(), path: path}, nil
+}
+
+// Place puts the plan into its place.
+func (s *StagedPlan) Place() error {
+	if err := os.Rename(s.temp, s.path); err != nil {
+		return failure(opWritePlan, s.path, nil, errors.Join(err, s.Drop()), "")
 	}
 	return nil
+}
+
+// Drop removes the plan, and leaves what is in its place.
+func (s *StagedPlan) Drop() error {
+	return os.Remove(s.temp)
 }
 
 // maxPlan bounds the size of plan.json.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -50,11 +51,36 @@ func (m *planner) choose(ctx context.Context) error {
 		table.plan = &m.plan.Tables[i]
 		m.describe(table)
 	}
+	if err := m.checkChosenColumns(); err != nil {
+		return err
+	}
 	m.linkParents()
 	if err := m.noteDistributed(ctx, oids); err != nil {
 		return err
 	}
 	return m.checkRights(ctx)
+}
+
+// checkChosenColumns refuses choices for columns that no table has: with one for the table
+// beside it, the column that was meant would silently go the table's way.
+func (m *planner) checkChosenColumns() error {
+	for _, choice := range m.Options.Choices {
+		if choice.Column == "" {
+			continue
+		}
+		known, planned := false, choice.Table == ""
+		for _, table := range m.tables {
+			if choice.Table == "" || matches(evidence.RelationName{Schema: table.schema, Name: table.name}, []string{choice.Table}) {
+				planned = true
+				known = known || table.column(choice.Column) >= 0
+			}
+		}
+		if planned && !known {
+			place := strings.TrimPrefix(choice.Table+" has no column "+pg.QuoteIdent(choice.Column), " ")
+			return failure(opChoice, "", ErrChoice, errors.New(place), hintChoice)
+		}
+	}
+	return nil
 }
 
 // relations are the tables of the case that rows are restored of, with all that is

@@ -56,6 +56,7 @@ func TestPlanRefuses(t *testing.T) {
 	refused("one of two tables", c, Options{Tables: []string{"public.t", "public.nothing"}, PagesNotNeeded: true}, ErrNoTable, "no rows of public.nothing")
 	refused("no such database", c, Options{Database: "elsewhere"}, ErrNoTable, "it has postgres")
 	refused("a wrong choice", c, Options{Choices: []Choice{{Resolution: "perhaps"}}}, ErrChoice, "perhaps")
+	refused("a choice for a column that is not there", c, Options{PagesNotNeeded: true, Choices: []Choice{{Resolution: TakeCase}, {Table: "public.t", Column: "w", Resolution: TakeTarget}}}, ErrChoice, "public.t has no column w")
 	refused("a wrong LSN", c, Options{AsOfLSN: "0-0"}, ErrChoice, "LSN")
 	refused("no rows", newCase(t), Options{}, ErrNothing, "undelete")
 	other := newCase(t)
