@@ -23,7 +23,7 @@ import (
 // case's disk is full, or nothing, with tabs between.
 const childVariable = "PGRESCUE_TEST_RESTORE_CHILD"
 
-// killsVariable is how often the process is killed: 20 times unless it says otherwise.
+// killsVariable is how often the process is killed: 50 times, with -short 20, unless it says otherwise.
 const killsVariable = "PGRESCUE_TEST_KILLS"
 
 // TestChild is the process that others kill. By itself it has nothing to do.
@@ -123,7 +123,10 @@ func (g *target) killAfter(work string, batch int64, lines int) bool {
 // left alone: apply and undo go on where they were.
 func TestKilledProcessGoesOn(t *testing.T) {
 	t.Parallel()
-	kills := 20
+	kills := 50
+	if testing.Short() {
+		kills = 20
+	}
 	if text := os.Getenv(killsVariable); text != "" {
 		var err error
 		if kills, err = strconv.Atoi(text); err != nil {
