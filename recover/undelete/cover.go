@@ -167,7 +167,8 @@ func (l *Loss) uncoveredTime() string {
 func (l *Loss) nameByHeap(ctx context.Context, t *Table, known int) error {
 	rel, err := l.ev.dir().OpenRelation(t.File)
 	if err != nil {
-		if current := t.File == t.Relation.File; current || !errors.Is(err, fs.ErrNotExist) {
+		// What was dropped before the loss had no part in it.
+		if current := t.File == t.Relation.File && l.outlived(t.Relation); current || !errors.Is(err, fs.ErrNotExist) {
 			l.relationGone(t, err, "what lies in it is not in the ledger, unless the WAL names it")
 		}
 		return nil

@@ -89,6 +89,19 @@ func TestUnloggedTableBesideTheLoss(t *testing.T) {
 	}
 }
 
+// TestTablesDroppedBeforeTheLoss has a table in the catalogs that was dropped long before
+// the loss. That its file is gone is no damage, and says nothing about the loss.
+func TestTablesDroppedBeforeTheLoss(t *testing.T) {
+	t.Parallel()
+	i := newIncident(t, "CREATE TABLE gone AS SELECT id, repeat('x', 10) AS x FROM t", "DROP TABLE gone", "CREATE UNLOGGED TABLE u AS SELECT * FROM t")
+	i.exec("DELETE FROM t WHERE id <= 7", "CHECKPOINT")
+	dir := i.copyOf(cluster.Fast, all)
+	r, b := rescueOf(t, dir, undelete.Request{XID: firstOf(t, dir, 7)})
+	if r.loss.Covered || b.Settled() != 7 || len(r.loss.Gaps) > 0 {
+		t.Errorf("covered %t, %+v, gaps %v", r.loss.Covered, b, r.loss.Gaps)
+	}
+}
+
 // TestOnlyAnUnloggedTable has a transaction of which the WAL has the commit and nothing
 // else: without a table asked for, the dead tuples still name what it destroyed.
 func TestOnlyAnUnloggedTable(t *testing.T) {
