@@ -37,9 +37,10 @@ changed and the exit code is 8. So do rights that are missing (exit code 4).
 Triggers do not fire where the role may set session_replication_role; then the foreign
 keys are checked before COMMIT all the same. restore plan lists the triggers that do fire.
 
---batch divides the work into transactions, for tables that are too large for one. When
-it is interrupted, run the same command again: it goes on, and no row is put in twice.
-When the connection is lost at COMMIT, the server is asked how it ended.`,
+--batch divides the work into transactions, for tables that are too large for one. Tables
+that refer to each other in a circle, and those without a key, are not divided. When it
+is interrupted, run the same command again: it goes on, and no row is put in twice. When
+the connection is lost at COMMIT, the server is asked how it ended.`,
 		Example: `  pgrescue restore apply rescue/plan.json
   pgrescue restore apply rescue/plan.json --dsn 'host=db dbname=shop' --confirm shop --json
   pgrescue restore apply rescue/plan.json --confirm shop --batch 100000

@@ -31,6 +31,9 @@ type decision struct {
 	dispute string
 	// deleted: the row went as a whole, and no update left something in its place.
 	deleted bool
+	// lived: an update left the row in place, and nothing says that its transaction deleted
+	// it afterwards.
+	lived bool
 	// none: nothing of the key was there at the time asked for.
 	none bool
 }
@@ -67,6 +70,7 @@ func decide(versions []version, columns []ColumnPlan, asOf moment, twice Twice) 
 	same, others := sameVersions(versions)
 	d := decision{values: slices.Clone(best.values), successor: best.successor, from: []int64{best.id}}
 	d.deleted = best.Operation == evidence.OpDelete || best.Operation == evidence.OpTruncate || best.Operation == evidence.OpDrop
+	d.lived = best.Operation == evidence.OpUpdate
 	if len(same) > 0 && placeless(best) {
 		same = chooseTwice(&d, append([]*version{best}, same...), twice)
 	}

@@ -63,6 +63,7 @@ type plannedTable struct {
 	component int
 	circle    bool
 	noInsert  string // why nothing can be inserted; ""
+	wentSince int64  // rows to insert that were there after the loss
 }
 
 // Make makes a plan and writes its rows into the case. It only reads the target.

@@ -12,6 +12,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
@@ -259,4 +260,29 @@ func TestPlanOfConflicts(t *testing.T) {
 		`keep ("3"…`, `blocked…`, `conflict ("9"…`)
 	plan = c.makePlan(t, server, Options{Routes: []evidence.Route{evidence.RouteImport}, Twice: TwiceFirst})
 	c.expect(t, plan, "public.t", `insert ("9", "a", NULL)…`)
+}
+
+// TestPlanTellsOfRowsThatWentSince: the loss updated a row, and it was there after it.
+// When it is not there now, somebody may have deleted it on purpose.
+func TestPlanTellsOfRowsThatWentSince(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	c := newCase(t)
+	rel := relation("public.t: id integer key, v text")
+	version := func(xmin pg.XID, operation evidence.Operation, values, successor []evidence.Value) {
+		c.tid++
+		c.put(t, rel, evidence.Row{Values: values, Successor: successor, Provenance: evidence.Provenance{
+			Route: evidence.RouteWAL, Confidence: evidence.Proven, LSN: 1000, TID: c.lastTID(), Xmin: xmin, Xmax: 20, Operation: operation,
+		}})
+	}
+	version(10, evidence.OpUpdate, texts("1", "good"), texts("1", "bad")) // and deleted later, by another transaction
+	version(10, evidence.OpUpdate, texts("2", "good"), texts("2", "mid"))
+	version(20, evidence.OpDelete, texts("2", "mid"), nil) // the loss itself deleted it
+	version(10, evidence.OpDelete, texts("3", "good"), nil)
+	plan := c.makePlan(t, server, Options{})
+	c.expect(t, plan, "public.t", `insert ("1", "good") | the loss only updated it: it was deleted since`, `insert ("2", "good")`, `insert ("3", "good")`)
+	if notes := strings.Join(plan.Tables[0].Notes, "\n"); !strings.Contains(notes, "1 row that the loss only updated was deleted since, and the plan takes it for lost") {
+		t.Errorf("notes: %s", notes)
+	}
 }

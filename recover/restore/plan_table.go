@@ -68,18 +68,23 @@ func decisions(ctx context.Context, c *casefile.Case, ids []int64, key []string,
 		var versions []version
 		var group int64
 		var values []evidence.Value
+		ended := false // the transaction that updated the row deleted it, too
 		end := func() bool {
 			if len(versions) == 0 {
 				return true
 			}
 			d := decide(versions, columns, asOf, options.Twice)
 			d.key, versions = values, versions[:0]
+			d.lived = d.lived && !ended
 			return d.none || yield(&d, nil)
 		}
 		for candidate, err := range c.Candidates(ctx, ids, key) {
 			if err != nil {
 				yield(nil, err)
 				return
+			}
+			if candidate.Intermediate && candidate.Group == group && candidate.Operation != evidence.OpUpdate {
+				ended = true // these come last of their key
 			}
 			if candidate.Intermediate || len(options.Routes) > 0 && !slices.Contains(options.Routes, candidate.Route) {
 				continue
@@ -89,7 +94,7 @@ func decisions(ctx context.Context, c *casefile.Case, ids []int64, key []string,
 				if !end() {
 					return
 				}
-				group, values = candidate.Group, cloneValues(candidate.Key)
+				group, values, ended = candidate.Group, cloneValues(candidate.Key), false
 			}
 			versions = keep(versions, shape.version(candidate), asOf)
 		}
