@@ -30,7 +30,7 @@ func people(name string) *evidence.Relation {
 
 // secrets are what no file of a bundle with pseudonyms may hold.
 func secrets() []string {
-	return []string{"ada@example.org", "Ada \"L\" Lovelace", "Бабушка", "new@example.org", "5365637265742052617721", "plan@example.org"}
+	return []string{"ada@example.org", "Ada \"L\" Lovelace", "Бабушка", "new@example.org", "5365637265742052617721", "plan@example.org", "note@example.org"}
 }
 
 // personalCase makes a case with personal values in every place that there is.
@@ -66,6 +66,7 @@ func personalCase(t *testing.T) *Case {
 	must(t, w.Put(&PlanRow{
 		Table: 0, Action: "insert", Key: []evidence.Value{known(secret[5])}, Data: []evidence.Value{known("1"), known(secret[5]), known("Paris")},
 		Before: []evidence.Value{known("1"), known(secret[0]), known("Paris")}, From: []int64{1},
+		Note: "unique index people_key: the target has a row with (\"" + secret[6] + "\"), (7)",
 	}))
 	header, err := json.Marshal(map[string]any{"tables": []any{map[string]any{
 		"schema": "crm", "name": "people", "columns": []any{map[string]any{"name": "id"}, map[string]any{"name": "Email"}, map[string]any{"name": "city"}}, "key": []string{"Email"},

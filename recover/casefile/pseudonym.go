@@ -289,6 +289,10 @@ func (p *pseudonyms) plans() error {
 				return err
 			}
 		}
+		// Notes quote values, also those of rows that only the target has.
+		if err := sqlitex.Execute(p.c.conn, "UPDATE plan_row SET note = '(taken out)' WHERE plan_id = ? AND note <> ''", &sqlitex.ExecOptions{Args: []any{id}}); err != nil {
+			return err
+		}
 		if err := p.sealPlan(id); err != nil {
 			return err
 		}
