@@ -19,7 +19,7 @@ type restoreApplyOptions struct {
 
 func (o *restoreApplyOptions) addFlags(command *cobra.Command) {
 	o.writingOptions.addFlags(command, "puts in")
-	command.Flags().BoolVar(&o.dryRun, "dry-run", false, "check plan, target and rights, and change nothing")
+	command.Flags().BoolVar(&o.dryRun, "dry-run", false, "check plan, definitions and rights, not yet the rows, and change nothing")
 }
 
 func newRestoreApplyCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
