@@ -28,7 +28,7 @@ race: postgresql compiler ## the tests with the race detector, on two versions o
 	CGO_ENABLED=1 $(GO) test $(INMEMORY) -race -short -timeout 40m ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
-	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem -timeout 30m ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem -timeout 30m ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream ./recover/casefile ./recover/restore
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap
 
 bench-memory: postgresql ## the peak memory of the commands on 1, 4 and 8 GiB of WAL; PGRESCUE_BENCH_MEMORY_MB=LIST sets the sizes
