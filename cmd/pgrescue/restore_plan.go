@@ -78,7 +78,9 @@ complete and wholly settled, or with --pages-not-needed.
 
 --offline asks no server. It writes restore.sql and a file with the rows of each table;
 psql runs it alone, in one transaction, and changes nothing when the database is another
-one, a table has changed, a key is taken or a parent is missing.`,
+one, a table has changed, a key is taken, a row without a key is there already or a
+parent is missing. Where such rows are others that are equal, psql -v allow_equal=1 puts
+the lost ones in all the same.`,
 		Example: `  pgrescue restore plan --case rescue --dsn 'host=db dbname=shop'
   pgrescue restore plan --case rescue --on-conflict orders=keep --on-conflict orders.note=fill
   pgrescue restore plan --case rescue --table public.orders --as-of "2026-11-23 14:05:00Z"

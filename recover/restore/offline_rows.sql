@@ -1,10 +1,13 @@
--- All rows came through; none of their keys is taken; what they refer to is there.
+-- All rows came through; none of their keys is taken, and none of those without a key is
+-- there already; what they refer to is there.
 DO $pgrescue$
 DECLARE
     t record;
     f record;
     rows bigint;
     sample text;
+    equal text;
+    allowed boolean := coalesce(nullif(current_setting('pgrescue.allow_equal', true), ''), 'off');
     problems text[] := '{}';
 BEGIN
     FOR t IN SELECT * FROM pg_temp.pgrescue_table ORDER BY n LOOP
@@ -18,6 +21,23 @@ BEGIN
                 (SELECT string_agg(format('x.%I = l.%I', k, k), ' AND ') FROM unnest(t.key) AS k)) INTO rows, sample;
             IF rows > 0 THEN
                 problems := problems || format('%s: %s of the keys are taken, such as %s', t.target, rows, sample);
+            END IF;
+        ELSE
+            -- Rows are compared as text, because some types have no equality. One that was
+            -- lost twice and is there once counts once.
+            EXECUTE format('SELECT sum(least(e.given, e.there)), left(min(e.line), 200) FROM (
+                    SELECT l.line, l.given, count(*) AS there
+                    FROM (SELECT row(%s)::text COLLATE "C" AS line, count(*) AS given FROM pg_temp.%I l GROUP BY 1) l
+                    JOIN %s x ON row(%s)::text COLLATE "C" = l.line GROUP BY l.line, l.given) e',
+                (SELECT string_agg(format('l.%I', c), ', ' ORDER BY i) FROM unnest(t.columns) WITH ORDINALITY AS u(c, i)), t.load, t.standing,
+                (SELECT string_agg(format('x.%I', c), ', ' ORDER BY i) FROM unnest(t.columns) WITH ORDINALITY AS u(c, i))) INTO rows, sample;
+            IF rows > 0 THEN
+                equal := format('%s has no key, and %s of its %s rows are there already, such as %s', t.target, rows, t.rows, sample);
+                IF allowed THEN
+                    RAISE WARNING 'pgrescue: %; all % go in all the same', equal, t.rows;
+                ELSE
+                    problems := problems || format('%s: they seem to be back. Compare; if these are other rows that are equal, psql -v allow_equal=1 puts all %s in all the same', equal, t.rows);
+                END IF;
             END IF;
         END IF;
     END LOOP;

@@ -186,6 +186,8 @@ func (s *script) write(w *bufio.Writer) {
 --
 -- It is one transaction: when anything is not as it has to be, nothing is changed.
 -- psql -v rehearse=1 does everything, and takes it back in the end.
+-- Rows of a table without a key do not go in while equal ones are there, as after a first
+-- run; with psql -v allow_equal=1 they do.
 \set ON_ERROR_STOP on
 \set QUIET on
 \encoding %s
@@ -208,7 +210,11 @@ SET LOCAL lock_timeout = '10s';
 	for _, t := range s.tables {
 		fmt.Fprintf(w, "\\ir %s\n", t.name)
 	}
-	fmt.Fprint(w, "\n", offlineRowsSQL, "\n", offlineInsertSQL, `
+	fmt.Fprint(w, `
+\if :{?allow_equal}
+SET LOCAL pgrescue.allow_equal = :'allow_equal';
+\endif
+`, offlineRowsSQL, "\n", offlineInsertSQL, `
 \if :{?rehearse}
 SET LOCAL pgrescue.rehearsal = on;
 \endif
