@@ -41,7 +41,7 @@ func newCaseShowCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Comm
 		Short: "What is known: the balance of each table, the runs, the evidence, the gaps",
 		Long: `Print what the case knows: for each table how many row versions were lost, which route
 settled them, how many are missing and why, how many are in conflict and how many were
-restored; the runs that wrote to the case, those included that were interrupted and left
+restored, and what became of the others; the runs that wrote to the case, those included that were interrupted and left
 nothing; the evidence that they read, and what of it could not be read.`,
 		Example: `  pgrescue case show --case incident
   pgrescue case show
@@ -100,6 +100,7 @@ func printCase(terminal *term.Terminal, s *casefile.Summary, unkept []casefile.U
 		last  bool
 	}{
 		{"Tables", caseTables(s), false},
+		{"What became of the lost versions", caseFates(s), false},
 		{"Why rows are missing or in part", caseReasons(s), false},
 		{"What more may be lost", caseLosses(s), false},
 		{"Plans", casePlans(s), true},
@@ -136,6 +137,20 @@ func caseTables(s *casefile.Summary) *term.Table {
 		}
 		table.Add(tableName(&t.Relation), least+term.Count(t.Lost), term.Count(t.Settled[evidence.RouteHeap]), term.Count(t.Settled[evidence.RouteWAL]), term.Count(other),
 			term.Count(t.InPart), least+term.Count(t.Missing), term.Count(rows), term.Count(t.Conflicts), term.Count(t.Restored))
+	}
+	return table
+}
+
+// caseFates divides what was lost by what became of it, once a plan was applied or when
+// there are versions that nobody ever saw.
+func caseFates(s *casefile.Summary) *term.Table {
+	table := term.NewTable("TABLE", ">LOST", ">= RESTORED", ">+ INTERMEDIATE", ">+ NOT RESTORED", "WHY NOT")
+	for i := range s.Tables {
+		t := &s.Tables[i]
+		f := &t.Fate
+		if f.Lost > 0 && (f.Restored > 0 || f.Intermediate > 0) {
+			table.Add(tableName(&t.Relation), term.Count(f.Lost), term.Count(f.Restored), term.Count(f.Intermediate), term.Count(f.NotRestored), whyText(f.Why))
+		}
 	}
 	return table
 }

@@ -56,6 +56,8 @@ type equationLine struct {
 	InPart   int64                    `json:"in_part"`
 	Missing  int64                    `json:"missing"`
 	Restored int64                    `json:"restored"`
+	// Fate says what became of the lost versions; its parts add up to Lost.
+	Fate casefile.Fate `json:"fate"`
 }
 
 func runRestoreVerify(ctx context.Context, options *targetOptions, plan *restore.Plan, terminal *term.Terminal, found *recorder) error {
@@ -103,6 +105,7 @@ func equationOf(summary *casefile.Summary, plan *restore.Plan, verified *restore
 	for i := range plan.Tables {
 		line(plan.Tables[i].String()).Restored = verified.Tables[i].Restored
 	}
+	intermediate := make(map[string]int64)
 	for i := range summary.Tables {
 		t := &summary.Tables[i]
 		if t.Database != plan.Target.Database && t.Database != plan.Options.Database || t.Lost == 0 {
@@ -116,11 +119,68 @@ func equationOf(summary *casefile.Summary, plan *restore.Plan, verified *restore
 		l.Lost += t.Lost
 		l.InPart += t.InPart
 		l.Missing += t.Missing
+		intermediate[l.Table] += t.Intermediate
 		for route, n := range t.Settled {
 			l.Settled[route] += n
 		}
 	}
+	why := notRestored(plan, verified)
+	for i := range lines {
+		l := &lines[i]
+		reasons, planned := why[l.Table]
+		l.Fate = casefile.Divide(l.Lost, l.Missing, intermediate[l.Table], l.Restored, reasons, planned)
+	}
 	return lines
+}
+
+// notRestored says of each table of a plan why rows that it decided are not restored.
+func notRestored(plan *restore.Plan, verified *restore.Verified) map[string][]casefile.ReasonCount {
+	why := make(map[string][]casefile.ReasonCount)
+	for i := range plan.Tables {
+		counts := map[string]int64{casefile.ActionAbsent: verified.Tables[i].Promised - verified.Tables[i].Restored}
+		for action, n := range plan.Tables[i].Counts {
+			if !action.Promises() {
+				counts[string(action)] = n
+			}
+		}
+		why[plan.Tables[i].String()] = casefile.PlanReasons(counts)
+	}
+	return why
+}
+
+// fateSentences say of each table of which not every lost version is restored what
+// became of the others.
+func fateSentences(lines []equationLine) string {
+	var text strings.Builder
+	for i := range lines {
+		f := &lines[i].Fate
+		if f.Lost == f.Restored && f.Beside == 0 || f.Lost == 0 {
+			continue
+		}
+		fmt.Fprintf(&text, "%s: %s lost = %s restored + %s intermediate + %s not restored", lines[i].Table,
+			term.Count(f.Lost), term.Count(f.Restored), term.Count(f.Intermediate), term.Count(f.NotRestored))
+		if why := whyText(f.Why); why != "" {
+			fmt.Fprintf(&text, " (%s)", why)
+		}
+		text.WriteString(".")
+		if f.Intermediate > 0 {
+			text.WriteString(" Intermediate versions were made by the transaction that destroyed them: nobody ever saw them.")
+		}
+		if f.Beside > 0 {
+			fmt.Fprintf(&text, " %s restored beside the ledger.", rowsAre(f.Beside))
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+// whyText lists reasons with their counts.
+func whyText(why []casefile.ReasonCount) string {
+	var parts []string
+	for _, reason := range why {
+		parts = append(parts, term.Count(reason.Count)+" "+reason.Reason)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func printVerified(terminal *term.Terminal, out *restoreVerified) error {
@@ -142,7 +202,7 @@ func printVerified(terminal *term.Terminal, out *restoreVerified) error {
 		promised += t.Promised
 		restored += t.Restored
 	}
-	text := fmt.Sprintf("\n%s promised, %s in the target with every value.", rowsWord(promised), term.Count(restored))
+	text := "\n" + fateSentences(out.Equation) + fmt.Sprintf("%s promised, %s in the target with every value.", rowsWord(promised), term.Count(restored))
 	if out.Findings == 0 {
 		text += " Every foreign key of these rows leads to a row."
 	}

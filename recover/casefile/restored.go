@@ -1,6 +1,7 @@
 package casefile
 
 import (
+	"maps"
 	"slices"
 
 	"zombiezen.com/go/sqlite"
@@ -26,31 +27,66 @@ ORDER BY plan_id, first_seq`, func(stmt *sqlite.Stmt) error {
 	if err != nil {
 		return err
 	}
-	for id, spans := range plans {
-		if err := c.sumRestoredBy(tables, id, spans); err != nil {
+	others := make(map[int64]map[string]int64, len(tables))
+	earlier := make(map[int64]int64, len(tables))
+	for _, id := range slices.Sorted(maps.Keys(plans)) {
+		clear(others)
+		for relation, t := range tables {
+			earlier[relation] = t.Restored
+		}
+		if err := c.sumRestoredBy(tables, others, id, plans[id]); err != nil {
 			return err
 		}
+	}
+	for relation, t := range tables {
+		counts := others[relation]
+		if counts != nil {
+			// What an earlier plan put in is equal for a later one.
+			counts["equal"] -= min(counts["equal"], earlier[relation])
+		}
+		t.Fate = Divide(t.Lost, t.Missing, t.Intermediate, t.Restored, PlanReasons(counts), len(plans) > 0)
 	}
 	return nil
 }
 
-func (c *Case) sumRestoredBy(tables map[int64]*TableSummary, plan int64, spans []span) error {
-	return sqlitex.Execute(c.conn, `SELECT plan_row.seq, row.relation_id FROM plan_row JOIN row ON row.id = json_extract(plan_row.from_rows, '$[0]')
-WHERE plan_row.plan_id = ? AND plan_row.action IN ('insert', 'overwrite', 'fill')
- AND NOT EXISTS (SELECT 1 FROM plan_absent WHERE plan_absent.plan_id = plan_row.plan_id AND plan_absent.seq = plan_row.seq)`, &sqlitex.ExecOptions{
+// sumRestoredBy counts the rows that a plan put in, and by table and action those that
+// it did not.
+func (c *Case) sumRestoredBy(tables map[int64]*TableSummary, others map[int64]map[string]int64, plan int64, spans []span) error {
+	return sqlitex.Execute(c.conn, `SELECT plan_row.seq, row.relation_id, plan_row.action,
+ EXISTS (SELECT 1 FROM plan_absent WHERE plan_absent.plan_id = plan_row.plan_id AND plan_absent.seq = plan_row.seq)
+FROM plan_row JOIN row ON row.id = json_extract(plan_row.from_rows, '$[0]') WHERE plan_row.plan_id = ?`, &sqlitex.ExecOptions{
 		Args: []any{plan},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			seq := stmt.ColumnInt64(0)
-			at, _ := slices.BinarySearchFunc(spans, seq, func(s span, seq int64) int {
-				if s.last < seq {
-					return -1
-				}
-				return 1
-			})
-			if t := tables[stmt.ColumnInt64(1)]; t != nil && at < len(spans) && spans[at].first <= seq {
-				t.Restored++
+			t := tables[stmt.ColumnInt64(1)]
+			if t == nil {
+				return nil
 			}
+			action := stmt.ColumnText(2)
+			switch writes := action == "insert" || action == "overwrite" || action == "fill"; {
+			case stmt.ColumnBool(3):
+				action = ActionAbsent
+			case writes && within(spans, stmt.ColumnInt64(0)):
+				t.Restored++
+				return nil
+			case writes:
+				action = actionWaiting
+			}
+			if others[t.ID] == nil {
+				others[t.ID] = make(map[string]int64)
+			}
+			others[t.ID][action]++
 			return nil
 		},
 	})
+}
+
+// within reports whether a row of a plan lies in one of the stretches, which are in order.
+func within(spans []span, seq int64) bool {
+	at, _ := slices.BinarySearchFunc(spans, seq, func(s span, seq int64) int {
+		if s.last < seq {
+			return -1
+		}
+		return 1
+	})
+	return at < len(spans) && spans[at].first <= seq
 }

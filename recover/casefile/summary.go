@@ -45,6 +45,9 @@ type TableSummary struct {
 	// Conflicts counts keys of which two versions that should be the same differ.
 	Conflicts int64 `json:"in_conflict"`
 	Restored  int64 `json:"restored"` // rows that applied plans put into a target
+	// Intermediate counts lost versions that the transaction made which destroyed them.
+	Intermediate int64 `json:"intermediate"`
+	Fate         Fate  `json:"fate"`
 }
 
 // ReasonCount says how many versions are missing, or in part, for one reason.
@@ -132,10 +135,25 @@ GROUP BY relation_id, settled_by, in_part, derived, unsure`, func(stmt *sqlite.S
 	if err != nil {
 		return err
 	}
+	if err := c.sumIntermediate(tables); err != nil {
+		return err
+	}
 	return c.each(`SELECT relation_id, text.text, count(*) AS n FROM ledger LEFT JOIN text ON text.id = reason_id WHERE standing >= 4
 GROUP BY relation_id, reason_id ORDER BY n DESC, text.text`, func(stmt *sqlite.Stmt) error {
 		if t := tables[stmt.ColumnInt64(0)]; t != nil {
 			t.Reasons = append(t.Reasons, ReasonCount{stmt.ColumnText(1), stmt.ColumnInt64(2)})
+		}
+		return nil
+	})
+}
+
+// sumIntermediate counts the versions that their own destroyer made, by the index of
+// rows alone: reading their values would take long.
+func (c *Case) sumIntermediate(tables map[int64]*TableSummary) error {
+	return c.each(`SELECT relation_id, count(*) FROM ledger WHERE settled_by IS NOT NULL AND (relation_id, block << 16 | offset, lsn) IN
+ (SELECT relation_id, place, lsn FROM row WHERE xmin = xmax AND xmin > 2 AND origin = 0) GROUP BY relation_id`, func(stmt *sqlite.Stmt) error {
+		if t := tables[stmt.ColumnInt64(0)]; t != nil {
+			t.Intermediate = stmt.ColumnInt64(1)
 		}
 		return nil
 	})

@@ -91,10 +91,10 @@ func (v *verifier) verify(ctx context.Context) error {
 }
 
 // promises reports whether the plan says that the target has the row, with the values in Data.
-func promises(row *casefile.PlanRow) bool {
-	action := Action(row.Action)
-	return action.Writes() || action == Equal
-}
+func promises(row *casefile.PlanRow) bool { return Action(row.Action).Promises() }
+
+// Promises reports whether the target has the row with the plan's values afterwards.
+func (a Action) Promises() bool { return a.Writes() || a == Equal }
 
 // promised is how many rows of a table the plan promises.
 func (v *verifier) promised(table int) int64 {
