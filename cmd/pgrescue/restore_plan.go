@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,7 +41,7 @@ func (o *restorePlanOptions) addFlags(command *cobra.Command) {
 	o.targetOptions.addFlags(command)
 	flags := command.Flags()
 	flags.StringVarP(&o.output, "output", "o", "", "`path` for the plan (default plan.json in the case); with --offline a folder for the SQL files")
-	flags.BoolVar(&o.force, "force", false, "replace a plan that is there, also one that was applied, or a script")
+	flags.BoolVar(&o.force, "force", false, "replace a plan that is there, or a script; one that was applied is kept beside it, as plan-ID.json")
 	flags.BoolVar(&o.offline, "offline", false, "ask no server: write SQL files that psql runs alone")
 	flags.StringVar(&o.database, "database", "", "database of the case whose rows are restored (default the target's name)")
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated (default all of the case)")
@@ -165,33 +163,6 @@ func (o *restorePlanOptions) path(file *casefile.Case) string {
 	return filepath.Join(file.Dir(), "plan.json")
 }
 
-// mayReplacePlan refuses to lose a plan that verify and undo still need.
-func (o *restorePlanOptions) mayReplacePlan(ctx context.Context, file *casefile.Case) error {
-	path := o.path(file)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) || o.force {
-		return nil
-	}
-	old, err := restore.Read(path)
-	if err != nil {
-		return exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("restore plan: %s is there, and it is no plan", path),
-			"name another file with -o, or replace it with --force"))
-	}
-	kept, err := file.Plan(ctx, old.PlanID)
-	switch {
-	case old.Case != file.ID():
-		kept.State = "of another case" // to be on the safe side
-	case errors.Is(err, casefile.ErrNoPlan):
-		return nil // the command that made it was killed before the case had it
-	case err != nil:
-		return libraryError(err)
-	}
-	if kept.State == casefile.PlanMade || kept.State == restore.StateUndone {
-		return nil
-	}
-	return exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("restore plan: %s is there, and its plan is %s: verify and undo need it", path, kept.State),
-		"name another file with -o, or replace it with --force"))
-}
-
 func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *term.Terminal, found *recorder) error {
 	const name = "restore plan"
 	file, err := caseOf(found, name)
@@ -205,7 +176,8 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 	if options.offline {
 		return runRestoreOffline(ctx, options, request, terminal, file)
 	}
-	if err := options.mayReplacePlan(ctx, file); err != nil {
+	replaced, err := options.mayReplacePlan(ctx, file)
+	if err != nil {
 		return err
 	}
 	conn, err := options.connect(ctx, "restore-plan", live.Read)
@@ -233,6 +205,9 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 	found.settle = func(kept bool) error {
 		if !kept {
 			return staged.Drop()
+		}
+		if err := replaced.keep(terminal); err != nil {
+			return errors.Join(err, staged.Drop())
 		}
 		return restoreError(staged.Place())
 	}
