@@ -236,10 +236,13 @@ func (o *targetOptions) showTarget(ctx context.Context, command string, terminal
 // errActing marks an interrupted command that writes into a target.
 var errActing = errors.New("interrupted by a signal; the transaction in progress was rolled back, and what was committed before it stays")
 
-// actingError is restoreError for commands that write.
-func actingError(ctx context.Context, err error) error {
+// actingError is restoreError for commands that write; done says what they have done.
+func actingError(ctx context.Context, err error, done string) error {
 	if err != nil && ctx.Err() != nil {
 		return exitcode.Hinted(errors.Join(errActing, err), "run the same command again: it goes on where this one stopped, or undo takes back what is there")
+	}
+	if errors.Is(err, live.ErrLost) && !errors.Is(err, restore.ErrInDoubt) {
+		err = exitcode.Hinted(err, "this run "+done+"; run the same command again when the server is back: it goes on from there")
 	}
 	return restoreError(err)
 }

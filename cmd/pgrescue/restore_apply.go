@@ -72,7 +72,11 @@ func runRestoreApply(ctx context.Context, options *restoreApplyOptions, plan *re
 	applied, err := restore.Apply(ctx, options.acting(file, plan, "restore-apply", live.Write, show), restore.ApplyOptions{Batch: options.batch, DryRun: options.dryRun})
 	show.tell()
 	if err != nil {
-		return actingError(ctx, err)
+		done := "put nothing in"
+		if applied.Transactions > 0 {
+			done = fmt.Sprintf("put %s in, in %s", rowsWord(applied.Inserted+applied.Changed), transactionsWord(applied.Transactions))
+		}
+		return actingError(ctx, err, done)
 	}
 	out := restoreApplied{Target: card, PlanID: plan.PlanID, DryRun: options.dryRun, Applied: applied, Findings: show.findings}
 	if terminal.JSON() {
@@ -90,7 +94,7 @@ func printApplied(terminal *term.Terminal, plan *restore.Plan, out *restoreAppli
 	case out.Already:
 		text = "Everything was in already: nothing was done.\n"
 	default:
-		text = fmt.Sprintf("%s put in, %s changed, in %s.", rowsWord(out.Inserted), term.Count(out.Changed), term.Plural(int64(out.Transactions), "transaction", "transactions"))
+		text = fmt.Sprintf("%s put in, %s changed, in %s.", rowsWord(out.Inserted), term.Count(out.Changed), transactionsWord(out.Transactions))
 		if out.Earlier > 0 {
 			text += fmt.Sprintf(" %s had come in before the interruption.", rowsWord(out.Earlier))
 		}
@@ -104,3 +108,5 @@ func printApplied(terminal *term.Terminal, plan *restore.Plan, out *restoreAppli
 }
 
 func rowsWord(n int64) string { return term.Plural(n, "row", "rows") }
+
+func transactionsWord(n int) string { return term.Plural(int64(n), "transaction", "transactions") }

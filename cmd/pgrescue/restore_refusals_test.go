@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -157,42 +156,6 @@ func TestRestoreWithFewRights(t *testing.T) {
 	if n := r.rows(); n != "61" {
 		t.Errorf("the table has %s rows, want 61", n)
 	}
-}
-
-// TestRestoreInterrupted: a signal ends apply with its own code, and the same command goes on.
-func TestRestoreInterrupted(t *testing.T) {
-	t.Parallel()
-	r := newRestoreRefusal(t)
-	shop := r.as(cluster.Superuser, "shop")
-	r.must(exitcode.Done, "", "restore", "plan", "--case", r.folder, "--dsn", shop)
-	ctx, cancel := context.WithCancel(t.Context())
-	holder, err := r.c.Session(t.Context(), "shop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer holder.Close(context.WithoutCancel(t.Context()))
-	if err := holder.Exec(t.Context(), "BEGIN", "LOCK TABLE item IN SHARE MODE"); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan string, 1)
-	go func() {
-		code, stdout, stderr := execute(ctx, "restore", "apply", r.plan, "--dsn", shop, "--confirm", "shop")
-		ended <- code.String() + stdout + stderr
-	}()
-	for waiting := "0"; waiting == "0"; {
-		waiting = clustertest.Value(t, r.c, "postgres", "SELECT count(*) FROM pg_locks WHERE NOT granted")
-	}
-	cancel()
-	if text := <-ended; !strings.HasPrefix(text, "interrupted") || !strings.Contains(text, "run the same command again") {
-		t.Errorf("it ended with %s", text)
-	}
-	if err := holder.Exec(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
-	if n := r.rows(); n != "60" {
-		t.Errorf("%s rows after the interruption", n)
-	}
-	r.must(exitcode.Done, "40 rows put in", "restore", "apply", r.plan, "--dsn", shop, "--confirm", "shop")
 }
 
 // TestRestorePlanAfterAKill: a plan.json whose plan did not reach the case, because the

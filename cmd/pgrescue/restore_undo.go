@@ -53,7 +53,11 @@ func runRestoreUndo(ctx context.Context, options *writingOptions, plan *restore.
 	undone, failed := restore.Undo(ctx, options.acting(file, plan, "restore-undo", live.Write, show), restore.UndoOptions{Batch: options.batch})
 	show.tell()
 	if failed != nil && exitcode.Of(restoreError(failed)) != exitcode.Findings {
-		return actingError(ctx, failed)
+		done := "took nothing back"
+		if undone.Transactions > 0 {
+			done = fmt.Sprintf("took %s back, in %s", rowsWord(undone.Removed+undone.Reverted), transactionsWord(undone.Transactions))
+		}
+		return actingError(ctx, failed, done)
 	}
 	out := restoreUndone{Target: card, PlanID: plan.PlanID, Undone: undone, Left: show.findings}
 	if terminal.JSON() {
@@ -72,7 +76,7 @@ func printUndone(terminal *term.Terminal, out *restoreUndone) error {
 		return terminal.Printf("Everything was taken back already: nothing was done.\n")
 	}
 	text := fmt.Sprintf("%s taken out, %s changed back, in %s.", rowsWord(out.Removed), term.Count(out.Reverted),
-		term.Plural(int64(out.Transactions), "transaction", "transactions"))
+		transactionsWord(out.Transactions))
 	if out.Gone > 0 {
 		text += fmt.Sprintf(" %s were not there any more.", term.Count(out.Gone))
 	}
