@@ -27,6 +27,7 @@ func TestRestoreFate(t *testing.T) {
 	r.must(exitcode.Done, `"not_restored": 0`, "case", "show", "--case", r.folder, "--json")
 	clustertest.Exec(t, r.c, "postgres", "UPDATE item SET price = -1 WHERE id = 9")
 	const changed = "29 lost = 21 restored + 7 intermediate + 1 not restored (1 put in, and not in the target as planned)"
+	r.must(exitcode.VerifyFailed, "1 row is not as it should be, such as", "restore", "verify", r.plan, "--dsn", dsn)
 	r.must(exitcode.VerifyFailed, changed, "restore", "verify", r.plan, "--dsn", dsn)
 	r.must(exitcode.Done, "1 put in, and not in the target as planned", "case", "show", "--case", r.folder)
 }

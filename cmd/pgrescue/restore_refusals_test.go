@@ -152,7 +152,7 @@ func TestRestoreWithFewRights(t *testing.T) {
 	}
 	clustertest.Exec(t, r.c, "shop", "UPDATE item SET price = 0 WHERE id = 3", "DELETE FROM item WHERE id = 4")
 	r.must(exitcode.VerifyFailed, "price", "restore", "verify", r.plan, "--dsn", r.as("clerk", "shop"))
-	r.must(exitcode.Findings, "1 were left", "restore", "undo", r.plan, "--dsn", r.as("clerk", "shop"), "--confirm", "shop")
+	r.must(exitcode.Findings, "1 row was left, such as", "restore", "undo", r.plan, "--dsn", r.as("clerk", "shop"), "--confirm", "shop")
 	if n := r.rows(); n != "61" {
 		t.Errorf("the table has %s rows, want 61", n)
 	}

@@ -78,10 +78,10 @@ func printUndone(terminal *term.Terminal, out *restoreUndone) error {
 	text := fmt.Sprintf("%s taken out, %s changed back, in %s.", rowsWord(out.Removed), term.Count(out.Reverted),
 		transactionsWord(out.Transactions))
 	if out.Gone > 0 {
-		text += fmt.Sprintf(" %s were not there any more.", term.Count(out.Gone))
+		text += fmt.Sprintf(" %s not there any more.", term.Plural(out.Gone, "row was", "rows were"))
 	}
 	if out.Kept > 0 {
-		text += fmt.Sprintf(" %s were left.", term.Count(out.Kept))
+		text += fmt.Sprintf(" %s left.", term.Plural(out.Kept, "row was", "rows were"))
 	}
 	return terminal.Printf("%s\n", text)
 }

@@ -66,6 +66,14 @@ func (f Finding) String() string {
 	return f.Table + " " + rowText(f.Key) + ": " + f.Why
 }
 
+// counted is a number with the words for one and for more.
+func counted[N int | int64](n N, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 // engine is one apply, verify or undo on its way.
 type engine struct {
 	Acting

@@ -11,7 +11,7 @@ import (
 // mayWrite refuses a target that takes no writes, and a plan that leaves something open.
 func (e *engine) mayWrite(ctx context.Context) error {
 	if n := e.Plan.Counts()[Conflict]; n > 0 {
-		return e.fail(ErrUndecided, fmt.Errorf("%d rows of the plan are in conflict with rows of the target", n),
+		return e.fail(ErrUndecided, fmt.Errorf("%s in conflict with what the target has", counted(n, "row of the plan is", "rows of the plan are")),
 			"choose for each table what becomes of them, and plan anew")
 	}
 	if e.card.InRecovery {

@@ -113,7 +113,7 @@ func (a *applier) apply(ctx context.Context, options ApplyOptions) error {
 func (a *applier) beginRound() error {
 	switch {
 	case a.past.undoneAll && a.past.kept > 0:
-		return a.fail(ErrStale, fmt.Errorf("undo left %d rows of this plan in the target", a.past.kept), "plan anew")
+		return a.fail(ErrStale, fmt.Errorf("undo left %s of this plan in the target", counted(a.past.kept, "row", "rows")), "plan anew")
 	case a.past.undoneAll:
 		a.past = newPast(a.past.next, a.past.round+1)
 	case len(a.past.undone) > 0:

@@ -45,7 +45,7 @@ func (a *applier) compare(ctx context.Context, l *load) error {
 		return err
 	}
 	if n := a.findings - before; n > 0 {
-		return l.stale(fmt.Errorf("%d rows are not as the plan found them, such as %s", n, a.example))
+		return l.stale(fmt.Errorf("%s, such as %s", counted(n, "row is not as the plan found it", "rows are not as the plan found them"), a.example))
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (e *engine) stageRows(ctx context.Context, l *load, mixed bool) error {
 		return e.explain(err)
 	}
 	if rows != l.writes() {
-		return l.stale(fmt.Errorf("the case gave %d rows of the %d that were counted", rows, l.writes()))
+		return l.stale(fmt.Errorf("the case gave %s, and %d were counted", counted(rows, "row", "rows"), l.writes()))
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (a *applier) move(ctx context.Context, component []*load) error {
 	}
 	for i := range wanted {
 		if done[i] != wanted[i] {
-			return component[0].rejected(fmt.Errorf("the server wrote %d rows of %d: a trigger, a rule or a policy kept the others out", done[i], wanted[i]))
+			return component[0].rejected(fmt.Errorf("the server wrote %d of %s: a trigger, a rule or a policy kept the others out", done[i], counted(wanted[i], "row", "rows")))
 		}
 	}
 	return nil

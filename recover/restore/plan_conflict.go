@@ -315,12 +315,9 @@ func (t *plannedTable) finish() {
 			t.plan.Sequences = append(t.plan.Sequences, SequencePlan{Name: sequence.name, Column: sequence.column, To: to, Down: sequence.down})
 		}
 	}
-	switch t.wentSince {
-	case 0:
-	case 1:
-		t.plan.Notes = append(t.plan.Notes, "1 row that the loss only updated was deleted since, and the plan takes it for lost: was it deleted on purpose?")
-	default:
-		t.plan.Notes = append(t.plan.Notes, fmt.Sprintf("%d rows that the loss only updated were deleted since, and the plan takes them for lost: were they deleted on purpose?", t.wentSince))
+	if t.wentSince > 0 {
+		t.plan.Notes = append(t.plan.Notes, counted(t.wentSince, "row that the loss only updated was deleted since, and the plan takes it for lost: was it deleted on purpose?",
+			"rows that the loss only updated were deleted since, and the plan takes them for lost: were they deleted on purpose?"))
 	}
 	if t.circle {
 		t.plan.Notes = append(t.plan.Notes, "it refers to itself, or with other tables in a circle: their rows go in together")

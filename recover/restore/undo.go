@@ -97,9 +97,9 @@ func (u *undoer) end(ctx context.Context) error {
 	if err := u.Case.SetPlanState(ctx, u.Plan.PlanID, StateKept); err != nil {
 		return err
 	}
-	cause := fmt.Errorf("%d rows were left", u.result.Kept)
+	cause := errors.New(counted(u.result.Kept, "row was left", "rows were left"))
 	if u.findings > 0 {
-		cause = fmt.Errorf("%d rows were left, such as %s", u.result.Kept, u.example)
+		cause = fmt.Errorf("%w, such as %s", cause, u.example)
 	}
 	return u.fail(ErrKept, cause, "what somebody changed or refers to since is theirs; decide by hand, and run undo again for the rest")
 }

@@ -81,7 +81,7 @@ func (v *verifier) verify(ctx context.Context) error {
 		return err
 	}
 	if v.findings > 0 {
-		return v.fail(ErrDiffers, fmt.Errorf("%d rows are not as they should be, such as %s", v.findings, v.example), "")
+		return v.fail(ErrDiffers, fmt.Errorf("%s, such as %s", counted(v.findings, "row is not as it should be", "rows are not as they should be"), v.example), "")
 	}
 	kept, err := v.Case.Plan(ctx, v.Plan.PlanID)
 	if err != nil || kept.State != StateApplied {
