@@ -177,7 +177,7 @@ func (a *applier) move(ctx context.Context, component []*load) error {
 	}
 	for i := range wanted {
 		if done[i] != wanted[i] {
-			return component[0].rejected(fmt.Errorf("the server wrote %d of %s: a trigger, a rule or a policy kept the others out", done[i], counted(wanted[i], "row", "rows")))
+			return component[0].rejected(fmt.Errorf("the server wrote %s of %d: a trigger, a rule or a policy kept the others out", counted(done[i], "row", "rows"), wanted[i]))
 		}
 	}
 	return nil

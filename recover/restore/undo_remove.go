@@ -140,7 +140,7 @@ func (u *undoer) removeComponent(ctx context.Context, dooms []*doom, done *Undon
 		refused = append(refused, some...)
 	}
 	if got := done.Removed + done.Reverted - before; len(refused) == 0 && got != wanted {
-		return nil, dooms[0].rejected(fmt.Errorf("the server took back %d of %s: a trigger, a rule or a policy kept the others", got, counted(wanted, "row", "rows")))
+		return nil, dooms[0].rejected(fmt.Errorf("the server took back %s of %d: a trigger, a rule or a policy kept the others", counted(got, "row", "rows"), wanted))
 	}
 	if len(refused) > 0 || !u.replica {
 		return refused, nil
