@@ -8,12 +8,18 @@ import (
 	"github.com/pgrescue/pgrescue/recover/live"
 )
 
-// mayWrite refuses a target that takes no writes, and a plan that leaves something open.
-func (e *engine) mayWrite(ctx context.Context) error {
+// decided refuses a plan that leaves something open. No such plan was ever applied, so
+// this is for apply alone.
+func (e *engine) decided() error {
 	if n := e.Plan.Counts()[Conflict]; n > 0 {
 		return e.fail(ErrUndecided, fmt.Errorf("%s in conflict with what the target has", counted(n, "row of the plan is", "rows of the plan are")),
 			"choose for each table what becomes of them, and plan anew")
 	}
+	return nil
+}
+
+// mayWrite refuses a target that takes no writes.
+func (e *engine) mayWrite(ctx context.Context) error {
 	if e.card.InRecovery {
 		return e.fail(live.ErrReadOnly, errors.New("the server is a standby, or still in recovery"), "connect to the primary")
 	}

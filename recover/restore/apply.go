@@ -73,6 +73,9 @@ func (a *applier) apply(ctx context.Context, options ApplyOptions) error {
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
+	if err := a.decided(); err != nil {
+		return err
+	}
 	if err := a.mayWrite(ctx); err != nil {
 		return err
 	}

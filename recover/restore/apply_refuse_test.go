@@ -152,6 +152,10 @@ func TestEditedPlanIsNotApplied(t *testing.T) {
 	refuse("another case", &head, ErrEdited)
 	undecided := g.plan(true, tableRows{name: "parent", key: []string{"id"}, rows: []planRow{{Action: string(Conflict), Data: values("1", "x", "1"), Before: values("1", "one", "1")}}})
 	refuse("conflict", undecided, ErrUndecided)
+	// Such a plan was never applied, so undo has no choice to ask for.
+	if _, err := Undo(t.Context(), g.acting(undecided), UndoOptions{}); !errors.Is(err, ErrNotApplied) || !strings.Contains(err.Error(), "no row of this plan was put in") {
+		t.Errorf("undo of a plan with conflicts: got %v, want ErrNotApplied", err)
+	}
 	g.exec("CREATE DATABASE other")
 	acting := g.acting(plan)
 	acting.Connect = connectTo(g.c.DSN("other"))
