@@ -25,6 +25,9 @@ type replacedPlan struct {
 // a plan is returned, to be kept under another name; nil: there is none.
 func (o *restorePlanOptions) mayReplacePlan(ctx context.Context, file *casefile.Case) (*replacedPlan, error) {
 	path := o.path(file)
+	if err := hasFolder(path); err != nil {
+		return nil, err
+	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -54,6 +57,24 @@ func (o *restorePlanOptions) mayReplacePlan(ctx context.Context, file *casefile.
 	}
 	r := &replacedPlan{path: path, keepAs: filepath.Join(filepath.Dir(path), fmt.Sprintf("plan-%d.json", old.PlanID)), id: old.PlanID, state: kept.State}
 	return r, r.free(old)
+}
+
+// hasFolder refuses a plan that has no place, before there is work that would be lost.
+func hasFolder(path string) error {
+	dir := filepath.Dir(path)
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("restore plan: folder %s is not there", dir), "make it, or name another one with -o"))
+	case err != nil:
+		return fmt.Errorf("restore plan: the folder of the plan: %w", err)
+	case !info.IsDir():
+		return exitcode.With(exitcode.Refused, fmt.Errorf("restore plan: %s is no folder", dir))
+	}
+	probe, err := os.CreateTemp(dir, filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("restore plan: write into the folder of the plan: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // free refuses a name for the kept plan that another file has.

@@ -45,3 +45,13 @@ func TestForceLosesNoPlan(t *testing.T) {
 	r.must(exitcode.Refused, "plan-1.json, which is there, and it is another file", args...)
 	r.must(exitcode.Done, "40 rows taken out", "restore", "undo", r.plan, "--dsn", shop, "--confirm", "shop")
 }
+
+// TestPlanNeedsItsFolderFirst: a plan that has no place is refused before the target is
+// asked anything.
+func TestPlanNeedsItsFolderFirst(t *testing.T) {
+	t.Parallel()
+	r := newRestoreRefusal(t)
+	path := filepath.Join(r.folder, "missing", "plan.json")
+	r.must(exitcode.NotFound, "folder "+filepath.Dir(path)+" is not there", "restore", "plan", "--case", r.folder, "--dsn", "host=/nowhere", "-o", path)
+	r.must(exitcode.Refused, "is no folder", "restore", "plan", "--case", r.folder, "--dsn", "host=/nowhere", "-o", filepath.Join(r.folder, "case.db", "plan.json"))
+}
