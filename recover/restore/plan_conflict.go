@@ -81,14 +81,18 @@ func (b *batch) resolve(it *item, other []int) {
 	it.note("%s%s", strings.Join(append(overwritten, filled...), ", "), b.history(it))
 }
 
-// history says whether the target has what the lost version became.
+// history says whether the target has what the lost version became. When it has not,
+// nobody can say whether the row was changed again: it may be another row.
 func (b *batch) history(it *item) string {
 	if it.successor == nil {
 		return ""
 	}
+	if after := pickValues(b.table.keyAt, it.successor); complete(after) && !equalValues(canonical(after), canonical(it.key)) {
+		return "; the update changed the key to " + valuesText(after) + ", and the target has other values for this key"
+	}
 	for i := range it.successor {
 		if it.successor[i].State != evidence.Unknown && !equalValue(&it.successor[i], &it.before[i]) {
-			return "; the row was changed again since the loss"
+			return "; the target has other values for this key than the update left"
 		}
 	}
 	return "; the row is as the update left it"

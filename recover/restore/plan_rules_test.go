@@ -221,6 +221,22 @@ func TestPlanOfARoleWithoutRights(t *testing.T) {
 	}
 }
 
+// Of a key that an update gave to another row nobody can say that its row was changed again.
+func TestPlanOfSwappedKeys(t *testing.T) {
+	t.Parallel()
+	server := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'b'), (2, 'a')")
+	c := newCase(t)
+	for i, pair := range [][2][]evidence.Value{{texts("1", "a"), texts("2", "a")}, {texts("2", "b"), texts("1", "b")}} {
+		c.put(t, relation("public.t: id integer key, v text"), evidence.Row{Values: pair[0], Successor: pair[1], Provenance: evidence.Provenance{
+			Route: evidence.RouteWAL, Confidence: evidence.Proven, LSN: 1000, TID: pg.TID{Offset: pg.OffsetNumber(i + 1)}, Xmin: 10, Xmax: 20, Operation: evidence.OpUpdate,
+		}})
+	}
+	c.expect(t, c.makePlan(t, server, Options{}), "public.t",
+		`conflict ("1", "a") was ("1", "b") | the target has other values in v; the update changed the key to ("2"), and the target has other values for this key`,
+		`conflict ("2", "b") was ("2", "a") | the target has other values in v; the update changed the key to ("1"), and the target has other values for this key`)
+}
+
 func TestPlanOfConflicts(t *testing.T) {
 	t.Parallel()
 	server := clustertest.Start(t, cluster.Options{})
@@ -245,7 +261,7 @@ func TestPlanOfConflicts(t *testing.T) {
 	c.expect(t, plan, "public.t",
 		`conflict ("1", "good", "x") was ("1", "bad", "x") | the target has other values in v; the row is as the update left it`,
 		`conflict ("2", "good", "taken") was ("2", "bad", NULL) | the target has other values in v, w; the row is as the update left it`,
-		`conflict ("3", "good", "y") was ("3", "later", "y") | the target has other values in v; the row was changed again since the loss`,
+		`conflict ("3", "good", "y") was ("3", "later", "y") | the target has other values in v; the target has other values for this key than the update left`,
 		`blocked ("4", "moved", "z") | an update changed the key to ("12"): the row lives on under it, or was lost under it`,
 		`conflict ("9", "a", NULL) | import (in.csv line 1) and import (in.csv line 2) differ in column v: "a" and "b"; --twice or --route says which counts`,
 	)
@@ -253,7 +269,7 @@ func TestPlanOfConflicts(t *testing.T) {
 	c.expect(t, plan, "public.t",
 		`overwrite ("1", "good", "x") was ("1", "bad", "x") | v; the row is as the update left it`,
 		`overwrite ("2", "good", NULL) was ("2", "bad", NULL) | v; the row is as the update left it`,
-		`overwrite ("3", "good", "y") was ("3", "later", "y") | v; the row was changed again since the loss`,
+		`overwrite ("3", "good", "y") was ("3", "later", "y") | v; the target has other values for this key than the update left`,
 		`blocked…`, `insert ("9", "b", NULL) | the key is there 2 times; taken from in.csv line 2`)
 	plan = c.makePlan(t, server, Options{Choices: []Choice{{Resolution: FillNulls}}})
 	c.expect(t, plan, "public.t", `keep ("1"…`, `blocked ("2", "bad", "taken") was ("2", "bad", NULL) | w; the row is as the update left it; unique index t_w_key: the target has a row with ("taken"), (5)`,
