@@ -23,7 +23,6 @@ type Candidate struct {
 	Group int64
 	Key   []evidence.Value // one for each column asked for
 	evidence.Row
-	Intermediate bool // made by the transaction that destroyed it
 }
 
 // reasonNoColumn is why a column of the key is unknown in a row.

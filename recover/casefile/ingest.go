@@ -15,9 +15,6 @@ type Table struct {
 	Relation    *evidence.Relation
 	PartitionOf evidence.RelationName // the partitioned table at its root; zero: none
 	Encoding    string                // of its database, in PostgreSQL's words; "" when not known
-	// Intermediate reports whether a row was made by the transaction that destroyed
-	// it. nil: its xmin is its xmax.
-	Intermediate func(row *evidence.Row) bool
 }
 
 // RunTable takes what a run finds of one table.
@@ -157,10 +154,8 @@ func (t *RunTable) put(row *evidence.Row) error {
 		return err
 	}
 	place := t.identify(row, source)
-	intermediate := row.Xmin == row.Xmax && row.Xmin.Normal()
-	if t.table.Intermediate != nil {
-		intermediate = t.table.Intermediate(row)
-	}
+	// The route knows subtransactions; without it the same id in both places says enough.
+	intermediate := row.Intermediate || row.Xmin == row.Xmax && row.Xmin.Normal()
 	rec := record{from: len(b.text)}
 	values := row.Values
 	rec.encode(b, s, values, row.Successor)
