@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"zombiezen.com/go/sqlite"
@@ -62,6 +63,10 @@ func (c *Case) fail(ctx context.Context, op string, err error) error {
 		return err
 	case diskError(err):
 		return failure(op, c.dir, ErrDisk, err, hintDisk)
+	}
+	// Our statements fit our schema: where SQLite says that one does not, the schema was changed.
+	if strings.Contains(err.Error(), "SQL logic error") {
+		return failure(op, c.dir, ErrDamaged, err, hintDamaged)
 	}
 	switch sqlite.ErrCode(err).ToPrimary() {
 	case sqlite.ResultFull, sqlite.ResultIOErr:
