@@ -213,7 +213,7 @@ func contents(t *testing.T, dir string) string {
 		"SELECT time, source, certainty, actor, tenant, statement, message, detail FROM event ORDER BY 1, 2",
 		"SELECT path, kind, size, sha256, mtime, how, relfile FROM evidence ORDER BY 1, 4",
 		"SELECT relation.name, xids, covered, why, unseen, sequences FROM loss JOIN relation ON relation.id = relation_id ORDER BY 1, 2",
-		"SELECT * FROM cluster", "SELECT name, sql FROM sqlite_schema ORDER BY CAST(name AS TEXT)",
+		"SELECT * FROM cluster", "SELECT name, sql FROM sqlite_schema ORDER BY 1",
 	} {
 		must(t, c.each(query, func(stmt *sqlite.Stmt) error {
 			for i := range stmt.ColumnCount() {

@@ -107,6 +107,7 @@ func TestChangedContentIsFound(t *testing.T) {
 		{`UPDATE text SET text = 'another reason' WHERE text LIKE 'its%'`, "table text"},
 		{`UPDATE run SET who = 'somebody else'`, "table run"},
 		{`UPDATE relation SET name = 'other'`, "table relation"},
+		{`UPDATE relation SET name = CAST(name AS BLOB)`, "table relation"},
 		{`INSERT INTO gap VALUES (1, '', '', '', '', 1)`, "table gap"},
 		{`UPDATE plan_row SET action = 'overwrite' WHERE seq = 3`, "plan 1"},
 		{`DELETE FROM plan_row WHERE seq = 3`, "plan 1"},

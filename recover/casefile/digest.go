@@ -52,14 +52,15 @@ func (c *Case) digestOf(table string) (string, error) {
 			if table == "sqlite_schema" && stmt.ColumnName(i) == "rootpage" {
 				continue
 			}
-			switch stmt.ColumnType(i) {
+			// Before the text is asked for, which makes a text of bytes.
+			switch kind := stmt.ColumnType(i); kind {
 			case sqlite.TypeNull:
 				buf = append(buf[:0], 'n')
 			case sqlite.TypeInteger:
 				buf = strconv.AppendInt(append(buf[:0], 'i'), stmt.ColumnInt64(i), 10)
 			default:
 				text := stmt.ColumnText(i)
-				buf = append(fmt.Appendf(buf[:0], "%d,%d ", stmt.ColumnType(i), len(text)), text...)
+				buf = append(fmt.Appendf(buf[:0], "%d,%d ", kind, len(text)), text...)
 			}
 			digest.Write(append(buf, '\n'))
 		}
@@ -98,7 +99,8 @@ func (c *Case) verifyDigests(problems *[]Problem) error {
 	return nil
 }
 
-// damage reports whether SQLite itself found the file damaged.
+// damage reports whether a file was found not to be what was written: by SQLite, or by
+// what reads it here, whose errors have the general code too.
 func damage(err error) bool {
 	code := sqlite.ErrCode(err).ToPrimary()
 	return err != nil && (code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB || code == sqlite.ResultError)
