@@ -72,14 +72,17 @@ func TestRestoreAcrossSavepoints(t *testing.T) {
 	xid := clustertest.Value(t, c, "postgres", "SELECT xid FROM log")
 	data, folder := clustertest.Snapshot(t, c), filepath.Join(t.TempDir(), "case")
 	on := []string{filepath.Join(folder, "plan.json"), "--dsn", c.LibpqDSN("postgres")}
-	for _, args := range [][]string{
-		{"undelete", "--case", folder, "--pgdata", data, "--xid", xid},
-		{"restore", "plan", "--case", folder, "--dsn", c.LibpqDSN("postgres")},
-		append([]string{"restore", "apply", "--confirm", "postgres"}, on...),
-		append([]string{"restore", "verify"}, on...),
+	for _, step := range []struct {
+		says string
+		args []string
+	}{
+		{"100 lost", []string{"undelete", "--case", folder, "--pgdata", data, "--xid", xid}},
+		{"50 to put in", []string{"restore", "plan", "--case", folder, "--dsn", c.LibpqDSN("postgres")}},
+		{"50 rows put in", append([]string{"restore", "apply", "--confirm", "postgres"}, on...)},
+		{"100 lost = 50 restored + 50 intermediate + 0 not restored.", append([]string{"restore", "verify"}, on...)},
 	} {
-		if code, stdout, stderr := execute(t.Context(), args...); code != exitcode.Done {
-			t.Errorf("pgrescue %s: code %d\n%s%s", strings.Join(args, " "), code, stdout, stderr)
+		if code, stdout, stderr := execute(t.Context(), step.args...); code != exitcode.Done || !strings.Contains(stdout+stderr, step.says) {
+			t.Errorf("pgrescue %s: code %d, want %q\n%s%s", strings.Join(step.args, " "), code, step.says, stdout, stderr)
 		}
 	}
 	if got := clustertest.CopyOut(t, c, "postgres", rows); got != before {

@@ -124,6 +124,9 @@ CREATE TABLE row (
 -- The same version, found again, is the same line.
 CREATE UNIQUE INDEX row_version ON row (relation_id, route, place, lsn, xmin, xmax, origin, nth);
 
+-- The few versions that nobody ever saw are counted without reading all the others.
+CREATE INDEX row_intermediate ON row (relation_id, place, lsn) WHERE intermediate AND origin = 0;
+
 -- The ledger of the loss: one line for each version that was destroyed.
 CREATE TABLE ledger (
     relation_id INTEGER NOT NULL REFERENCES relation,

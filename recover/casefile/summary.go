@@ -147,11 +147,10 @@ GROUP BY relation_id, reason_id ORDER BY n DESC, text.text`, func(stmt *sqlite.S
 	})
 }
 
-// sumIntermediate counts the versions that their own destroyer made, by the index of
-// rows alone: reading their values would take long.
+// sumIntermediate counts the lost versions that their own destroyer made.
 func (c *Case) sumIntermediate(tables map[int64]*TableSummary) error {
 	return c.each(`SELECT relation_id, count(*) FROM ledger WHERE settled_by IS NOT NULL AND (relation_id, block << 16 | offset, lsn) IN
- (SELECT relation_id, place, lsn FROM row WHERE xmin = xmax AND xmin > 2 AND origin = 0) GROUP BY relation_id`, func(stmt *sqlite.Stmt) error {
+ (SELECT relation_id, place, lsn FROM row WHERE intermediate AND origin = 0) GROUP BY relation_id`, func(stmt *sqlite.Stmt) error {
 		if t := tables[stmt.ColumnInt64(0)]; t != nil {
 			t.Intermediate = stmt.ColumnInt64(1)
 		}
