@@ -39,6 +39,7 @@ func (r relationRef) from() string {
 // keyPair is a referenced column and the one that refers to it.
 type keyPair struct {
 	child, parent string // quoted
+	parentName    string // as it is
 	// equal compares parent with child, in that order, as the server's own trigger does.
 	equal     string
 	collation string // a COLLATE clause for the child's side, or ""
@@ -76,17 +77,20 @@ func readForeignKeys(ctx context.Context, conn *live.Conn, version int, oids []s
 	}
 	var keys []*foreignKey
 	query := fmt.Sprintf(foreignKeysSQL, period, enforced)
-	err := conn.Query(ctx, "read the foreign keys of", query, live.Parameters("{"+strings.Join(oids, ",")+"}"), func(row [][]byte) error {
+	err := conn.Query(ctx, "read the foreign keys of", query, oidArray(oids), func(row [][]byte) error {
 		if len(keys) == 0 || keys[len(keys)-1].oid != string(row[0]) {
 			keys = append(keys, &foreignKey{
 				oid: string(row[0]), name: string(row[1]), full: string(row[2]) == "f",
-				child:  relationRef{string(row[3]), string(row[4]), string(row[5]) == "t"},
-				parent: relationRef{string(row[6]), string(row[7]), string(row[8]) == "t"},
-				period: string(row[13]) == "t",
+				child:  relationRef{string(row[3]), string(row[4]), isTrue(row[5])},
+				parent: relationRef{string(row[6]), string(row[7]), isTrue(row[8])},
+				period: isTrue(row[13]),
 			})
 		}
 		key := keys[len(keys)-1]
-		key.pairs = append(key.pairs, keyPair{pg.QuoteIdentAlways(string(row[9])), pg.QuoteIdentAlways(string(row[10])), string(row[11]), string(row[12])})
+		key.pairs = append(key.pairs, keyPair{
+			child: pg.QuoteIdentAlways(string(row[9])), parent: pg.QuoteIdentAlways(string(row[10])), parentName: string(row[10]),
+			equal: string(row[11]), collation: string(row[12]),
+		})
 		return nil
 	})
 	return keys, err
@@ -150,12 +154,27 @@ SELECT ROW(s.*)::text FROM s WHERE NOT EXISTS (SELECT FROM p WHERE %s) LIMIT %d`
 // uncoveredSQL is orphansSQL of a key over periods: all parents with the same key
 // together must cover the child's period.
 func (k *foreignKey) uncoveredSQL(source string, limit int) string {
-	last := k.pairs[len(k.pairs)-1]
-	same := *k
-	same.pairs = k.pairs[:len(k.pairs)-1]
+	same, last := k.withoutPeriod()
 	return fmt.Sprintf(`WITH s AS MATERIALIZED (SELECT DISTINCT %s FROM %s WHERE %s),
 	p AS MATERIALIZED (SELECT %s FROM s JOIN %s p ON %s AND p.%s OPERATOR(pg_catalog.&&) s.%s FOR KEY SHARE OF p)
-SELECT ROW(s.*)::text FROM s WHERE NOT coalesce(s.%s OPERATOR(pg_catalog.<@) (SELECT pg_catalog.range_agg(p.%s) FROM p WHERE %s), false) LIMIT %d`,
+SELECT ROW(s.*)::text FROM s WHERE %s LIMIT %d`,
 		k.childColumns("s"), source, k.referring("s"), k.parentColumns("p"), k.parent.from(), same.matches("p", "s"), last.parent, last.child,
-		last.child, last.parent, same.matches("p", "s"), limit)
+		k.uncovered("s", "p"), limit)
+}
+
+// withoutPeriod takes a key over periods apart: the columns that must be equal, and the
+// pair of ranges.
+func (k *foreignKey) withoutPeriod() (same *foreignKey, last keyPair) {
+	n := len(k.pairs) - 1
+	shorter := *k
+	shorter.pairs = k.pairs[:n]
+	return &shorter, k.pairs[n]
+}
+
+// uncovered says that the parents of a key over periods, which have the alias p in
+// parents, do not cover the period of child.
+func (k *foreignKey) uncovered(child, parents string) string {
+	same, last := k.withoutPeriod()
+	return fmt.Sprintf("NOT coalesce(%s.%s OPERATOR(pg_catalog.<@) (SELECT pg_catalog.range_agg(p.%s) FROM %s WHERE %s), false)",
+		child, last.child, last.parent, parents, same.matches("p", child))
 }

@@ -31,11 +31,12 @@ func TestPlanOfCircles(t *testing.T) {
 		`ALTER TABLE boss ADD FOREIGN KEY (team) REFERENCES team DEFERRABLE`,
 		`CREATE TABLE node (id int PRIMARY KEY, up int REFERENCES node)`, `INSERT INTO node VALUES (1, NULL)`,
 		`CREATE TABLE leaf (node int REFERENCES node, team int REFERENCES team, id int PRIMARY KEY)`,
-		`CREATE TABLE other (id int PRIMARY KEY)`, `CREATE TABLE child (id int PRIMARY KEY, other int REFERENCES other)`)
+		`CREATE TABLE other ("an ""id""" int PRIMARY KEY)`, `CREATE TABLE child (id int PRIMARY KEY, other int REFERENCES other)`)
 	c := newCase(t)
 	boss, team := relation("public.boss: id integer key, team integer"), relation("public.team: id integer key, boss integer")
 	node, leaf := relation("public.node: id integer key, up integer"), relation("public.leaf: node integer, team integer, id integer key")
 	other, child := relation("public.other: id integer key"), relation("public.child: id integer key, other integer")
+	other.Columns[0].Name = `an "id"`
 	c.lost(t, leaf, "2", "1", "1")
 	c.lost(t, leaf, "6", "1", "2")
 	c.lost(t, leaf, "2", "3", "3")

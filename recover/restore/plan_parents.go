@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // refSet holds the values of referenced columns that rows of the plan will have, with
@@ -41,7 +40,7 @@ func (t *plannedTable) refer(fk *foreignKey) *refSet {
 	ref := &refSet{}
 	for _, pair := range fk.pairs {
 		ref.names = append(ref.names, pair.parent)
-		at := slices.IndexFunc(t.plan.Columns, func(c ColumnPlan) bool { return pg.QuoteIdentAlways(c.Name) == pair.parent })
+		at := slices.IndexFunc(t.plan.Columns, func(c ColumnPlan) bool { return c.Name == pair.parentName })
 		if at < 0 {
 			return nil
 		}
@@ -188,10 +187,11 @@ func (m *planner) resolve(edges *edgeFile) error {
 			}
 			table := m.tables[e.table]
 			fk := table.ask.keys[e.key]
-			there, note, err := m.planned(fk, e.parent)
+			find := m.planned
 			if e.exists {
-				there, note, err = m.ownParent(fk, e.parent)
+				find = m.ownParent
 			}
+			there, note, err := find(fk, e.parent)
 			if err != nil || there {
 				return err
 			}
@@ -293,7 +293,7 @@ func routeName(n int64) evidence.Route {
 func (m *planner) keysOf(ctx context.Context, fk *foreignKey, ids []int64) (*keySet, error) {
 	var names []string
 	for _, pair := range fk.pairs {
-		names = append(names, strings.ReplaceAll(strings.Trim(pair.parent, `"`), `""`, `"`))
+		names = append(names, pair.parentName)
 	}
 	id := fk.parent.oid + " " + strings.Join(names, " ")
 	if set := m.others[id]; set != nil {

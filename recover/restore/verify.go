@@ -208,11 +208,7 @@ func (k *foreignKey) danglingSQL(p *place, keys *lists) string {
 	parent := fmt.Sprintf("SELECT FROM %s p WHERE %s", k.parent.from(), k.matches("p", "t"))
 	missing := "NOT EXISTS (" + parent + ")"
 	if k.period {
-		last := k.pairs[len(k.pairs)-1]
-		same := *k
-		same.pairs = k.pairs[:len(k.pairs)-1]
-		missing = fmt.Sprintf("NOT coalesce(t.%s OPERATOR(pg_catalog.<@) (SELECT pg_catalog.range_agg(p.%s) FROM %s p WHERE %s), false)",
-			last.child, last.parent, k.parent.from(), same.matches("p", "t"))
+		missing = k.uncovered("t", k.parent.from()+" p")
 	}
 	return fmt.Sprintf("SELECT k.n, ROW(%s)::text FROM %s JOIN %s t ON %s WHERE %s AND %s",
 		k.childColumns("t"), keys.unnested(), child.from(), p.keyed("t"), k.referring("t"), missing)
