@@ -1,9 +1,7 @@
 package restore
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -174,30 +172,8 @@ func (e *engine) rowsOf(ctx context.Context, table int, s *span) iter.Seq2[*case
 	}
 }
 
-// checkPlan refuses a plan that is not as it was made: its rows, or its head, which the
-// case keeps too.
+// checkPlan refuses a plan that is not as it was made.
 func (e *engine) checkPlan(ctx context.Context) error {
 	e.at(StageCheck, "")
-	edited := func(cause string) error {
-		return failure("restore: read the plan", fmt.Sprintf("%d of %s", e.Plan.PlanID, e.Case.Dir()), ErrEdited, errors.New(cause), hintPlanAnew)
-	}
-	if e.Plan.Case != e.Case.ID() {
-		return edited("it is the plan of another case")
-	}
-	kept, err := e.Case.Plan(ctx, e.Plan.PlanID)
-	if err != nil {
-		return err
-	}
-	header, err := e.Plan.header()
-	if err != nil {
-		return err
-	}
-	if kept.RowsHash != e.Plan.RowsSHA256 || !bytes.Equal(kept.Header, header) {
-		return edited("it is not the one that the case has")
-	}
-	whole, err := e.Case.VerifyPlan(ctx, e.Plan.PlanID)
-	if err == nil && !whole {
-		err = edited("its rows in the case are not those that were planned")
-	}
-	return err
+	return e.Plan.Check(ctx, e.Case)
 }

@@ -209,7 +209,7 @@ func (g *target) describe(conn *live.Conn, table tableRows) *TablePlan {
 	}
 	check(conn.Exec(ctx, "test", "BEGIN"))
 	check(qualified(ctx, conn, func() error {
-		oid, err := conn.Value(ctx, "test", tableOIDSQL, p.Schema, p.Name)
+		oid, err := conn.Value(ctx, "test", placeSQL, p.Schema, p.Name)
 		check(err)
 		p.Fingerprint, err = fingerprintOf(ctx, conn, oid)
 		check(err)

@@ -47,12 +47,8 @@ func (p *place) insertRows(mixed bool) string {
 
 // updateRows gives rows of the table the values of the temporary one.
 func (p *place) updateRows() string {
-	var sets []string
-	for _, name := range p.settable() {
-		sets = append(sets, name+" = s."+name)
-	}
 	return fmt.Sprintf("UPDATE %s t SET %s FROM %s s WHERE s.%s = 'u' AND %s",
-		p.table.from(), strings.Join(sets, ", "), p.staging(), actionColumn, p.sameKey("t", "s"))
+		p.table.from(), p.settings(), p.staging(), actionColumn, p.sameKey("t", "s"))
 }
 
 // changedMultiset finds staged rows of a table without a key that are not as often in the

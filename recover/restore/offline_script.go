@@ -254,7 +254,7 @@ BEGIN
     END IF;
 END $pgrescue$;
 
-`, literal(s.head.Database), systemLiteral(s.head.SystemIdentifier))
+`, quoteLiteral(s.head.Database), systemLiteral(s.head.SystemIdentifier))
 }
 
 func systemLiteral(system uint64) string {
@@ -275,8 +275,8 @@ func (s *script) writeTables(w *bufio.Writer) {
 		for _, c := range t.relation.Columns {
 			columns, types = append(columns, c.Name), append(types, c.Type)
 		}
-		fmt.Fprintf(w, "INSERT INTO pg_temp.pgrescue_table VALUES (%d, %s, %s, %s, %d, %s, %s, %s, %s);\n", i+1, literal(t.relation.Schema), literal(t.relation.Name),
-			literal(t.load), t.rows(), arrayLiteral(t.key), arrayLiteral(columns), arrayLiteral(types), literal(t.insertion()))
+		fmt.Fprintf(w, "INSERT INTO pg_temp.pgrescue_table VALUES (%d, %s, %s, %s, %d, %s, %s, %s, %s);\n", i+1, quoteLiteral(t.relation.Schema), quoteLiteral(t.relation.Name),
+			quoteLiteral(t.load), t.rows(), arrayLiteral(t.key), arrayLiteral(columns), arrayLiteral(types), quoteLiteral(t.insertion()))
 	}
 }
 
@@ -300,14 +300,11 @@ func quotedNames(relation *evidence.Relation) string {
 	return strings.Join(names, ", ")
 }
 
-// literal writes a text for SQL with standard_conforming_strings on.
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
 // arrayLiteral writes texts as an array.
 func arrayLiteral(texts []string) string {
 	quoted := make([]string, len(texts))
 	for i, text := range texts {
-		quoted[i] = literal(text)
+		quoted[i] = quoteLiteral(text)
 	}
 	if len(quoted) == 0 {
 		return "'{}'"

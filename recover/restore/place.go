@@ -70,12 +70,13 @@ JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND k.n <= i.indnkeyatts
 ORDER BY i.indisprimary DESC, i.indimmediate DESC, i.indexrelid, k.n`
 
-// readPlace reads a table of the plan. Names are qualified when the caller made them so.
+// readPlace reads a table of the plan, and refuses one that is not as it was planned
+// for. It is for a transaction, within qualified.
 func readPlace(ctx context.Context, conn *live.Conn, index int, table *TablePlan) (*place, error) {
 	const op = "read the definition of a table at"
 	p := &place{index: index, table: relationRef{name: table.QualifiedName()}}
 	err := conn.Query(ctx, op, placeSQL, live.Parameters(table.Schema, table.Name), func(row [][]byte) error {
-		p.table.oid, p.table.parts = string(row[0]), string(row[1]) == "t"
+		p.table.oid, p.table.parts = string(row[0]), isTrue(row[1])
 		return nil
 	})
 	if err != nil {
@@ -83,6 +84,9 @@ func readPlace(ctx context.Context, conn *live.Conn, index int, table *TablePlan
 	}
 	if p.table.oid == "" {
 		return nil, p.stale(errNoTable)
+	}
+	if err := checkFingerprint(ctx, conn, p.table.oid, table); err != nil {
+		return nil, err
 	}
 	p.tree = map[string]bool{p.table.oid: true}
 	err = conn.Query(ctx, op, treeSQL, live.Parameters(p.table.oid), func(row [][]byte) error {
@@ -104,7 +108,7 @@ func (p *place) readColumns(ctx context.Context, conn *live.Conn, names []string
 		name := string(row[0])
 		found[name] = placeColumn{
 			name: pg.QuoteIdentAlways(name), typ: string(row[1]), bare: string(row[2]),
-			always: string(row[3]) == "t",
+			always: isTrue(row[3]),
 		}
 		return nil
 	})
@@ -182,7 +186,7 @@ ORDER BY i.indexrelid, k.n`
 func readLateConstraints(ctx context.Context, conn *live.Conn, places []*place) error {
 	last := ""
 	oids := treesOf(places)
-	return conn.Query(ctx, "read the constraints of", lateConstraintsSQL, live.Parameters("{"+strings.Join(oids, ",")+"}"), func(row [][]byte) error {
+	return conn.Query(ctx, "read the constraints of", lateConstraintsSQL, oidArray(oids), func(row [][]byte) error {
 		for _, p := range places {
 			if !p.tree[string(row[2])] {
 				continue
@@ -243,6 +247,15 @@ func (p *place) names() []string {
 		names[i] = p.columns[i].name
 	}
 	return names
+}
+
+// settings gives columns of a row the values of the same columns in the temporary table.
+func (p *place) settings() string {
+	var sets []string
+	for _, name := range p.settable() {
+		sets = append(sets, name+" = s."+name)
+	}
+	return strings.Join(sets, ", ")
 }
 
 // settable are the columns that an UPDATE of a row with the same key sets.

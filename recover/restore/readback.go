@@ -149,14 +149,7 @@ func appendElement(dst []byte, v *evidence.Value) []byte {
 	if v.State != evidence.Known {
 		return append(dst, "NULL"...)
 	}
-	dst = append(dst, '"')
-	for _, c := range v.Text {
-		if c == '"' || c == '\\' {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"')
+	return appendArrayItem(dst, v.Text)
 }
 
 // differing lists the columns whose planned value is known and not the one that is there.
@@ -173,10 +166,7 @@ func differing(planned, there []evidence.Value) []int {
 // sameValue compares a planned value with one that the target printed. What the plan
 // does not know is equal to anything.
 func sameValue(planned, there *evidence.Value) bool {
-	if planned.State == evidence.Unknown {
-		return true
-	}
-	return planned.State == there.State && string(planned.Text) == string(there.Text)
+	return planned.State == evidence.Unknown || equalValue(planned, there)
 }
 
 func (l *lists) clone() lists {

@@ -71,30 +71,16 @@ func fingerprintOf(ctx context.Context, conn *live.Conn, oid string) (string, er
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-const tableOIDSQL = `SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
-
-// checkFingerprint refuses a table of the plan that has another definition by now. It
-// is for a transaction, within qualified.
-func checkFingerprint(ctx context.Context, conn *live.Conn, table *TablePlan) error {
-	const op = "restore: check the plan against"
-	oid := ""
-	err := conn.Query(ctx, op, tableOIDSQL, live.Parameters(table.Schema, table.Name), func(row [][]byte) error {
-		oid = string(row[0])
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if oid == "" {
-		return conn.Endpoint().Failure(op, ErrStale, fmt.Errorf("table %s is not there any more", table), hintPlanAnew)
-	}
+// checkFingerprint refuses a table of the plan that has another definition by now. oid
+// is what its name leads to. It is for a transaction, within qualified.
+func checkFingerprint(ctx context.Context, conn *live.Conn, oid string, table *TablePlan) error {
 	now, err := fingerprintOf(ctx, conn, oid)
 	if err != nil {
 		return err
 	}
 	if now != table.Fingerprint {
-		return conn.Endpoint().Failure(op, ErrStale, fmt.Errorf("the definition of table %s has changed since the plan was made", table), hintPlanAnew)
+		return conn.Endpoint().Failure("restore: check the plan against", ErrStale,
+			fmt.Errorf("the definition of table %s has changed since the plan was made", table), hintPlanAnew)
 	}
 	return nil
 }

@@ -44,11 +44,7 @@ func (e *engine) readPlaces(ctx context.Context, tables []int) ([]*place, error)
 	var places []*place
 	err := qualified(ctx, e.conn, func() error {
 		for _, index := range tables {
-			table := &e.Plan.Tables[index]
-			if err := checkFingerprint(ctx, e.conn, table); err != nil {
-				return err
-			}
-			p, err := readPlace(ctx, e.conn, index, table)
+			p, err := readPlace(ctx, e.conn, index, &e.Plan.Tables[index])
 			if err != nil {
 				return err
 			}

@@ -46,12 +46,8 @@ func (p *place) removeRows() string {
 
 // revertRows gives changed rows their former values.
 func (p *place) revertRows(first, last int64) string {
-	var sets []string
-	for _, name := range p.settable() {
-		sets = append(sets, name+" = s."+name)
-	}
 	return fmt.Sprintf("UPDATE %s t SET %s FROM %s s WHERE s.%s = 'u' AND s.%s BETWEEN %d AND %d AND %s",
-		p.table.from(), strings.Join(sets, ", "), p.staging(), actionColumn, seqColumn, first, last, lies("t", "s"))
+		p.table.from(), p.settings(), p.staging(), actionColumn, seqColumn, first, last, lies("t", "s"))
 }
 
 // rowOfKey is the key of a row of alias for people.
