@@ -249,10 +249,8 @@ func actingError(ctx context.Context, err error, done string) error {
 
 // restoreError marks an error of restoring with its exit code.
 func restoreError(err error) error {
-	if live.Code(err) == lockNotAvailable {
-		return exitcode.With(exitcode.Locked, err)
-	}
 	return libraryError(withMeaning(err, []meaning{
+		{live.ErrLocked, exitcode.Locked},
 		{restore.ErrEdited, exitcode.Refused},
 		{restore.ErrStale, exitcode.Stale},
 		{restore.ErrPagesNeeded, exitcode.Refused},
@@ -276,6 +274,3 @@ func restoreError(err error) error {
 		{live.ErrRefused, exitcode.Failed},
 	}))
 }
-
-// lockNotAvailable is the SQLSTATE of a lock_timeout.
-const lockNotAvailable = "55P03"

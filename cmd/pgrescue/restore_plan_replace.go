@@ -49,7 +49,7 @@ func (o *restorePlanOptions) mayReplacePlan(ctx context.Context, file *casefile.
 		return nil, libraryError(err)
 	}
 	switch {
-	case kept.State == casefile.PlanMade || kept.State == restore.StateUndone:
+	case kept.State == casefile.PlanMade || kept.State == casefile.PlanUndone:
 		return nil, nil
 	case !o.force:
 		return nil, exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("restore plan: %s is there, and its plan is %s: verify and undo need it", path, kept.State),

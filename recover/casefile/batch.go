@@ -21,12 +21,20 @@ const (
 	BatchUndone    = "undone"
 )
 
+// The works that batches are of.
+const (
+	WorkApply = "apply"
+	WorkUndo  = "undo"
+)
+
 // Batch is one transaction in the target that applied rows of a plan. It is
 // durable in the case before the transaction's COMMIT is sent.
 type Batch struct {
 	Batch             int64 // in the plan
 	Table             int   // of the plan; -1: of several
 	FirstSeq, LastSeq int64
+	Work              string
+	Round             int        // an apply and the undo of it are one round
 	XID               pg.FullXID // of the target
 	State             string
 	Detail            json.RawMessage // what else `restore` must know, as JSON
@@ -36,8 +44,8 @@ type Batch struct {
 // BeginBatch notes a batch before its COMMIT. It is durable when it returns, and
 // so refused while the run in progress has a transaction of its own.
 func (c *Case) BeginBatch(ctx context.Context, planID int64, b Batch) error {
-	return c.alone(ctx, "note a batch in", `INSERT OR REPLACE INTO plan_batch (plan_id, batch, tbl, first_seq, last_seq, xid, state, detail, committed_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)`, planID, b.Batch, int64(b.Table), b.FirstSeq, b.LastSeq, strconv.FormatUint(uint64(b.XID), 10),
+	return c.alone(ctx, "note a batch in", `INSERT OR REPLACE INTO plan_batch (plan_id, batch, tbl, first_seq, last_seq, work, round, xid, state, detail, committed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)`, planID, b.Batch, int64(b.Table), b.FirstSeq, b.LastSeq, b.Work, int64(b.Round), strconv.FormatUint(uint64(b.XID), 10),
 		BatchBegun, orNull(string(b.Detail)))
 }
 
@@ -54,8 +62,8 @@ func (c *Case) CommitBatch(ctx context.Context, planID, batch int64, state strin
 // UndoBatches notes that the rows of a plan from a sequence number on were taken back: the
 // batches that applied them, and nothing else, are undone.
 func (c *Case) UndoBatches(ctx context.Context, planID, fromSeq int64) error {
-	return c.alone(ctx, "note undone batches in", `UPDATE plan_batch SET state = ? WHERE plan_id = ? AND first_seq >= ? AND state = ?
- AND ifnull(json_extract(detail, '$.work'), 'apply') = 'apply'`, BatchUndone, planID, fromSeq, BatchCommitted)
+	return c.alone(ctx, "note undone batches in", `UPDATE plan_batch SET state = ? WHERE plan_id = ? AND first_seq >= ? AND state = ? AND work = ?`,
+		BatchUndone, planID, fromSeq, BatchCommitted, WorkApply)
 }
 
 // SetAbsent notes which rows of a plan were not found in the target, in place of those
@@ -100,7 +108,7 @@ func (c *Case) Batches(ctx context.Context, planID int64) ([]Batch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var list []Batch
-	err := sqlitex.Execute(c.conn, "SELECT batch, tbl, first_seq, last_seq, xid, state, detail, committed_at FROM plan_batch WHERE plan_id = ? ORDER BY batch",
+	err := sqlitex.Execute(c.conn, "SELECT batch, tbl, first_seq, last_seq, xid, state, detail, committed_at, work, round FROM plan_batch WHERE plan_id = ? ORDER BY batch",
 		&sqlitex.ExecOptions{Args: []any{planID}, ResultFunc: func(stmt *sqlite.Stmt) error {
 			xid, err := strconv.ParseUint(stmt.ColumnText(4), 10, 64)
 			if err != nil {
@@ -108,7 +116,7 @@ func (c *Case) Batches(ctx context.Context, planID int64) ([]Batch, error) {
 			}
 			b := Batch{
 				Batch: stmt.ColumnInt64(0), Table: stmt.ColumnInt(1), FirstSeq: stmt.ColumnInt64(2), LastSeq: stmt.ColumnInt64(3),
-				XID: pg.FullXID(xid), State: stmt.ColumnText(5),
+				XID: pg.FullXID(xid), State: stmt.ColumnText(5), Work: stmt.ColumnText(8), Round: stmt.ColumnInt(9),
 			}
 			if text := stmt.ColumnText(6); text != "" {
 				b.Detail = json.RawMessage(text)

@@ -25,9 +25,6 @@ type Candidate struct {
 	evidence.Row
 }
 
-// reasonNoColumn is why a column of the key is unknown in a row.
-const reasonNoColumn = "the table that held the row has no such column"
-
 // Candidates lists all versions of the tables' rows, those of one key together,
 // the best first: confidence, then the LSN of the record that destroyed them, the
 // last first; versions that nobody ever saw come behind all others. key names the
@@ -122,7 +119,7 @@ func (c *Case) keyFunction(places map[int64][]int) (string, error) {
 					out = append(out, ',')
 				}
 				if place < 0 || place >= len(items) {
-					out = appendValue(out, &evidence.Value{State: evidence.Unknown, Reason: reasonNoColumn})
+					out = appendValue(out, &evidence.Value{State: evidence.Unknown, Reason: evidence.ReasonNoColumn})
 					continue
 				}
 				out = append(out, items[place]...)
@@ -136,26 +133,16 @@ func (c *Case) keyFunction(places map[int64][]int) (string, error) {
 // splitValues appends the JSON of each value of an array, unread.
 func splitValues(dst [][]byte, text []byte) ([][]byte, error) {
 	p := valueParser{text: text}
-	if !p.take('[') {
-		return dst, p.fail("an array begins with [")
-	}
-	if p.take(']') {
-		return dst, p.end()
-	}
-	for {
+	err := p.array(func() error {
 		p.space()
 		start := p.at
-		if err := p.skip(); err != nil {
-			return dst, err
+		err := p.skip()
+		if err == nil {
+			dst = append(dst, text[start:p.at])
 		}
-		dst = append(dst, text[start:p.at])
-		if p.take(']') {
-			return dst, p.end()
-		}
-		if !p.take(',') {
-			return dst, p.fail("values are separated by commas")
-		}
-	}
+		return err
+	})
+	return dst, err
 }
 
 // skip steps over a value. A plain string, which most are, is not copied.

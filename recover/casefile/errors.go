@@ -33,15 +33,9 @@ var (
 	ErrDisk = errors.New("the disk does not let us")
 )
 
-// kind is an error that errors.Is finds by its sentinel and that reads as its cause.
-type kind struct{ sentinel, cause error }
-
-func (k *kind) Error() string   { return k.cause.Error() }
-func (k *kind) Unwrap() []error { return []error{k.sentinel, k.cause} }
-
 // failure makes an error of one of the kinds above.
 func failure(op, place string, sentinel, cause error, hint string) error {
-	return &evidence.Error{Op: "case: " + op, Place: place, Err: &kind{sentinel, cause}, Hint: hint}
+	return &evidence.Error{Op: "case: " + op, Place: place, Err: evidence.OfKind(sentinel, cause), Hint: hint}
 }
 
 const (

@@ -28,10 +28,10 @@ const (
 func PlanReasons(counts map[string]int64) []ReasonCount {
 	var why []ReasonCount
 	for _, reason := range []struct{ action, text string }{
-		{"equal", "in the target already, with the same values"},
-		{"keep", "the target keeps its own values"},
-		{"conflict", "in conflict with the target, and not decided"},
-		{"blocked", "blocked: the plan says by what"},
+		{ActionEqual, "in the target already, with the same values"},
+		{ActionKeep, "the target keeps its own values"},
+		{ActionConflict, "in conflict with the target, and not decided"},
+		{ActionBlocked, "blocked: the plan says by what"},
 		{actionWaiting, "planned, and not put in yet"},
 		{ActionAbsent, "put in, and not in the target as planned"},
 	} {

@@ -32,8 +32,33 @@ type Plan struct {
 	State    string
 }
 
-// PlanMade is the state of a new plan; `restore` has words for the others.
-const PlanMade = "made"
+// The states of a plan.
+const (
+	PlanMade     = "made"
+	PlanApplying = "applying" // in part, or about to
+	PlanApplied  = "applied"
+	PlanVerified = "verified"
+	PlanUndoing  = "undoing"
+	PlanUndone   = "undone"
+	// PlanKept: undo left rows, because somebody changed them or refers to them.
+	PlanKept = "undone in part"
+)
+
+// The actions that a plan chooses from for a row.
+const (
+	ActionInsert    = "insert"
+	ActionEqual     = "equal"
+	ActionOverwrite = "overwrite"
+	ActionFill      = "fill"
+	ActionKeep      = "keep"
+	ActionConflict  = "conflict"
+	ActionBlocked   = "blocked"
+)
+
+// ActionWrites reports whether apply changes the target for an action.
+func ActionWrites(action string) bool {
+	return action == ActionInsert || action == ActionOverwrite || action == ActionFill
+}
 
 // PlanRow is the decision for one row.
 type PlanRow struct {

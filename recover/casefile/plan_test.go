@@ -24,7 +24,7 @@ func writePlan(t *testing.T, c *Case, rows int) Plan {
 	}
 	plan, err := w.Finish([]byte(`{"format":1}`))
 	must(t, err)
-	must(t, c.BeginBatch(ctx, plan.ID, Batch{Batch: 1, Table: -1, FirstSeq: 1, LastSeq: int64(rows / 2), XID: pg.FullXID(1<<40 + 7), Detail: []byte(`{"work":"apply"}`)}))
+	must(t, c.BeginBatch(ctx, plan.ID, Batch{Batch: 1, Table: -1, FirstSeq: 1, LastSeq: int64(rows / 2), Work: WorkApply, Round: 1, XID: pg.FullXID(1<<40 + 7), Detail: []byte(`{"last":true}`)}))
 	must(t, c.CommitBatch(ctx, plan.ID, 1, BatchCommitted))
 	return plan
 }

@@ -16,13 +16,16 @@ type span struct{ first, last int64 }
 // find, do not count.
 func (c *Case) sumRestored(tables map[int64]*TableSummary) error {
 	plans := make(map[int64][]span)
-	err := c.each(`SELECT plan_id, first_seq, last_seq FROM plan_batch JOIN plan ON plan.id = plan_id
-WHERE plan_batch.state = 'committed' AND plan.state NOT LIKE 'und%' AND ifnull(json_extract(detail, '$.work'), 'apply') = 'apply'
- AND ifnull(json_extract(detail, '$.round'), 0) = (SELECT max(ifnull(json_extract(detail, '$.round'), 0)) FROM plan_batch AS other WHERE other.plan_id = plan.id)
-ORDER BY plan_id, first_seq`, func(stmt *sqlite.Stmt) error {
-		id := stmt.ColumnInt64(0)
-		plans[id] = append(plans[id], span{stmt.ColumnInt64(1), stmt.ColumnInt64(2)})
-		return nil
+	err := sqlitex.Execute(c.conn, `SELECT plan_id, first_seq, last_seq FROM plan_batch JOIN plan ON plan.id = plan_id
+WHERE plan_batch.state = ? AND work = ? AND plan.state NOT IN (?, ?, ?)
+ AND round = (SELECT max(round) FROM plan_batch AS other WHERE other.plan_id = plan.id)
+ORDER BY plan_id, first_seq`, &sqlitex.ExecOptions{
+		Args: []any{BatchCommitted, WorkApply, PlanUndoing, PlanUndone, PlanKept},
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			id := stmt.ColumnInt64(0)
+			plans[id] = append(plans[id], span{stmt.ColumnInt64(1), stmt.ColumnInt64(2)})
+			return nil
+		},
 	})
 	if err != nil {
 		return err
@@ -42,7 +45,7 @@ ORDER BY plan_id, first_seq`, func(stmt *sqlite.Stmt) error {
 		counts := others[relation]
 		if counts != nil {
 			// What an earlier plan put in is equal for a later one.
-			counts["equal"] -= min(counts["equal"], earlier[relation])
+			counts[ActionEqual] -= min(counts[ActionEqual], earlier[relation])
 		}
 		t.Fate = Divide(t.Lost, t.Missing, t.Intermediate, t.Restored, PlanReasons(counts), len(plans) > 0)
 	}
@@ -62,7 +65,7 @@ FROM plan_row JOIN row ON row.id = json_extract(plan_row.from_rows, '$[0]') WHER
 				return nil
 			}
 			action := stmt.ColumnText(2)
-			switch writes := action == "insert" || action == "overwrite" || action == "fill"; {
+			switch writes := ActionWrites(action); {
 			case stmt.ColumnBool(3):
 				action = ActionAbsent
 			case writes && within(spans, stmt.ColumnInt64(0)):

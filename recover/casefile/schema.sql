@@ -224,6 +224,8 @@ CREATE TABLE plan_batch (
     tbl          INTEGER NOT NULL,
     first_seq    INTEGER NOT NULL,
     last_seq     INTEGER NOT NULL,
+    work         TEXT NOT NULL,    -- apply or undo
+    round        INTEGER NOT NULL, -- an apply and the undo of it are one
     xid          TEXT NOT NULL,    -- of the target, with its epoch
     state        TEXT NOT NULL,
     detail       TEXT,             -- JSON

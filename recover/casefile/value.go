@@ -92,31 +92,41 @@ func appendEscape(dst []byte, c byte) []byte {
 // be those of text.
 func ParseValues(dst []evidence.Value, text []byte) ([]evidence.Value, error) {
 	p := valueParser{text: text}
-	if !p.take('[') {
-		return dst, p.fail("an array begins with [")
-	}
-	if p.take(']') {
-		return dst, p.end()
-	}
-	for {
+	err := p.array(func() error {
 		v, err := p.value()
-		if err != nil {
-			return dst, err
+		if err == nil {
+			dst = append(dst, v)
 		}
-		dst = append(dst, v)
-		if p.take(']') {
-			return dst, p.end()
-		}
-		if !p.take(',') {
-			return dst, p.fail("values are separated by commas")
-		}
-	}
+		return err
+	})
+	return dst, err
 }
 
 // valueParser reads JSON that was written here, or by a person.
 type valueParser struct {
 	text []byte
 	at   int
+}
+
+// array reads an array that is all of the text; item reads one of its values.
+func (p *valueParser) array(item func() error) error {
+	if !p.take('[') {
+		return p.fail("an array begins with [")
+	}
+	if p.take(']') {
+		return p.end()
+	}
+	for {
+		if err := item(); err != nil {
+			return err
+		}
+		if p.take(']') {
+			return p.end()
+		}
+		if !p.take(',') {
+			return p.fail("values are separated by commas")
+		}
+	}
 }
 
 func (p *valueParser) fail(cause string) error {

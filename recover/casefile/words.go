@@ -1,86 +1,59 @@
 package casefile
 
 import (
+	"slices"
+
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
-// The numbers of schema.sql; 0 stands for a word that is not known.
+// The numbers of schema.sql are the places of words in these lists, from 1; 0 stands
+// for a word that is not known.
 
-func routeID(r evidence.Route) int64 {
-	switch r {
-	case evidence.RouteHeap:
-		return 1
-	case evidence.RouteWAL:
-		return 2
-	case evidence.RouteStream:
-		return 3
-	case evidence.RoutePITR:
-		return 4
-	case evidence.RouteDump:
-		return 5
-	case evidence.RouteImport:
-		return 6
-	case evidence.RouteLogs:
-		return 7
-	}
-	return 0
+func confidences() [3]evidence.Confidence {
+	return [...]evidence.Confidence{evidence.Proven, evidence.Derived, evidence.Claimed}
 }
 
-func routeOf(id int64) evidence.Route {
-	if list := evidence.Routes(); id > 0 && int(id) <= len(list) {
-		return list[id-1]
-	}
-	return ""
+func operations() [5]evidence.Operation {
+	return [...]evidence.Operation{evidence.OpDelete, evidence.OpUpdate, evidence.OpDropColumn, evidence.OpTruncate, evidence.OpDrop}
 }
 
-func confidenceID(c evidence.Confidence) int64 {
-	switch c {
-	case evidence.Proven:
-		return 1
-	case evidence.Derived:
-		return 2
+// number is the number of a word in its list.
+func number[W comparable](list []W, word W) int64 { return int64(slices.Index(list, word)) + 1 }
+
+// word is the word of a number, or the empty one.
+func word[W ~string](list []W, number int64) W {
+	if number < 1 || number > int64(len(list)) {
+		return ""
 	}
-	return 3
+	return list[number-1]
 }
 
-func confidenceOf(id int64) evidence.Confidence {
-	switch id {
-	case 1:
-		return evidence.Proven
-	case 2:
-		return evidence.Derived
-	}
-	return evidence.Claimed
-}
+func routeID(r evidence.Route) int64  { return number(evidence.Routes(), r) }
+func routeOf(id int64) evidence.Route { return word(evidence.Routes(), id) }
 
 func operationID(op evidence.Operation) int64 {
-	switch op {
-	case evidence.OpDelete:
-		return 1
-	case evidence.OpUpdate:
-		return 2
-	case evidence.OpDropColumn:
-		return 3
-	case evidence.OpTruncate:
-		return 4
-	case evidence.OpDrop:
-		return 5
-	}
-	return 0
+	list := operations()
+	return number(list[:], op)
 }
 
 func operationOf(id int64) evidence.Operation {
-	switch id {
-	case 1:
-		return evidence.OpDelete
-	case 2:
-		return evidence.OpUpdate
-	case 3:
-		return evidence.OpDropColumn
-	case 4:
-		return evidence.OpTruncate
-	case 5:
-		return evidence.OpDrop
+	list := operations()
+	return word(list[:], id)
+}
+
+// confidenceID and confidenceOf take what is not known for claimed, which trusts least.
+func confidenceID(c evidence.Confidence) int64 {
+	list := confidences()
+	if n := number(list[:], c); n > 0 {
+		return n
 	}
-	return ""
+	return number(list[:], evidence.Claimed)
+}
+
+func confidenceOf(id int64) evidence.Confidence {
+	list := confidences()
+	if c := word(list[:], id); c != "" {
+		return c
+	}
+	return evidence.Claimed
 }

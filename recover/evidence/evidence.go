@@ -151,11 +151,12 @@ type Provenance struct {
 // Clone returns a copy that shares no bytes with r but the Relation.
 func (r *Row) Clone() Row {
 	c := *r
-	c.Values, c.Successor = cloneValues(r.Values), cloneValues(r.Successor)
+	c.Values, c.Successor = CloneValues(r.Values), CloneValues(r.Successor)
 	return c
 }
 
-func cloneValues(values []Value) []Value {
+// CloneValues returns a copy that shares no bytes with values; nil stays nil.
+func CloneValues(values []Value) []Value {
 	if values == nil {
 		return nil
 	}
@@ -226,3 +227,12 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// kind is an error that errors.Is finds by its sentinel and that reads as its cause.
+type kind struct{ sentinel, cause error }
+
+func (k *kind) Error() string   { return k.cause.Error() }
+func (k *kind) Unwrap() []error { return []error{k.sentinel, k.cause} }
+
+// OfKind makes cause an error that errors.Is finds by its sentinel too. It reads as the cause.
+func OfKind(sentinel, cause error) error { return &kind{sentinel, cause} }

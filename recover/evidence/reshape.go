@@ -2,8 +2,8 @@ package evidence
 
 import "slices"
 
-// reasonNoColumn is why a column of the table asked for is unknown in a row.
-const reasonNoColumn = "the table that held the row has no such column"
+// ReasonNoColumn is why a column of the table asked for is unknown in a row.
+const ReasonNoColumn = "the table that held the row has no such column"
 
 // Reshape gives rows the columns of another relation, in its order, by name: a
 // partition may have them in an order of its own. Columns that rel does not have
@@ -41,7 +41,7 @@ func (r *reshaper) Put(row *Row) error {
 func (r *reshaper) pick(dst, values []Value) []Value {
 	for _, at := range r.place {
 		if at < 0 {
-			dst = append(dst, Value{State: Unknown, Reason: reasonNoColumn})
+			dst = append(dst, Value{State: Unknown, Reason: ReasonNoColumn})
 			continue
 		}
 		dst = append(dst, values[at])

@@ -26,6 +26,8 @@ var (
 	ErrReadOnly = errors.New("the server takes no writes")
 	// ErrTimeout: a statement or a lock took longer than the session allows.
 	ErrTimeout = errors.New("the server took too long")
+	// ErrLocked: somebody held a lock for longer than that.
+	ErrLocked = fmt.Errorf("%w: somebody holds a lock", ErrTimeout)
 	// ErrRefused: the server refused a statement for another reason.
 	ErrRefused = errors.New("the server refused the statement")
 )
@@ -61,17 +63,8 @@ func Message(err error) string {
 	return err.Error()
 }
 
-// kind is an error that errors.Is finds by its sentinel and that reads as its cause.
-type kind struct{ sentinel, cause error }
-
-func (k *kind) Error() string   { return k.cause.Error() }
-func (k *kind) Unwrap() []error { return []error{k.sentinel, k.cause} }
-
-// OfKind makes cause an error that errors.Is finds by its sentinel too. It reads as the cause.
-func OfKind(sentinel, cause error) error { return &kind{sentinel, cause} }
-
 func failure(op, place string, sentinel, cause error, hint string) error {
-	return &evidence.Error{Op: op, Place: place, Err: OfKind(sentinel, cause), Hint: hint}
+	return &evidence.Error{Op: op, Place: place, Err: evidence.OfKind(sentinel, cause), Hint: hint}
 }
 
 // masked reads without the secrets that its cause has in its text.
@@ -192,13 +185,15 @@ func dialCause(err error) error {
 	if len(outer.Config.Fallbacks) == 0 && errors.As(err, &single) {
 		text = single.Err.Error()
 	}
-	return &kind{outer.Unwrap(), errors.New(text)}
+	return evidence.OfKind(outer.Unwrap(), errors.New(text))
 }
 
 // fatal reports whether the server ends the session with this message.
 func fatal(answer *pgconn.PgError) bool {
 	return strings.EqualFold(answer.Severity, "FATAL") || strings.EqualFold(answer.SeverityUnlocalized, "FATAL")
 }
+
+const hintLocks = "somebody may hold a lock: look into pg_stat_activity and pg_locks"
 
 // StatementFailure explains why a statement or a command failed. An error that the
 // server did not send is a lost connection. other is the kind of what is none of
@@ -219,8 +214,10 @@ func (e Endpoint) StatementFailure(ctx context.Context, op string, err, other er
 		sentinel, hint = ErrReadOnly, "is it a standby, or is default_transaction_read_only set?"
 	case fatal(answer):
 		sentinel = ErrLost
-	case answer.Code == codeQueryCanceled, answer.Code == codeLockNotAvailable:
-		sentinel, hint = ErrTimeout, "somebody may hold a lock: look into pg_stat_activity and pg_locks"
+	case answer.Code == codeQueryCanceled:
+		sentinel, hint = ErrTimeout, hintLocks
+	case answer.Code == codeLockNotAvailable:
+		sentinel, hint = ErrLocked, hintLocks
 	}
 	return e.Failure(op, sentinel, answer, hint)
 }

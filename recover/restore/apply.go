@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
 )
 
 // ApplyOptions are the choices of Apply.
@@ -32,17 +34,6 @@ type Applied struct {
 	Sequences   []Moved `json:"sequences,omitempty"`
 	Bytes       int64   `json:"bytes"`
 }
-
-// The states of a plan, after casefile.PlanMade.
-const (
-	StateApplying = "applying" // in part, or about to
-	StateApplied  = "applied"
-	StateVerified = "verified"
-	StateUndoing  = "undoing"
-	StateUndone   = "undone"
-	// StateKept: undo left rows, because somebody changed them or refers to them.
-	StateKept = "undone in part"
-)
 
 // applier is one call of Apply.
 type applier struct {
@@ -92,13 +83,13 @@ func (a *applier) apply(ctx context.Context, options ApplyOptions) error {
 		if options.DryRun {
 			return nil
 		}
-		return a.Case.SetPlanState(ctx, a.Plan.PlanID, StateApplied)
+		return a.Case.SetPlanState(ctx, a.Plan.PlanID, casefile.PlanApplied)
 	}
 	spans, err := a.spans(ctx, options.Batch)
 	if err != nil || options.DryRun {
 		return err
 	}
-	if err := a.Case.SetPlanState(ctx, a.Plan.PlanID, StateApplying); err != nil {
+	if err := a.Case.SetPlanState(ctx, a.Plan.PlanID, casefile.PlanApplying); err != nil {
 		return err
 	}
 	if err := a.Case.SetAbsent(ctx, a.Plan.PlanID, nil); err != nil {
@@ -109,7 +100,7 @@ func (a *applier) apply(ctx context.Context, options ApplyOptions) error {
 			return err
 		}
 	}
-	return a.Case.SetPlanState(ctx, a.Plan.PlanID, StateApplied)
+	return a.Case.SetPlanState(ctx, a.Plan.PlanID, casefile.PlanApplied)
 }
 
 // beginRound says which rows are still to be put in: after an undo all of them again.
@@ -156,7 +147,7 @@ func (a *applier) span(ctx context.Context, s span, last bool) error {
 		a.rollback(ctx)
 		return err
 	}
-	b, err := a.past.note(s, batchDetail{Work: workApply, Last: last})
+	b, err := a.past.note(s, casefile.WorkApply, batchDetail{Last: last})
 	if err == nil {
 		err = a.commit(ctx, b)
 	}

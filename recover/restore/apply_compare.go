@@ -77,7 +77,7 @@ func (c *comparison) add(ctx context.Context, row *casefile.PlanRow, values []ev
 		return c.place.stale(fmt.Errorf("row %d of the plan has %d values in its key and %d in all", row.Seq, len(row.Key), len(values)))
 	}
 	c.reader.key(row.Key, values)
-	c.rows = append(c.rows, expected{seq: row.Seq, key: cloneValues(row.Key), values: cloneValues(values)})
+	c.rows = append(c.rows, expected{seq: row.Seq, key: evidence.CloneValues(row.Key), values: evidence.CloneValues(values)})
 	if c.reader.full() {
 		return c.flush(ctx)
 	}
@@ -91,7 +91,7 @@ func (c *comparison) flush(ctx context.Context) error {
 		row := &c.rows[n]
 		row.found = true
 		if columns := differing(row.values, there.values); len(columns) > 0 {
-			c.odd = append(c.odd, oddity{row, cloneValues(there.values), columns})
+			c.odd = append(c.odd, oddity{row, evidence.CloneValues(there.values), columns})
 		} else if c.good != nil {
 			c.good(row)
 		}
@@ -165,9 +165,4 @@ func textOf(v *evidence.Value) []byte {
 		return []byte{}
 	}
 	return v.Text
-}
-
-func cloneValues(values []evidence.Value) []evidence.Value {
-	row := evidence.Row{Values: values}
-	return row.Clone().Values
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
-	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // span is the rows of one transaction: sequence numbers of the plan, from the first to
@@ -60,17 +59,9 @@ func (s *span) count(row *casefile.PlanRow) {
 	s.last = row.Seq
 }
 
-// The works whose transactions a plan's batches are.
-const (
-	workApply = "apply"
-	workUndo  = "undo"
-)
-
 // batchDetail is what a batch says beside its rows.
 type batchDetail struct {
-	Work  string `json:"work"`
-	Round int    `json:"round"` // an apply and its undo are one round
-	Last  bool   `json:"last"`  // the work is done with it
+	Last bool `json:"last"` // the work is done with it
 	// Undone and Kept count the rows that undo took back, and those that it left.
 	Undone int64 `json:"undone,omitempty"`
 	Kept   int64 `json:"kept,omitempty"`
@@ -125,14 +116,14 @@ func (e *engine) readPast(ctx context.Context) (*past, error) {
 }
 
 func (p *past) take(b casefile.Batch, detail batchDetail) {
-	if detail.Round > p.round {
-		*p = *newPast(p.next, detail.Round)
+	if b.Round > p.round {
+		*p = *newPast(p.next, b.Round)
 	}
-	switch detail.Work {
-	case workApply:
+	switch b.Work {
+	case casefile.WorkApply:
 		p.applied = append(p.applied, b)
 		p.appliedAll = p.appliedAll || detail.Last
-	case workUndo:
+	case casefile.WorkUndo:
 		if p.undoneAll {
 			// Undo was called once more, for the rows that it had left.
 			p.again()
@@ -178,13 +169,12 @@ func (p *past) xids() []uint32 {
 }
 
 // note makes the batch of a span.
-func (p *past) note(s span, detail batchDetail) (casefile.Batch, error) {
-	detail.Round = p.round
+func (p *past) note(s span, work string, detail batchDetail) (casefile.Batch, error) {
 	text, err := json.Marshal(detail)
 	if err != nil {
 		return casefile.Batch{}, err
 	}
-	b := casefile.Batch{Batch: p.next, Table: -1, FirstSeq: s.first, LastSeq: s.last, XID: pg.FullXID(0), Detail: text}
+	b := casefile.Batch{Batch: p.next, Table: -1, FirstSeq: s.first, LastSeq: s.last, Work: work, Round: p.round, Detail: text}
 	if len(s.tables) == 1 {
 		b.Table = s.tables[0].index
 	}

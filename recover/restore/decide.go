@@ -300,7 +300,7 @@ func pick(places []int, values []evidence.Value) []evidence.Value {
 	picked := make([]evidence.Value, len(places))
 	for i, at := range places {
 		if at < 0 {
-			picked[i] = evidence.Value{State: evidence.Unknown, Reason: reasonNoColumn}
+			picked[i] = evidence.Value{State: evidence.Unknown, Reason: evidence.ReasonNoColumn}
 			continue
 		}
 		v := values[at]
@@ -308,6 +308,3 @@ func pick(places []int, values []evidence.Value) []evidence.Value {
 	}
 	return picked
 }
-
-// reasonNoColumn is why a value is unknown that another row of the table has.
-const reasonNoColumn = "the table that held the row had no such column"

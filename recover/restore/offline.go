@@ -30,13 +30,7 @@ type OfflineTable struct {
 
 // Counts adds up the actions of all tables.
 func (p *OfflinePlan) Counts() map[Action]int64 {
-	all := map[Action]int64{}
-	for i := range p.Tables {
-		for action, n := range p.Tables[i].Counts {
-			all[action] += n
-		}
-	}
-	return all
+	return totals(p.Tables, func(t *OfflineTable) map[Action]int64 { return t.Counts })
 }
 
 // offline is one call of Offline.
@@ -55,14 +49,11 @@ const opOffline = "restore: plan without a server for"
 // became of updated ones nobody can tell without the target. With replace the script
 // takes the place of another one in the folder.
 func Offline(ctx context.Context, file *casefile.Case, dir, tool string, replace bool, options Options) (*OfflinePlan, error) {
-	o := &offline{file: file, options: options, asOf: moment{time: options.AsOfTime}, plan: OfflinePlan{Dir: dir}}
-	if options.AsOfLSN != "" {
-		lsn, err := pg.ParseLSN(options.AsOfLSN)
-		if err != nil {
-			return nil, failure(opOffline, file.Dir(), ErrChoice, err, "")
-		}
-		o.asOf.lsn = lsn
+	asOf, err := options.asOf()
+	if err != nil {
+		return nil, failure(opOffline, file.Dir(), ErrChoice, err, "")
 	}
+	o := &offline{file: file, options: options, asOf: asOf, plan: OfflinePlan{Dir: dir}}
 	groups, err := o.groups(ctx)
 	if err != nil {
 		return nil, err
@@ -272,7 +263,7 @@ func (t *offlineRows) add(c *casefile.Candidate) {
 		t.places[c.Route]++
 	}
 	if len(t.versions) < mostVersions && (t.keyed || len(t.versions) == 0) {
-		t.key = cloneValues(c.Key)
+		t.key = evidence.CloneValues(c.Key)
 		t.versions = append(t.versions, t.project.version(c))
 	}
 }

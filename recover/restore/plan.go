@@ -28,24 +28,24 @@ type Action string
 // The actions. PlanRow.Action holds one of them as text.
 const (
 	// Insert: the target does not have the key.
-	Insert Action = "insert"
+	Insert Action = casefile.ActionInsert
 	// Equal: the target has the row with the same values. Nothing is to be done.
-	Equal Action = "equal"
+	Equal Action = casefile.ActionEqual
 	// Overwrite: the target has the key with other values, and they are replaced.
 	// Data is the whole row as it is to be, Before as it is.
-	Overwrite Action = "overwrite"
+	Overwrite Action = casefile.ActionOverwrite
 	// Fill: as Overwrite, of columns alone that are NULL in the target.
-	Fill Action = "fill"
+	Fill Action = casefile.ActionFill
 	// Keep: the target has the key with other values, and they stay.
-	Keep Action = "keep"
+	Keep Action = casefile.ActionKeep
 	// Conflict: undecided. Apply refuses the plan until somebody has chosen.
-	Conflict Action = "conflict"
+	Conflict Action = casefile.ActionConflict
 	// Blocked: the row cannot go in; the note says why.
-	Blocked Action = "blocked"
+	Blocked Action = casefile.ActionBlocked
 )
 
 // Writes reports whether apply changes the target for it.
-func (a Action) Writes() bool { return a == Insert || a == Overwrite || a == Fill }
+func (a Action) Writes() bool { return casefile.ActionWrites(string(a)) }
 
 // Plan is plan.json. The decisions for rows are in the case, under PlanID.
 type Plan struct {
@@ -142,9 +142,14 @@ func (t *TablePlan) ColumnNames() []string {
 
 // Counts adds up the actions of all tables.
 func (p *Plan) Counts() map[Action]int64 {
+	return totals(p.Tables, func(t *TablePlan) map[Action]int64 { return t.Counts })
+}
+
+// totals adds up the actions of tables.
+func totals[T any](tables []T, counts func(*T) map[Action]int64) map[Action]int64 {
 	all := map[Action]int64{}
-	for i := range p.Tables {
-		for action, n := range p.Tables[i].Counts {
+	for i := range tables {
+		for action, n := range counts(&tables[i]) {
 			all[action] += n
 		}
 	}

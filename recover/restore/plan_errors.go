@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/live"
 )
 
 // What can go wrong, for callers that choose an exit code by it.
@@ -28,7 +27,7 @@ var (
 // failure makes an error of this package. sentinel may be nil.
 func failure(op, place string, sentinel, cause error, hint string) error {
 	if sentinel != nil {
-		cause = live.OfKind(sentinel, cause)
+		cause = evidence.OfKind(sentinel, cause)
 	}
 	return &evidence.Error{Op: op, Place: place, Err: cause, Hint: hint}
 }

@@ -180,13 +180,9 @@ func (m *planner) fail(sentinel, cause error, hint string) error {
 }
 
 func (m *planner) checkOptions() error {
-	m.asOf.time = m.Options.AsOfTime
-	if text := m.Options.AsOfLSN; text != "" {
-		lsn, err := pg.ParseLSN(text)
-		if err != nil {
-			return failure(opPlan, "", ErrChoice, err, "")
-		}
-		m.asOf.lsn = lsn
+	var err error
+	if m.asOf, err = m.Options.asOf(); err != nil {
+		return failure(opPlan, "", ErrChoice, err, "")
 	}
 	for _, choice := range m.Options.Choices {
 		if !slices.Contains([]Resolution{TakeTarget, TakeCase, FillNulls}, choice.Resolution) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // Resolution is what a person chooses for rows whose key the target has with other values.
@@ -71,4 +72,15 @@ type Options struct {
 	OtherCluster bool `json:"other_cluster,omitempty"`
 	// Triggers lets triggers fire although the role may switch them off.
 	Triggers bool `json:"triggers,omitempty"`
+}
+
+// asOf is the moment of AsOfTime or AsOfLSN.
+func (o *Options) asOf() (moment, error) {
+	m := moment{time: o.AsOfTime}
+	if o.AsOfLSN == "" {
+		return m, nil
+	}
+	var err error
+	m.lsn, err = pg.ParseLSN(o.AsOfLSN)
+	return m, err
 }

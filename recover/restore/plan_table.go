@@ -94,7 +94,7 @@ func decisions(ctx context.Context, c *casefile.Case, ids []int64, key []string,
 				if !end() {
 					return
 				}
-				group, values, ended = candidate.Group, cloneValues(candidate.Key), false
+				group, values, ended = candidate.Group, evidence.CloneValues(candidate.Key), false
 			}
 			versions = keep(versions, shape.version(candidate), asOf)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
 )
 
 // UndoOptions are the choices of Undo.
@@ -65,7 +67,7 @@ func (u *undoer) undo(ctx context.Context, options UndoOptions) error {
 		return u.fail(ErrNotApplied, errors.New("no row of this plan was put in"), "")
 	case u.past.undoneAll && u.past.kept == 0:
 		u.result.Already = true
-		return u.Case.SetPlanState(ctx, u.Plan.PlanID, StateUndone)
+		return u.Case.SetPlanState(ctx, u.Plan.PlanID, casefile.PlanUndone)
 	case u.past.undoneAll:
 		u.past.again()
 	}
@@ -78,7 +80,7 @@ func (u *undoer) undo(ctx context.Context, options UndoOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := u.Case.SetPlanState(ctx, u.Plan.PlanID, StateUndoing); err != nil {
+	if err := u.Case.SetPlanState(ctx, u.Plan.PlanID, casefile.PlanUndoing); err != nil {
 		return err
 	}
 	for i, s := range slices.Backward(spans) {
@@ -92,9 +94,9 @@ func (u *undoer) undo(ctx context.Context, options UndoOptions) error {
 // end notes how the undo ended.
 func (u *undoer) end(ctx context.Context) error {
 	if u.result.Kept == 0 {
-		return u.Case.SetPlanState(ctx, u.Plan.PlanID, StateUndone)
+		return u.Case.SetPlanState(ctx, u.Plan.PlanID, casefile.PlanUndone)
 	}
-	if err := u.Case.SetPlanState(ctx, u.Plan.PlanID, StateKept); err != nil {
+	if err := u.Case.SetPlanState(ctx, u.Plan.PlanID, casefile.PlanKept); err != nil {
 		return err
 	}
 	cause := errors.New(counted(u.result.Kept, "row was left", "rows were left"))
@@ -127,7 +129,7 @@ func (u *undoer) spans(ctx context.Context, size int64) ([]span, error) {
 // span takes the rows of one transaction back.
 func (u *undoer) span(ctx context.Context, s span, last bool) error {
 	places, err := u.begin(ctx, s.indexes())
-	detail := batchDetail{Work: workUndo, Last: last, Multisets: map[int]int64{}}
+	detail := batchDetail{Last: last, Multisets: map[int]int64{}}
 	var done Undone
 	if err == nil {
 		done, err = u.takeBack(ctx, &s, places, detail.Multisets)
@@ -137,7 +139,7 @@ func (u *undoer) span(ctx context.Context, s span, last bool) error {
 		return err
 	}
 	detail.Undone, detail.Kept = done.Removed+done.Reverted, done.Kept
-	b, err := u.past.note(s, detail)
+	b, err := u.past.note(s, casefile.WorkUndo, detail)
 	if err == nil {
 		err = u.commit(ctx, b)
 	}

@@ -69,9 +69,9 @@ func (d *doom) stage(ctx context.Context, done *Undone) error {
 
 func (d *doom) take(row *casefile.PlanRow) {
 	d.reader.key(row.Key, row.Data, row.Before)
-	planned := doomed{expected: expected{seq: row.Seq, key: cloneValues(row.Key), values: cloneValues(row.Data)}}
+	planned := doomed{expected: expected{seq: row.Seq, key: evidence.CloneValues(row.Key), values: evidence.CloneValues(row.Data)}}
 	if Action(row.Action) != Insert {
-		planned.before = cloneValues(row.Before)
+		planned.before = evidence.CloneValues(row.Before)
 	}
 	d.batch = append(d.batch, planned)
 }
@@ -89,7 +89,7 @@ func (d *doom) sort(ctx context.Context, done *Undone) error {
 			return nil
 		}
 		copied := *there
-		copied.values = cloneValues(there.values)
+		copied.values = evidence.CloneValues(there.values)
 		odd = append(odd, standingRow{row, copied, ours})
 		return nil
 	})

@@ -84,10 +84,10 @@ func (v *verifier) verify(ctx context.Context) error {
 		return v.fail(ErrDiffers, fmt.Errorf("%s, such as %s", counted(v.findings, "row is not as it should be", "rows are not as they should be"), v.example), "")
 	}
 	kept, err := v.Case.Plan(ctx, v.Plan.PlanID)
-	if err != nil || kept.State != StateApplied {
+	if err != nil || kept.State != casefile.PlanApplied {
 		return err
 	}
-	return v.Case.SetPlanState(ctx, v.Plan.PlanID, StateVerified)
+	return v.Case.SetPlanState(ctx, v.Plan.PlanID, casefile.PlanVerified)
 }
 
 // promises reports whether the plan says that the target has the row, with the values in Data.
@@ -188,7 +188,7 @@ func (v *verifier) checkReferences(ctx context.Context, p *place) error {
 		if !promises(row) {
 			continue
 		}
-		key := cloneValues(row.Key)
+		key := evidence.CloneValues(row.Key)
 		keys.add(func(column int) *evidence.Value { return &key[column] })
 		if rows = append(rows, expected{seq: row.Seq, key: key}); keys.full() {
 			if err := flush(); err != nil {

@@ -45,7 +45,7 @@ func (v *verifier) multiset(ctx context.Context, p *place) (int64, error) {
 	return good, v.eachPromised(ctx, p, own, func(row *casefile.PlanRow, hash rowHash) error {
 		if left[hash] > 0 {
 			left[hash]--
-			v.find(Finding{Table: p.table.name, Seq: row.Seq, Key: cloneValues(row.Data), Why: "the row is not there often enough"})
+			v.find(Finding{Table: p.table.name, Seq: row.Seq, Key: evidence.CloneValues(row.Data), Why: "the row is not there often enough"})
 		}
 		return nil
 	})

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
 )
 
 // Verify names every row that is not as the plan promises, and writes nothing.
@@ -14,7 +16,7 @@ func TestVerifyFindsDifferences(t *testing.T) {
 	plan := planToUndo(g, true)
 	g.apply(plan, ApplyOptions{})
 	g.verify(plan)
-	if kept, err := g.file.Plan(t.Context(), plan.PlanID); err != nil || kept.State != StateVerified {
+	if kept, err := g.file.Plan(t.Context(), plan.PlanID); err != nil || kept.State != casefile.PlanVerified {
 		t.Errorf("the plan is %q, %v; want verified", kept.State, err)
 	}
 	g.exec("SET session_replication_role = replica; UPDATE a SET name = NULL WHERE id = 5; DELETE FROM c WHERE id = 7; DELETE FROM a WHERE id = 6; " +

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
@@ -74,7 +73,7 @@ func (f *folder) failure(op, name string, sentinel, cause error, hint string) er
 	if errors.As(cause, &place) {
 		cause = place.Err // the place is named already
 	}
-	return &evidence.Error{Op: op, Place: filepath.Join(f.path, name), Err: live.OfKind(sentinel, cause), Hint: hint}
+	return &evidence.Error{Op: op, Place: filepath.Join(f.path, name), Err: evidence.OfKind(sentinel, cause), Hint: hint}
 }
 
 // look checks one segment file that is there already.
