@@ -68,9 +68,6 @@ type MultiXact struct {
 	offsets, members *slru
 }
 
-// OpenMultiXact is the method of a DataDir with nothing but a path.
-func OpenMultiXact(dir string) (*MultiXact, error) { return DataDir{Path: dir}.OpenMultiXact() }
-
 // OpenMultiXact opens pg_multixact.
 func (d DataDir) OpenMultiXact() (*MultiXact, error) {
 	dir := filepath.Join(d.Path, "pg_multixact")

@@ -17,9 +17,6 @@ type SubTrans struct {
 	pages *slru
 }
 
-// OpenSubTrans is the method of a DataDir with nothing but a path.
-func OpenSubTrans(dir string) (*SubTrans, error) { return DataDir{Path: dir}.OpenSubTrans() }
-
 // OpenSubTrans opens pg_subtrans.
 func (d DataDir) OpenSubTrans() (*SubTrans, error) {
 	pages, err := openSLRU(filepath.Join(d.Path, "pg_subtrans"), d.Trail)

@@ -45,9 +45,6 @@ type XactLog struct {
 	pages *slru
 }
 
-// OpenXactLog is the method of a DataDir with nothing but a path.
-func OpenXactLog(dir string) (*XactLog, error) { return DataDir{Path: dir}.OpenXactLog() }
-
 // OpenXactLog opens pg_xact.
 func (d DataDir) OpenXactLog() (*XactLog, error) {
 	dir := filepath.Join(d.Path, "pg_xact")

@@ -47,17 +47,17 @@ func FuzzTransactionFiles(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		log, err := heap.OpenXactLog(dir)
+		log, err := heap.DataDir{Path: dir}.OpenXactLog()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if status := log.Status(pg.XID(id)); status > heap.XactUnknown {
 			t.Errorf("transaction %d has status %d", id, status)
 		}
-		if parents, err := heap.OpenSubTrans(dir); err == nil { // a circle of parents has to end
+		if parents, err := (heap.DataDir{Path: dir}).OpenSubTrans(); err == nil { // a circle of parents has to end
 			parents.Top(pg.XID(id))
 		}
-		multi, err := heap.OpenMultiXact(dir)
+		multi, err := heap.DataDir{Path: dir}.OpenMultiXact()
 		if err != nil {
 			t.Fatal(err)
 		}

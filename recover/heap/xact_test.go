@@ -57,7 +57,7 @@ func xactLogAgrees(t *testing.T, c *cluster.Cluster) {
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
 		t.Fatal(err)
 	}
-	log, err := heap.OpenXactLog(c.DataDir())
+	log, err := heap.DataDir{Path: c.DataDir()}.OpenXactLog()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,12 +86,12 @@ func xactLogAgrees(t *testing.T, c *cluster.Cluster) {
 func TestXactLogDamage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := heap.OpenXactLog(dir); !errors.Is(err, os.ErrNotExist) {
+	if _, err := (heap.DataDir{Path: dir}).OpenXactLog(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: got %v", err)
 	}
 	writeFile(t, filepath.Join(dir, "pg_xact", "0000"), make([]byte, pg.BlockSize+10))
 	writeFile(t, filepath.Join(dir, "pg_xact", "0001"), []byte{0x01 | 0x02<<2 | 0x03<<4})
-	log, err := heap.OpenXactLog(dir)
+	log, err := heap.DataDir{Path: dir}.OpenXactLog()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func multiXactAgrees(t *testing.T, c *cluster.Cluster) {
 
 func compareMultiXacts(t *testing.T, dataDir, want string) {
 	t.Helper()
-	multi, err := heap.OpenMultiXact(dataDir)
+	multi, err := heap.DataDir{Path: dataDir}.OpenMultiXact()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestMultiXactDamage(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "pg_multixact")
 		writeFile(t, filepath.Join(dir, "offsets", "0000"), offsetsPage(test.offsets))
 		writeFile(t, filepath.Join(dir, "members", "0000"), test.members)
-		multi, err := heap.OpenMultiXact(filepath.Dir(dir))
+		multi, err := heap.DataDir{Path: filepath.Dir(dir)}.OpenMultiXact()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestMultiXactDamage(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want %q", test.name, got, err, test.err)
 		}
 	}
-	if _, err := heap.OpenMultiXact(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := (heap.DataDir{Path: t.TempDir()}).OpenMultiXact(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: got %v", err)
 	}
 }
