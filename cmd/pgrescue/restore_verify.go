@@ -25,8 +25,8 @@ foreign keys of these rows, and print the equation of the loss with a new column
 
     lost = heap + wal + … + in part + missing, of which so many are restored
 
-Nothing is written. When a row is not as it should be, the rows are listed and the
-exit code is 7.`,
+Nothing is written into the target; the case notes which rows are not there. When a
+row is not as it should be, the rows are listed and the exit code is 7.`,
 		Example: `  pgrescue restore verify rescue/plan.json
   pgrescue restore verify rescue/plan.json --dsn postgres://me@db/shop
   pgrescue restore verify rescue/plan.json --json`,
