@@ -44,6 +44,11 @@ func rooms() map[string][]string {
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
+	table["importers"] = append(slices.Clone(base), "recover/catalog")
+	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
+		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")
+	}
+	below = append(below, "importers", "importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery")
 	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
@@ -59,6 +64,12 @@ func onlyIn() map[string][]string {
 		"github.com/ulikunitz/":           {"recover/wal/archives"},
 		"github.com/andybalholm/":         {"recover/wal/archives"},
 		"zombiezen.com/go/sqlite":         {"recover/casefile"},
+		"github.com/xuri/excelize":        {"importers"},
+		"github.com/go-json-experiment/":  {"importers"},
+		"github.com/goccy/go-yaml":        {"importers/mapping"},
+		"github.com/google/uuid":          {"importers/discovery"},
+		"github.com/adrg/strutil":         {"importers/mapping"},
+		"golang.org/x/text":               {"importers"},
 	}
 }
 

@@ -1,0 +1,7 @@
+// Package jsonfile reads JSON documents: lists of objects, objects that hold such a list,
+// one object a line, and objects one after the other.
+//
+//   - Path: the names that lead from the document to its list, such as data or upload.rows.
+//   - Element: one value of the list; a record when it is an object.
+//   - Cut: of a document that ends in the middle. Its complete elements are records.
+package jsonfile
