@@ -49,6 +49,11 @@ func rooms() map[string][]string {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")
 	}
 	below = append(below, "importers", "importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery")
+	table["logparse"] = append(slices.Clone(base), "recover/catalog")
+	for _, room := range []string{"logparse/statement", "logparse/pglog", "logparse/applog"} {
+		table[room] = append(slices.Clone(table["logparse"]), "logparse", "logparse/statement")
+	}
+	below = append(below, "logparse", "logparse/statement", "logparse/pglog", "logparse/applog")
 	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }

@@ -1,0 +1,123 @@
+// Package logparse reads logs: of PostgreSQL, of an application's backend, and of what
+// stands between them and a file.
+//
+//   - Source: a file, a set of rotated ones, or standard input.
+//   - Wrapper: what a transport puts around each line, such as Docker's json-file or CRI.
+//   - Line: one physical line, without its wrapper.
+//   - Format: how a program writes its entries, such as PostgreSQL's csvlog.
+//   - Entry: one message of a program, its lines joined.
+//   - Stamp: a time as it stands in a log, which may lack a zone.
+//   - Session: the entries of one session of PostgreSQL, or of one request of a backend.
+//   - Event: what an entry tells. A statement that was attempted, one that was executed and
+//     one that was committed are three different things.
+//
+// The rooms below know programs: pglog PostgreSQL's own log, applog backends; statement
+// takes SQL apart.
+package logparse
+
+import (
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// Zone says how the zone of a Stamp is known.
+type Zone uint8
+
+// The ways.
+const (
+	NoZone  Zone = iota // not at all: Time is as it stands, taken for UTC
+	Zoned               // it stands beside the time
+	Assumed             // somebody stated it for the source
+	Twice               // it was stated, and the clock was put back in that hour: the time may be one hour later
+)
+
+// Stamp is a time as it stands in a log. The zero Stamp is none.
+type Stamp struct {
+	Time time.Time // UTC
+	Zone Zone
+}
+
+// Place is where an entry stands.
+type Place struct {
+	Source *Source
+	Line   int64 // from 1, of the first line
+	Offset int64 // in bytes of the uncompressed source, of the first line
+	Lines  int   // how many
+}
+
+// Entry is one message of a program. It is valid until the next one is asked for; what
+// the program did not write is empty.
+type Entry struct {
+	Place
+	Stamp
+	Severity string // in the program's own words: LOG, ERROR, WARNING, info
+	Logger   string // of a backend
+	Message  []byte
+
+	// Of PostgreSQL's log.
+	PID         int64
+	Session     string // session id, or else process id
+	SessionLine int64  // within the session, from 1
+	User        string
+	Database    string
+	Application string
+	Client      string // host and port
+	VXID        string
+	XID         pg.XID
+	SQLState    string
+	Detail      []byte
+	Hint        []byte
+	Context     []byte
+	Statement   []byte // that the message is about
+
+	// Fields are the others of a format whose entries have names: JSON lines, key=value.
+	Fields []Field
+	// Partial tells that the entry was cut: by the log's end, by a limit, by garbage.
+	Partial bool
+}
+
+// Field is a named part of an entry.
+type Field struct {
+	Name string
+	Text []byte // without the quotes of a string
+	JSON bool   // an object or a list, as it stands
+}
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events. Of a statement the first five tell apart what a log proves.
+const (
+	Attempted  EventKind = "attempted"   // somebody sent the statement
+	Failed     EventKind = "failed"      // and the server refused it: it changed nothing
+	Executed   EventKind = "executed"    // and it ended without an error
+	Committed  EventKind = "committed"   // and its transaction was committed
+	RolledBack EventKind = "rolled back" // and its transaction was not
+	Connection EventKind = "connection"
+	Server     EventKind = "server" // checkpoints, autovacuum, start and stop
+	Request    EventKind = "request"
+	Message    EventKind = "message" // anything else
+)
+
+// Event is what one or several entries tell.
+type Event struct {
+	Place
+	Stamp
+	Kind EventKind
+	// Why says what the Kind rests on, such as "COMMIT of the session on line 12".
+	Why       string
+	Actor     string // user@database, a backend's user
+	Session   string
+	Tenant    string
+	XID       pg.XID
+	IDs       map[string]string // what a pattern took out of the entry
+	Verb      string            // DELETE, TRUNCATE, …
+	Table     evidence.RelationName
+	Statement string        // with its parameters in place where they are known
+	Rows      int64         // that it touched; -1: not known
+	Duration  time.Duration // 0: not known
+	SQLState  string        // of a failed one
+	Text      string        // one line for people
+}
