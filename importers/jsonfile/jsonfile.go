@@ -1,0 +1,242 @@
+package jsonfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// ErrNoList tells that a document holds no list of objects, nor an object that could be a record.
+var ErrNoList = errors.New("no list of objects is in it")
+
+// Options say how a document is read.
+type Options struct {
+	// Path leads to the list, or to the one object: names with dots between them, or a JSON
+	// pointer. Empty: the list is found.
+	Path  string
+	Trail *evidence.Trail
+}
+
+// List is the objects of one list of a document.
+type List struct {
+	head    importers.Head
+	options Options
+	enc     encoding
+	found   *found
+	array   bool
+	root    bool
+	request *Request
+	outside []evidence.Gap // of the document, beside the list
+	gaps    []evidence.Gap // of the last read
+}
+
+// Head says what is known of the list.
+func (l *List) Head() *importers.Head { return &l.head }
+
+// Request is what the document says of the import that its list was sent by, or kept of; nil when
+// it says nothing.
+func (l *List) Request() *Request { return l.request }
+
+// Gaps are what could not be read: of the document when it was opened, and of the list when it
+// was read last.
+func (l *List) Gaps() []evidence.Gap {
+	return append(l.outside[:len(l.outside):len(l.outside)], l.gaps...)
+}
+
+// Open finds the lists of a source: the document itself when it is a list, or objects one after
+// the other; the list that the application sent or kept; one under a name that lists have; or the one
+// that options name.
+func Open(ctx context.Context, src *importers.Source, options Options) ([]*List, error) {
+	list, err := open(ctx, src, options)
+	if err != nil {
+		if canceled(ctx, err) {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	return []*List{list}, nil
+}
+
+// source opens the document anew.
+func source(ctx context.Context, src *importers.Source, options Options, enc *encoding) (*window, io.Closer, error) {
+	file, err := options.Trail.Open(src.Path, evidence.Kind("source file"))
+	if err != nil {
+		return nil, nil, &evidence.Error{Op: "jsonfile: open", Place: src.Path, Err: err}
+	}
+	head := make([]byte, 4)
+	n, err := io.ReadFull(file, head)
+	head = head[:n]
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	if *enc, err = detect(head); err != nil {
+		_ = file.Close()
+		return nil, nil, &evidence.Error{Op: "jsonfile: open", Place: src.Path, Err: err, Hint: "convert it to UTF-8"}
+	}
+	rest := io.MultiReader(bytes.NewReader(head[enc.mark:]), file)
+	return newWindow(ctx, rest, *enc), file, nil
+}
+
+func place(src *importers.Source) string {
+	if src.Member != "" {
+		return src.Path + " " + src.Member
+	}
+	return src.Path
+}
+
+func open(ctx context.Context, src *importers.Source, options Options) (*List, error) {
+	l := &List{options: options}
+	l.head.Source = src
+	w, file, err := source(ctx, src, options, &l.enc)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	fail := func(cause error, hint string) error {
+		return &evidence.Error{Op: "jsonfile: open", Place: place(src), Err: cause, Hint: hint}
+	}
+	c, ok := w.peek()
+	if ok && c == 0x1E { // RFC 7464 puts it before each
+		w.consume(1)
+		c, ok = w.peek()
+	}
+	path := parsePath(options.Path)
+	switch {
+	case !ok && w.damage() != nil:
+		return nil, fail(w.damage(), "")
+	case !ok:
+		return nil, fail(evidence.OfKind(ErrNoList, errors.New("it is empty")), "")
+	case c == '[' && path == nil:
+		l.found, l.array, l.root = &found{offset: w.offset, line: w.line}, true, true
+		if err := l.found.scan(w, elements{place: place(src), array: true, root: true}); err != nil && !errors.Is(err, errCut) {
+			return nil, fail(err, "")
+		}
+	case c == '{' || c == '[':
+		k := &walk{w: w, place: place(src), want: path, scalars: make(map[string]string)}
+		if err := l.choose(ctx, k, c); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fail(evidence.OfKind(ErrNoList, errors.New("it begins with neither a list nor an object")), "")
+	}
+	l.describe()
+	return l, nil
+}
+
+// errStop ends a read whose reader has enough.
+var errStop = errors.New("stopped")
+
+// Records reads the objects of the list.
+func (l *List) Records(ctx context.Context, rejects importers.Rejects) iter.Seq2[*importers.Record, error] {
+	return func(yield func(*importers.Record, error) bool) {
+		l.gaps = nil
+		var enc encoding
+		w, file, err := source(ctx, l.head.Source, l.options, &enc)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer func() { _ = file.Close() }()
+		w.skip(l.found.offset, l.found.line)
+		b := builder{names: names{list: l.found.names.list, index: l.found.names.index}, yield: yield}
+		b.record.Fields = make([]importers.Field, len(l.head.Header))
+		e := elements{w: w, place: place(l.head.Source), array: l.array, root: l.root, single: l.found.single, object: b.take, reject: rejects}
+		if e.reject == nil {
+			e.reject = func(*importers.Reject) error { return nil }
+		}
+		err = e.run()
+		l.gaps = e.gaps
+		if err != nil && !errors.Is(err, errStop) {
+			yield(nil, err)
+		}
+	}
+}
+
+// builder makes records of objects.
+type builder struct {
+	names  names
+	record importers.Record
+	arena  []byte // the texts that had escapes
+	yield  func(*importers.Record, error) bool
+}
+
+// errChanged tells that a source is another than when it was opened.
+var errChanged = errors.New("the source has changed since it was opened: it has a name that it did not have")
+
+// take makes a record of the object that was scanned last.
+func (b *builder) take(e *elements, text []byte) error {
+	r := &b.record
+	clear(r.Fields)
+	for i := range r.Fields {
+		r.Fields[i].Kind = importers.Missing
+	}
+	r.Number, r.Line, r.Offset, r.Raw, r.Note = e.count, e.w.line, e.w.offset, text, ""
+	b.arena, b.names.last = b.arena[:0], -1
+	if need := len(text); cap(b.arena) < need {
+		b.arena = make([]byte, 0, need) // so that no text moves while the record is made
+	}
+	s := &e.scan
+	for i := range s.members {
+		m := &s.members[i]
+		name, err := b.text(s.buf[m.name:m.nameEnd], m.nameEscaped)
+		if err != nil {
+			return err
+		}
+		column := b.names.find(name)
+		if column < 0 {
+			return &evidence.Error{Op: "jsonfile: read", Place: e.place, Err: errChanged}
+		}
+		f := &r.Fields[column]
+		if f.Kind != importers.Missing {
+			r.Note = twice(r.Note, b.names.list[column])
+		}
+		f.Kind = m.kind
+		switch m.kind {
+		case importers.Null:
+			f.Text = nil
+		case importers.Text:
+			f.Text, err = b.text(s.buf[m.value:m.valueEnd], m.escaped)
+		default:
+			f.Text = s.buf[m.value:m.valueEnd]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !b.yield(r, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// text gives a text without its escapes.
+func (b *builder) text(inner []byte, escaped bool) ([]byte, error) {
+	if !escaped {
+		return inner, nil
+	}
+	start := len(b.arena)
+	var err error
+	if b.arena, err = unquoted(b.arena, inner, true); err != nil {
+		return nil, err
+	}
+	return b.arena[start:len(b.arena):len(b.arena)], nil
+}
+
+// twice says that a record has a name more than once.
+func twice(note, name string) string {
+	more := fmt.Sprintf("%q stands more than once in it, and the last one is taken", name)
+	switch {
+	case note == "":
+		return more
+	case strings.Contains(note, more):
+		return note
+	}
+	return note + "; " + more
+}
