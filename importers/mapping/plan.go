@@ -1,0 +1,120 @@
+package mapping
+
+import (
+	"slices"
+)
+
+// plan prepares the conversion of one column.
+func (a *assigner) plan(c Column, source int, r *Rule) plan {
+	k := kindOf(c.Type)
+	p := plan{field: -1, lossy: r.Lossy, notNull: c.NotNull && !c.HasDefault && c.Identity == 0}
+	if k.base == typeText && !k.array {
+		p.fit.limit = k.limit
+	}
+	if r.value != nil {
+		return p
+	}
+	if source < 0 {
+		return p
+	}
+	p.field = a.Fields[source].Index
+	words := a.Profile.nulls
+	if r.ownNulls {
+		words = r.nulls
+	}
+	for _, w := range words {
+		p.nulls = append(p.nulls, []byte(w))
+	}
+	steps := a.Profile.steps
+	if r.ownSteps {
+		steps = r.steps
+	}
+	p.steps = slices.Clone(steps)
+	if !slices.ContainsFunc(p.steps, func(s step) bool { return s.typed() }) {
+		if implied, ok := k.implied(); ok {
+			p.steps = append(p.steps, step{op: implied})
+		}
+	}
+	for i := range p.steps {
+		p.steps[i].kind = k
+	}
+	return p
+}
+
+// implied is the conversion of columns for which the profile names none: where a text of the type can be
+// understood in two ways, or is often written as another. All else is left to the server, which knows best.
+func (k *kind) implied() (op, bool) {
+	if k.array {
+		return 0, false
+	}
+	switch k.base {
+	case typeInt2, typeInt4, typeInt8:
+		return opInt, true
+	case typeDate:
+		return opDate, true
+	case typeTimestamp, typeTimestampTZ:
+		return opTimestamp, true
+	}
+	return 0, false
+}
+
+// settle drops columns that can get nothing, because their defaults name columns that are not there, and prepares
+// the other defaults.
+func (a *assigner) settle() {
+	for {
+		i := slices.IndexFunc(a.Targets, func(t Target) bool {
+			r := a.ruleOf(t.Name)
+			return t.Source < 0 && r.value == nil && !slices.ContainsFunc(r.defaults, a.possible)
+		})
+		if i < 0 {
+			break
+		}
+		a.Targets = slices.Delete(a.Targets, i, i+1)
+		a.plans = slices.Delete(a.plans, i, i+1)
+	}
+	for i := range a.Targets {
+		r := a.ruleOf(a.Targets[i].Name)
+		for d := range r.defaults {
+			if a.possible(r.defaults[d]) {
+				a.plans[i].defaults = append(a.plans[i].defaults, a.recipe(&r.defaults[d]))
+			}
+		}
+		if r.value != nil && a.possible(*r.value) {
+			made := a.recipe(r.value)
+			a.plans[i].value = &made
+		}
+	}
+}
+
+// ruleOf is what the profile says of a column, or nothing.
+func (a *assigner) ruleOf(column string) *Rule {
+	if r := a.Profile.Rule(column); r != nil {
+		return r
+	}
+	return &Rule{Column: column}
+}
+
+func (a *assigner) target(column string) int {
+	return slices.IndexFunc(a.Targets, func(t Target) bool { return t.Name == column })
+}
+
+// possible reports whether all columns of a template are among the targets.
+func (a *assigner) possible(t template) bool {
+	return !slices.ContainsFunc(t.columns(), func(column string) bool { return a.target(column) < 0 })
+}
+
+// recipe finds the columns of a template among the targets.
+func (a *assigner) recipe(t *template) recipe {
+	var r recipe
+	for _, p := range t.parts {
+		made := piece{text: []byte(p.text), target: -1}
+		if p.column != "" {
+			made.target = a.target(p.column)
+		}
+		r.pieces = append(r.pieces, made)
+	}
+	if len(r.pieces) == 0 { // default: "" is an empty text
+		r.pieces = []piece{{text: []byte{}, target: -1}}
+	}
+	return r
+}

@@ -1,0 +1,235 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// Refusal is why a record does not become a row. It is the Mapping's again with the next Row.
+type Refusal struct {
+	Column string
+	Header string // "": the value is a default
+	Reason string
+	Hint   string
+	Text   []byte // of the field
+}
+
+// Error is the refusal in one sentence.
+func (r *Refusal) Error() string { return fmt.Sprintf("column %s: %s", r.Column, r.Reason) }
+
+// Loss is what a lossy conversion made NULL: how often, and where first.
+type Loss struct {
+	Column, Header string
+	Reason         string // of the first
+	Text           string // of the first
+	Line           int64  // of the first
+	Count          int64
+}
+
+// Losses lists them, one for each column, since the Mapping was made.
+func (m *Mapping) Losses() []Loss {
+	var list []Loss
+	for i := range m.losses {
+		if m.losses[i].Count > 0 {
+			list = append(list, m.losses[i])
+		}
+	}
+	return list
+}
+
+// plan is how one column of the rows is made.
+type plan struct {
+	field    int // of the record; -1: none
+	nulls    [][]byte
+	steps    []step
+	lossy    bool
+	notNull  bool // and nothing else can give a value
+	fit      fit
+	defaults []recipe
+	value    *recipe
+	rest     bool // the unmapped fields
+}
+
+// recipe is a template whose columns are known by their place among the targets.
+type recipe struct {
+	pieces []piece
+}
+
+type piece struct {
+	text   []byte
+	target int // -1: text
+}
+
+// Row appends the values of a record to dst, one for each of Targets. They are valid until the
+// next Row, or as long as the record if that is shorter. A Refusal says why there is no row.
+func (m *Mapping) Row(dst []evidence.Value, record *importers.Record) ([]evidence.Value, *Refusal) {
+	m.buf = m.buf[:0]
+	base := len(dst)
+	for i := range m.plans {
+		p := &m.plans[i]
+		v := evidence.Value{State: evidence.Null}
+		if p.field >= 0 {
+			if refused := m.convert(i, &v, record); refused != nil {
+				return dst[:base], refused
+			}
+		}
+		dst = append(dst, v)
+	}
+	return m.complete(dst, base, record)
+}
+
+// Value is what one of Targets gets from its field, before any default.
+func (m *Mapping) Value(i int, record *importers.Record) (evidence.Value, *Refusal) {
+	m.buf = m.buf[:0]
+	v := evidence.Value{State: evidence.Null}
+	if m.plans[i].field < 0 {
+		return v, nil
+	}
+	refused := m.convert(i, &v, record)
+	return v, refused
+}
+
+// convert makes the value of a field.
+func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *Refusal {
+	p := &m.plans[i]
+	if p.field >= len(record.Fields) {
+		return nil
+	}
+	f := &record.Fields[p.field]
+	switch f.Kind {
+	case importers.Null, importers.Missing:
+		return nil
+	case importers.Unknown:
+		v.State, v.Reason = evidence.Unknown, f.Reason
+		return nil
+	}
+	text := f.Text
+	if null(p.nulls, text) {
+		return nil
+	}
+	for s := range p.steps {
+		var bad failure
+		if text, bad = p.steps[s].apply(text, f.Kind, &m.buf); bad.reason != "" {
+			return m.failed(i, f, record, bad)
+		}
+		if text == nil || p.steps[s].trims() && null(p.nulls, text) {
+			return nil
+		}
+	}
+	if bad := p.fit.check(text); bad.reason != "" {
+		return m.failed(i, f, record, bad)
+	}
+	v.State, v.Text = evidence.Known, text
+	return nil
+}
+
+// null reports whether the text is one of the words for NULL.
+func null(words [][]byte, text []byte) bool {
+	for _, w := range words {
+		if len(w) == len(text) && (len(w) == 0 || bytes.EqualFold(w, text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// failed makes a Refusal, or counts a Loss.
+func (m *Mapping) failed(i int, f *importers.Field, record *importers.Record, bad failure) *Refusal {
+	p, a := &m.plans[i], &m.Fields[m.Targets[i].Source]
+	if p.lossy || bad.lossy {
+		l := &m.losses[i]
+		if l.Count++; l.Count == 1 {
+			*l = Loss{Column: a.Target, Header: a.Header, Reason: bad.reason, Text: string(f.Text), Line: record.Line, Count: 1}
+		}
+		return nil
+	}
+	m.refuse = Refusal{Column: a.Target, Header: a.Header, Reason: bad.reason, Hint: bad.hint, Text: f.Text}
+	if a.Or != "" && m.refuse.Hint == "" {
+		m.refuse.Hint = fmt.Sprintf("%q may mean %s instead: --map %q", a.Header, a.Or, a.Header+"="+a.Or)
+	}
+	return &m.refuse
+}
+
+// complete puts in values and defaults, in the order of the columns, and the unmapped fields.
+func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Record) ([]evidence.Value, *Refusal) {
+	row := dst[base:]
+	for i := range m.plans {
+		p := &m.plans[i]
+		switch {
+		case p.value != nil:
+			m.cook(p.value, row, &row[i])
+		case p.rest:
+			row[i] = m.unmapped(record)
+			continue
+		case row[i].State == evidence.Null:
+			for d := range p.defaults {
+				if m.cook(&p.defaults[d], row, &row[i]) {
+					break
+				}
+			}
+		default:
+			continue
+		}
+		if row[i].State == evidence.Known {
+			if bad := p.fit.check(row[i].Text); bad.reason != "" {
+				m.refuse = Refusal{Column: m.Targets[i].Name, Reason: "its default " + bad.reason, Text: row[i].Text}
+				return dst[:base], &m.refuse
+			}
+		} else if p.notNull && row[i].State == evidence.Null {
+			m.refuse = Refusal{Column: m.Targets[i].Name, Reason: "the column is NOT NULL, and the record has nothing for it"}
+			if s := m.Targets[i].Source; s >= 0 {
+				m.refuse.Header = m.Fields[s].Header
+			}
+			return dst[:base], &m.refuse
+		}
+	}
+	return dst, nil
+}
+
+// cook makes the text of a recipe, if all its columns are known.
+func (m *Mapping) cook(r *recipe, row []evidence.Value, v *evidence.Value) bool {
+	for i := range r.pieces {
+		if t := r.pieces[i].target; t >= 0 && row[t].State != evidence.Known {
+			return false
+		}
+	}
+	v.State = evidence.Known
+	if len(r.pieces) == 1 {
+		if v.Text = r.pieces[0].text; r.pieces[0].target >= 0 {
+			v.Text = row[r.pieces[0].target].Text
+		}
+		return true
+	}
+	start := len(m.buf)
+	for i := range r.pieces {
+		if t := r.pieces[i].target; t >= 0 {
+			m.buf = append(m.buf, row[t].Text...)
+		} else {
+			m.buf = append(m.buf, r.pieces[i].text...)
+		}
+	}
+	v.Text = m.buf[start:len(m.buf):len(m.buf)]
+	return true
+}
+
+// unmapped makes one JSON object of the fields that no column takes, in the order of the source.
+func (m *Mapping) unmapped(record *importers.Record) evidence.Value {
+	start := len(m.buf)
+	m.buf = append(m.buf, '{')
+	for _, i := range m.Unmapped {
+		if i >= len(record.Fields) || record.Fields[i].Kind == importers.Missing {
+			continue
+		}
+		if len(m.buf) > start+1 {
+			m.buf = append(m.buf, ", "...)
+		}
+		m.buf = AppendJSONString(m.buf, m.Header[i])
+		m.buf = append(m.buf, ": "...)
+		m.buf = AppendJSON(m.buf, &record.Fields[i])
+	}
+	m.buf = append(m.buf, '}')
+	return evidence.Value{State: evidence.Known, Text: m.buf[start:len(m.buf):len(m.buf)]}
+}
