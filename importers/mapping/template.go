@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -34,11 +33,6 @@ func parseTemplate(text string, line int) (template, error) {
 		rest = behind
 	}
 	return t, nil
-}
-
-// constant reports whether the text depends on no column.
-func (t *template) constant() bool {
-	return !slices.ContainsFunc(t.parts, func(p part) bool { return p.column != "" })
 }
 
 // columns lists the columns that it depends on.
