@@ -74,6 +74,7 @@ type Head struct {
 	Part     string   // sheet, or path of the list within a JSON document; "": the whole source
 	Header   []string // the names, in order, each once
 	Line     int64    // of the header, from 1; 0: there is none
+	Raw      []byte   // the header as it stands in the source, in UTF-8; nil when it has no text of its own
 	Settings []Setting
 	Notes    []string // what a person should know: duplicate names, hidden rows, merged cells
 }

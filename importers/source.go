@@ -19,4 +19,14 @@ type Source struct {
 	Compression string   // "", "gzip", "zstd" or "zip"
 	Size        int64    // bytes on disk
 	SHA256      [32]byte // of the uncompressed content: a copy that was compressed is the same source
+	Length      int64    // bytes of the uncompressed content; Hash sets it, as it sets SHA256
+	Damage      string   // why the content ends before its end, as in a compressed file that was cut; Hash sets it
+}
+
+// Place names the source for people: its path, and the member behind it.
+func (s *Source) Place() string {
+	if s.Member == "" {
+		return s.Path
+	}
+	return s.Path + ":" + s.Member
 }

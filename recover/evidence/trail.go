@@ -26,6 +26,7 @@ const (
 	KindCatalog  Kind = "catalog"         // a snapshot file of catalog dump
 	KindBackup   Kind = "backup"          // backup_label, backup_manifest
 	KindImage    Kind = "image"           // looked through for pages
+	KindSource   Kind = "source file"     // that rows came from: CSV, Excel, JSON
 )
 
 // Read is a file of the evidence that was read, as it was when it was opened first.

@@ -1,0 +1,272 @@
+package importers
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// content is what the beginning of a file says of it.
+type content struct {
+	format Format // "": it is no source
+	why    string // it is none
+	hint   string
+}
+
+func isZip(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("PK\x03\x04")) || bytes.HasPrefix(head, []byte("PK\x05\x06"))
+}
+
+// packageOf recognises the documents that are zip archives; false for any other archive.
+func packageOf(archive *zip.Reader) (content, bool) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(archive.File, func(m *zip.File) bool {
+			return strings.EqualFold(strings.ReplaceAll(m.Name, `\`, "/"), name)
+		})
+	}
+	switch {
+	case has("xl/workbook.bin"):
+		return content{why: "a binary workbook of Excel (.xlsb)", hint: "open it in Excel or LibreOffice and save it as .xlsx or .csv"}, true
+	case has("xl/workbook.xml"):
+		return content{format: FormatXLSX}, true
+	case has("word/document.xml"), has("ppt/presentation.xml"):
+		return content{why: "a document of Word or PowerPoint, no workbook", hint: "copy its table into a workbook, and save that as .xlsx or .csv"}, true
+	case has("content.xml") && has("META-INF/manifest.xml"):
+		return content{why: "an OpenDocument file (.ods)", hint: "open it in LibreOffice and save it as .xlsx, or: soffice --convert-to xlsx FILE"}, true
+	case has("Index/Document.iwa"), has("index.xml") && has("buildVersionHistory.plist"):
+		return content{why: "a document of Numbers or Pages", hint: "export it as .xlsx or .csv"}, true
+	}
+	return content{}, false
+}
+
+// mark is how files of other programs begin.
+type mark struct {
+	offset    int
+	bytes     string
+	why, hint string
+}
+
+func marks() []mark {
+	const unpack = "unpack it, and name the files"
+	const decompress = "decompress it, or compress it with gzip or zstd"
+	return []mark{
+		{0, "%PDF-", "a PDF document", "export the table as .csv or .xlsx where it was made"},
+		{0, "\x89PNG\r\n\x1a\n", "an image", ""},
+		{0, "\xFF\xD8\xFF", "an image", ""},
+		{0, "GIF8", "an image", ""},
+		{0, "\x7FELF", "a program", ""},
+		{0, "MZ", "a program", ""},
+		{0, "\xCF\xFA\xED\xFE", "a program", ""},
+		{0, "SQLite format 3\x00", "an SQLite database", "export its table: sqlite3 -csv -header FILE 'SELECT * FROM t'"},
+		{0, "PGDMP", "a dump of pg_dump", "restore it into another database; it is no source file"},
+		{0, "PAR1", "a Parquet file", "convert it to CSV, as DuckDB does: COPY (FROM 'FILE') TO 'FILE.csv'"},
+		{0, "Obj\x01", "an Avro file", "convert it to JSON with avro-tools tojson"},
+		{0, "ORC", "an ORC file", "convert it to CSV"},
+		{0, "7z\xBC\xAF\x27\x1C", "a 7-Zip archive", unpack},
+		{0, "Rar!\x1A\x07", "a RAR archive", unpack},
+		{257, "ustar", "a tar archive", unpack},
+		{0, "\xFD7zXZ\x00", "a file that is compressed with xz", decompress},
+		{0, "BZh", "a file that is compressed with bzip2", decompress},
+		{0, "\x04\x22\x4D\x18", "a file that is compressed with lz4", decompress},
+		{0, "{\\rtf", "a text document (RTF)", "copy its table into a workbook, and save that as .xlsx or .csv"},
+		{0, "-----BEGIN PGP", "an encrypted file", "decrypt it and name what comes out"},
+		{0, "Salted__", "an encrypted file", "decrypt it and name what comes out"},
+		{0, "age-encryption.org/", "an encrypted file", "decrypt it and name what comes out"},
+	}
+}
+
+// contentOf says what begins with head. Text without the look of a table is taken when it was named or its name says CSV.
+func contentOf(head []byte, name string, named bool) content {
+	if len(head) == 0 {
+		return content{why: "an empty file", hint: "look for another copy"}
+	}
+	for _, m := range marks() {
+		if len(head) > m.offset && bytes.HasPrefix(head[m.offset:], []byte(m.bytes)) {
+			return content{why: m.why, hint: m.hint}
+		}
+	}
+	if found, ok := oleOf(head); ok {
+		return found
+	}
+	if found, ok := databaseOf(head); ok {
+		return found
+	}
+	return textOf(head, name, named)
+}
+
+// oleOf recognises the compound files in which older versions of Excel, and encryption, keep things.
+func oleOf(head []byte) (content, bool) {
+	if !bytes.HasPrefix(head, []byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) {
+		return content{}, false
+	}
+	wide := func(name string) []byte { // names of streams are UTF-16
+		var b []byte
+		for _, c := range []byte(name) {
+			b = append(b, c, 0)
+		}
+		return b
+	}
+	switch {
+	case bytes.Contains(head, wide("EncryptedPackage")):
+		return content{why: "a workbook that is protected with a password", hint: "open it in Excel with its password and save it without one"}, true
+	case bytes.Contains(head, wide("Workbook")), bytes.Contains(head, wide("Book")):
+		return content{why: "a workbook of Excel 97 to 2003 (.xls)", hint: "open it in Excel or LibreOffice and save it as .xlsx, or: soffice --convert-to xlsx FILE"}, true
+	}
+	return content{
+		why:  "an OLE compound file: a workbook of Excel 97 to 2003 (.xls), one with a password, or another document",
+		hint: "open it in Excel or LibreOffice and save it as .xlsx or .csv, without a password",
+	}, true
+}
+
+// databaseOf recognises files of a PostgreSQL data directory.
+func databaseOf(head []byte) (content, bool) {
+	if len(head) < 24 {
+		return content{}, false
+	}
+	// xlp_magic and xlp_info of XLogPageHeaderData: 0xD1nn since version 12, and only the low 4 bits.
+	if head[1] == 0xD1 && head[3] == 0 && head[2] < 16 {
+		return content{why: "a segment of PostgreSQL's WAL", hint: "read it with pgrescue wal or undelete"}, true
+	}
+	// pd_pagesize_version of PageHeaderData: 8192 and layout version 4.
+	lower, upper, special := binary.LittleEndian.Uint16(head[12:]), binary.LittleEndian.Uint16(head[14:]), binary.LittleEndian.Uint16(head[16:])
+	if binary.LittleEndian.Uint16(head[18:]) == 0x2004 && lower >= 24 && lower <= upper && upper <= special && special <= 8192 {
+		return content{why: "a file of a PostgreSQL relation", hint: "read it with pgrescue heap or undelete"}, true
+	}
+	return content{}, false
+}
+
+// textOf tells the texts apart.
+func textOf(head []byte, name string, named bool) content {
+	encoding := DetectEncoding(head)
+	decoded, err := DecodeText(bytes.NewReader(head), encoding)
+	if err != nil {
+		return content{why: err.Error()}
+	}
+	text, err := io.ReadAll(decoded)
+	if err != nil {
+		return content{why: err.Error()}
+	}
+	if binaryText(text) {
+		return content{why: "binary data: neither text nor a format that is known", hint: "look at it with file(1)"}
+	}
+	start := bytes.TrimLeft(text, " \t\r\n\ufeff")
+	switch {
+	case len(start) == 0:
+		return content{why: "nothing but blank lines", hint: "look for another copy"}
+	case (start[0] == '{' || start[0] == '[') && looksLikeJSON(start, len(head) == headLength):
+		return content{format: FormatJSON}
+	}
+	if found, ok := markupOf(start); ok {
+		return found
+	}
+	return tableOf(text, name, named)
+}
+
+// binaryText reports whether a text has too many characters that texts do not have.
+func binaryText(text []byte) bool {
+	odd := 0
+	for _, c := range text {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1A {
+			odd++
+		}
+	}
+	return odd > len(text)/20
+}
+
+// looksLikeJSON tries the beginning of a text as JSON.
+func looksLikeJSON(text []byte, cut bool) bool {
+	const enough = 8 // tokens
+	decoder := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for tokens := 0; ; tokens++ {
+		_, err := decoder.ReadToken()
+		switch {
+		case err == nil && tokens < enough:
+			continue
+		case err == nil, err == io.EOF:
+			return true
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return tokens > 0 || cut // JSON that was cut
+		}
+		return tokens > 2
+	}
+}
+
+// markupOf recognises texts of other kinds by how they begin.
+func markupOf(start []byte) (content, bool) {
+	lower := bytes.ToLower(start[:min(len(start), 256)])
+	starts := func(prefix string) bool { return bytes.HasPrefix(lower, []byte(prefix)) }
+	switch {
+	case starts("<!doctype html"), starts("<html"), starts("<table"):
+		return content{why: "an HTML page, as some programs export under the name .xls", hint: "open it in Excel or LibreOffice and save it as .xlsx or .csv"}, true
+	case starts("<?xml"):
+		return content{why: "an XML document", hint: "convert it to CSV or JSON"}, true
+	case starts("--\n-- postgresql database dump"), starts("--\n-- postgresql database cluster dump"):
+		return content{why: "a dump of pg_dump", hint: "restore it into another database; it is no source file"}, true
+	case starts("#!"):
+		return content{why: "a script", hint: ""}, true
+	}
+	return content{}, false
+}
+
+// tableOf decides whether a text is a table with a delimiter.
+func tableOf(text []byte, name string, named bool) content {
+	extension := strings.ToLower(filepath.Ext(name))
+	switch extension {
+	case ".csv", ".tsv", ".tab", ".psv":
+		return content{format: FormatCSV}
+	}
+	if named {
+		return content{format: FormatCSV}
+	}
+	switch extension {
+	case "", ".txt", ".dat", ".asc", ".out", ".export", ".bak", ".old", ".orig", ".1", ".tmp", ".xls":
+		if regular(text) {
+			return content{format: FormatCSV}
+		}
+	}
+	return content{why: "text that is no table with a delimiter", hint: "name the file itself to read it as one"}
+}
+
+// regular reports whether the lines of a text have the same number of delimiters.
+func regular(text []byte) bool {
+	lines := bytes.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	if len(text) >= headLength-1 && len(lines) > 1 {
+		lines = lines[:len(lines)-1] // it is cut
+	}
+	if len(lines) < 2 {
+		return false
+	}
+	for _, delimiter := range []byte(",;\t|") {
+		want, same := delimiters(lines[0], delimiter), 0
+		for _, line := range lines {
+			if delimiters(line, delimiter) == want {
+				same++
+			}
+		}
+		if want > 0 && same*10 >= len(lines)*8 {
+			return true
+		}
+	}
+	return false
+}
+
+// delimiters counts those of a line that stand outside quotes.
+func delimiters(line []byte, delimiter byte) int {
+	count, quoted := 0, false
+	for _, c := range line {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == delimiter && !quoted:
+			count++
+		}
+	}
+	return count
+}
