@@ -1,0 +1,183 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// maxState is how long the copy of all rows may be that a state holds. jsonb has offsets of 28
+// bits: what is longer than 256 MiB it refuses, and an object of short values is longer in jsonb
+// than as text.
+const maxState = 200_000_000
+
+// decideState says whether the states hold copies of the rows.
+func (im *Import) decideState() {
+	im.stateful = im.opts.State && im.content.Size <= maxState
+	if im.opts.State && !im.stateful {
+		im.summary.Notes = append(im.summary.Notes, fmt.Sprintf(
+			"the states of the flows get no copy of the rows: it would have %d bytes, and jsonb cannot hold it", im.content.Size))
+	}
+}
+
+// one makes a table with one row.
+func (im *Import) one(table string, names []string, keys [][]string, fill func(w *writer) error) Table {
+	sh := im.opts.Schema.shape(table, names)
+	if sh == nil {
+		return Table{}
+	}
+	return Table{Relation: sh.rel, Keys: keys, Rows: func(yield func(*evidence.Row, error) bool) {
+		w := im.writer(sh)
+		w.begin(im.list.Head().Line)
+		if err := fill(w); err != nil {
+			yield(nil, err)
+			return
+		}
+		yield(w.end(), nil)
+	}}
+}
+
+// masterFlow is the row of crewai_flow_state_extensions (fact sheet 1.1 step 3c, 1.5).
+func (im *Import) masterFlow(ctx context.Context) Table {
+	names := []string{
+		"id", "flow_id", "client_account_id", "engagement_id", "user_id", "flow_type", "flow_name",
+		"flow_status", "flow_configuration", "flow_persistence_data",
+	}
+	return im.one(tableMasterFlows, names, [][]string{{"flow_id"}}, func(w *writer) error {
+		flow, tenant := im.ids.Flow.String(), im.opts.Tenant
+		configuration := pyObject("source", "data_import", "import_id", im.ids.Import.String(), "filename", im.content.Filename,
+			"import_timestamp", pyTime(im.ids.Time))
+		w.strings(
+			0, im.rowID(tableMasterFlows, flow, "").String(), flow, tenant.ClientAccount.String(), tenant.Engagement.String(),
+			im.userText(), "discovery", "Discovery Import "+im.ids.Import.String(), "running", configuration,
+		)
+		state, err := im.appendState(ctx, nil, pyObject("data_import_id", im.ids.Import.String()))
+		w.text(9, state)
+		return err
+	})
+}
+
+// dataImport is the row of data_imports (fact sheet 1.2).
+func (im *Import) dataImport() Table {
+	names := []string{
+		"id", "client_account_id", "engagement_id", "master_flow_id", "import_name", "import_type", "description", "filename",
+		"file_size", "mime_type", "source_system", "status", "total_records", "processed_records", "failed_records", "imported_by", "updated_at",
+	}
+	return im.one(tableImports, names, nil, func(w *writer) error {
+		tenant, user := im.opts.Tenant, im.userText()
+		if user == "system" {
+			user = demoUser.String()
+		}
+		category := im.opts.Category
+		w.strings(
+			0, im.ids.Import.String(), tenant.ClientAccount.String(), tenant.Engagement.String(), im.ids.Flow.String(),
+			im.content.Filename+" Import", category, "Data import for "+category+" category", im.content.Filename,
+			strconv.FormatInt(im.content.Size, 10), "application/json", category, "processing",
+			strconv.FormatInt(im.content.Records, 10), "0", "0", user,
+			// Two UPDATEs follow the INSERT (1.1 steps 3b and 3e), and the ORM sets the time at each.
+			pgTime(im.ids.Time),
+		)
+		return nil
+	})
+}
+
+// discoveryFlow is the row of discovery_flows (fact sheet 1.1 step 3d, 1.5).
+func (im *Import) discoveryFlow(ctx context.Context) Table {
+	names := []string{
+		"id", "flow_id", "master_flow_id", "client_account_id", "engagement_id", "user_id", "data_import_id", "flow_name",
+		"status", "current_phase", "crewai_state_data", "data_cleansing_completed",
+	}
+	if !im.reaches(Assets) {
+		names = names[:len(names)-1] // false, by default
+	}
+	return im.one(tableFlows, names, [][]string{{"flow_id"}}, func(w *writer) error {
+		flow, tenant := im.ids.Flow.String(), im.opts.Tenant
+		w.strings(
+			0, im.rowID(tableFlows, flow, "").String(), flow, flow, tenant.ClientAccount.String(), tenant.Engagement.String(), im.userText(),
+			im.ids.Import.String(), "Discovery Flow "+flow[:8], "initialized", "initialization",
+		)
+		state, err := im.appendState(ctx, nil, im.flowMetadata())
+		w.text(10, state)
+		if im.reaches(Assets) {
+			w.string(11, "t") // 1.1 step 5
+		}
+		return err
+	})
+}
+
+// flowMetadata is what crewai_state_data holds beside the rows. A flow times out after a day (4.3, line 17).
+func (im *Import) flowMetadata() string {
+	now := pyTime(im.ids.Time)
+	columns := []byte{'['}
+	for i, name := range im.names {
+		if i > 0 {
+			columns = append(columns, ", "...)
+		}
+		columns = appendPyString(columns, name)
+	}
+	metadata := pyObject("source", "data_import", "import_id", im.ids.Import.String(), "master_flow_id", im.ids.Flow.String(), "import_timestamp", now)
+	metadata = metadata[:len(metadata)-1] + `, "detected_columns": ` + string(columns) + "], "
+	return `{"metadata": ` + metadata + pyObject("timeout_at", pyTime(im.ids.Time.Add(24*time.Hour)), "created_at", now)[1:] + "}"
+}
+
+// pyObject prints names and texts as an object.
+func pyObject(pairs ...string) string {
+	b := []byte{'{'}
+	for i := 0; i < len(pairs); i += 2 {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(appendPyString(b, pairs[i]), ": "...)
+		b = appendPyString(b, pairs[i+1])
+	}
+	return string(append(b, '}'))
+}
+
+// appendState appends an object: all rows under raw_data, and what rest holds.
+func (im *Import) appendState(ctx context.Context, dst []byte, rest string) ([]byte, error) {
+	if !im.stateful {
+		return append(dst, rest...), nil
+	}
+	dst = append(dst, `{"raw_data": [`...)
+	first := true
+	for k, err := range im.records(ctx, heard, nil) {
+		if err != nil {
+			return nil, err
+		}
+		if !first {
+			dst = append(dst, ", "...)
+		}
+		first = false
+		dst = append(dst, k.raw...)
+	}
+	return append(append(dst, "], "...), rest[1:]...), nil
+}
+
+// each makes a table with a row for each record.
+func (im *Import) each(ctx context.Context, sh *shape, keys [][]string, fill func(w *writer, k *kept) (bool, error)) Table {
+	return Table{Relation: sh.rel, Keys: keys, Rows: im.rows(ctx, sh, fill)}
+}
+
+func (im *Import) rows(ctx context.Context, sh *shape, fill func(w *writer, k *kept) (bool, error)) iter.Seq2[*evidence.Row, error] {
+	return func(yield func(*evidence.Row, error) bool) {
+		w := im.writer(sh)
+		for k, err := range im.records(ctx, heard, nil) {
+			take := false
+			if err == nil {
+				w.begin(k.Line)
+				take, err = fill(w, k)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if take && !yield(w.end(), nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// Schema is the shapes of the application's tables in a target. A column that the application
+// writes and the target lacks is left out; one that only the target has takes its default.
+type Schema struct {
+	Name   string // migration, in the application's own databases
+	Tables map[string]*evidence.Relation
+}
+
+// Names lists the tables that an import writes, in the order in which foreign keys let them be written.
+func Names() []string {
+	return []string{
+		tableClients, tableEngagements, tableUsers, tableMasterFlows, tableImports,
+		tableRawRecords, tableMappings, tableFlows, tableAssets, tableDependencies,
+	}
+}
+
+// Has reports whether a table has a column.
+func (s *Schema) Has(table, column string) bool {
+	rel := s.Tables[table]
+	return rel != nil && slices.ContainsFunc(rel.Columns, func(c evidence.Column) bool { return c.Name == column })
+}
+
+// Querier asks a server; a session of package live is one.
+type Querier interface {
+	Query(ctx context.Context, op, sql string, parameters [][]byte, each func(row [][]byte) error) error
+}
+
+// ReadSchema reads the shapes of the tables from the catalog, and nothing else. Tables that the
+// target lacks are not there.
+func ReadSchema(ctx context.Context, q Querier, schema string) (*Schema, error) {
+	s := &Schema{Name: schema, Tables: map[string]*evidence.Relation{}}
+	const sql = `SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+  coalesce(a.attnum = ANY (i.indkey::int2[]), false)::int, (a.attgenerated <> '')::int, a.attidentity
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE n.nspname = $1 AND c.relname = ANY ($2::name[]) AND c.relkind IN ('r', 'p') ORDER BY c.relname, a.attnum`
+	names := "{"
+	for i, name := range Names() {
+		if i > 0 {
+			names += ","
+		}
+		names += name
+	}
+	parameters := [][]byte{[]byte(schema), []byte(names + "}")}
+	err := q.Query(ctx, "discovery: read the shapes of the tables", sql, parameters, func(row [][]byte) error {
+		name := string(row[0])
+		rel := s.Tables[name]
+		if rel == nil {
+			rel = &evidence.Relation{RelationName: evidence.RelationName{Schema: schema, Name: name}}
+			s.Tables[name] = rel
+		}
+		c := evidence.Column{Name: string(row[1]), Type: string(row[2]), Key: string(row[3]) == "1", Generated: string(row[4]) == "1"}
+		if len(row[5]) > 0 {
+			c.Identity = row[5][0]
+		}
+		rel.Columns = append(rel.Columns, c)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{tableMasterFlows, tableImports, tableRawRecords} {
+		if s.Tables[name] == nil {
+			return nil, &evidence.Error{
+				Op: "discovery: read the shapes of the tables of", Place: schema,
+				Err:  fmt.Errorf("it has no table %s", name),
+				Hint: "name the application's schema, or import into a table of your own with --table",
+			}
+		}
+	}
+	return s, nil
+}
+
+// shape is the columns of a table that an import gives.
+type shape struct {
+	rel *evidence.Relation
+	at  []int // where the i-th of the names is in rel; -1: the target lacks it
+}
+
+// shape picks the named columns; nil: the target lacks the table.
+func (s *Schema) shape(table string, names []string) *shape {
+	full := s.Tables[table]
+	if full == nil {
+		return nil
+	}
+	sh := &shape{rel: &evidence.Relation{RelationName: full.RelationName, OID: full.OID}, at: make([]int, len(names))}
+	for i, name := range names {
+		sh.at[i] = -1
+		at := slices.IndexFunc(full.Columns, func(c evidence.Column) bool { return c.Name == name })
+		if at >= 0 && !full.Columns[at].Generated {
+			sh.at[i] = len(sh.rel.Columns)
+			sh.rel.Columns = append(sh.rel.Columns, full.Columns[at])
+		}
+	}
+	return sh
+}
+
+// writer makes the rows of one table. Values are put by the place of their name in the shape's
+// names, also those that the target lacks: others are made of them.
+type writer struct {
+	*shape
+	row evidence.Row
+	all []evidence.Value // one for each of the names
+	buf []byte           // of the texts of the row
+}
+
+func (im *Import) writer(sh *shape) *writer {
+	w := &writer{shape: sh, all: make([]evidence.Value, len(sh.at))}
+	w.row.Relation = sh.rel
+	w.row.Values = make([]evidence.Value, len(sh.rel.Columns))
+	w.row.Provenance = evidence.Provenance{Route: evidence.RouteImport, Confidence: evidence.Derived, Source: im.place}
+	return w
+}
+
+// begin starts a row: all its values are NULL.
+func (w *writer) begin(line int64) {
+	w.buf = w.buf[:0]
+	for i := range w.all {
+		w.all[i] = evidence.Value{State: evidence.Null}
+	}
+	w.row.Line = line
+}
+
+// end gives the row.
+func (w *writer) end() *evidence.Row {
+	for i, at := range w.at {
+		if at >= 0 {
+			w.row.Values[at] = w.all[i]
+		}
+	}
+	return &w.row
+}
+
+// text puts a text that stays as it is as long as the row.
+func (w *writer) text(i int, text []byte) {
+	w.all[i] = evidence.Value{State: evidence.Known, Text: text}
+}
+
+// string puts a text.
+func (w *writer) string(i int, text string) {
+	w.build(i, func(dst []byte) []byte { return append(dst, text...) })
+}
+
+// build puts what the function appends.
+func (w *writer) build(i int, appendTo func(dst []byte) []byte) {
+	start := len(w.buf)
+	w.buf = appendTo(w.buf)
+	w.text(i, w.buf[start:len(w.buf):len(w.buf)])
+}
+
+// strings puts texts from a place on.
+func (w *writer) strings(from int, texts ...string) {
+	for i, text := range texts {
+		w.string(from+i, text)
+	}
+}
+
+// known is a text that was put, or nil.
+func (w *writer) known(i int) []byte {
+	if w.all[i].State != evidence.Known {
+		return nil
+	}
+	return w.all[i].Text
+}
