@@ -378,14 +378,23 @@ func (d *document) units(s *step, e entry) {
 	}
 }
 
-// unit takes the unit behind a number away, and counts in the column's unit. A number alone stays.
+// unit takes the unit behind or before a number away, and counts in the column's unit. A number alone stays.
 func (s *step) unit(text []byte, buf *[]byte) ([]byte, failure) {
 	end := len(text)
 	for end > 0 && !isDigit(text[end-1]) && text[end-1] != '.' {
 		end--
 	}
-	count, name := trim(text[:end]), trim(text[end:])
-	if len(name) == 0 || end == 0 {
+	begin := 0
+	for begin < end && !isDigit(text[begin]) && text[begin] != '-' && text[begin] != '+' && text[begin] != '.' {
+		begin++
+	}
+	count, name := trim(text[begin:end]), trim(text[end:])
+	if len(name) == 0 {
+		name = trim(text[:begin])
+	} else if begin > 0 {
+		count = trim(text[:end])
+	}
+	if len(name) == 0 || begin == end {
 		return text, failure{}
 	}
 	for i := range s.units {

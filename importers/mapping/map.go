@@ -90,15 +90,17 @@ type Mapping struct {
 	// Absent are columns of the profile that the target lacks.
 	Absent []string
 
+	kept   []int // the headers whose fields go into the column for unmapped ones
 	plans  []plan
 	losses []Loss
 	buf    []byte
+	cooked []byte
 	refuse Refusal
 }
 
 // Map applies the profile to the header of a source.
 func (p *Profile) Map(header []string, opts MapOptions) (*Mapping, error) {
-	m := &Mapping{Profile: p, Header: header, Identifier: slices.IndexFunc(header, func(h string) bool { return p.names(p.Identifiers, h) })}
+	m := &Mapping{Profile: p, Header: header, Identifier: p.identifier(header)}
 	a := assigner{Mapping: m, columns: opts.Columns, taken: map[string]int{}, done: make([]bool, len(header))}
 	if err := a.named(opts.Named); err != nil {
 		return nil, err
@@ -166,6 +168,9 @@ func (a *assigner) named(named map[string]string) error {
 		r := a.Profile.Rule(target)
 		if _, ok := a.usable(target, r == nil || r.Optional); !ok {
 			return mapError(fmt.Sprintf("%s=%s", h, target), ErrNoColumn, a.columnsHint())
+		}
+		if target == a.Profile.Unmapped {
+			return mapError(fmt.Sprintf("%s=%s", h, target), ErrTwice, "the column takes all fields that no other takes, as one JSON object")
 		}
 		if taker, taken := a.taken[target]; taken {
 			return mapError(fmt.Sprintf("%s=%s", h, target), fmt.Errorf("%w: %q has it", ErrTwice, a.Header[taker]), "")
@@ -271,7 +276,7 @@ func (a *assigner) rest() {
 			continue
 		}
 		a.Unmapped = append(a.Unmapped, i)
-		if a.Profile.names(a.Profile.UnmappedHeaders, h) || a.Profile.Exact || i == a.Identifier {
+		if names(a.Profile.UnmappedHeaders, h) || a.Profile.Exact || i == a.Identifier {
 			continue
 		}
 		if s, ok := a.suggest(h); ok {
@@ -308,10 +313,14 @@ func (a *assigner) targets() {
 		}
 	}
 	a.settle()
-	if c, ok := a.usable(a.Profile.Unmapped, false); ok && a.Profile.Unmapped != "" && len(a.Unmapped) > 0 {
-		if slices.ContainsFunc(a.Targets, func(t Target) bool { return t.Name == c.Name }) {
-			return
+	a.kept = a.Unmapped
+	if a.Profile.UnmappedAll {
+		a.kept = make([]int, len(a.Header))
+		for i := range a.kept {
+			a.kept[i] = i
 		}
+	}
+	if c, ok := a.usable(a.Profile.Unmapped, false); ok && a.Profile.Unmapped != "" && len(a.kept) > 0 {
 		a.Targets = append(a.Targets, Target{Column: c, Source: -1})
 		a.plans = append(a.plans, plan{field: -1, rest: true})
 	}

@@ -150,11 +150,14 @@ func (d *document) unmapped(p *Profile, e entry) {
 		p.Unmapped = text
 		return
 	}
-	for _, inner := range d.entries(e.value, e.key, []string{"column", "headers"}) {
-		if inner.key == "column" {
+	for _, inner := range d.entries(e.value, e.key, []string{"column", "headers", "all"}) {
+		switch inner.key {
+		case "column":
 			p.Unmapped = d.text(inner)
-		} else {
+		case "headers":
 			p.UnmappedHeaders = d.texts(inner)
+		case "all":
+			p.UnmappedAll = d.boolean(inner)
 		}
 	}
 }

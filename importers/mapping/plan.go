@@ -98,23 +98,32 @@ func (a *assigner) target(column string) int {
 	return slices.IndexFunc(a.Targets, func(t Target) bool { return t.Name == column })
 }
 
-// possible reports whether all columns of a template are among the targets.
+// possible reports whether all columns of a template are among the targets, and its headers in the source.
 func (a *assigner) possible(t template) bool {
-	return !slices.ContainsFunc(t.columns(), func(column string) bool { return a.target(column) < 0 })
+	return !slices.ContainsFunc(t.parts, func(p part) bool {
+		return p.column != "" && a.target(p.column) < 0 || p.header != "" && a.header(p.header) < 0
+	})
+}
+
+func (a *assigner) header(name string) int {
+	return slices.IndexFunc(a.Header, func(h string) bool { return a.Profile.folded(h) == a.Profile.folded(name) })
 }
 
 // recipe finds the columns of a template among the targets.
 func (a *assigner) recipe(t *template) recipe {
 	var r recipe
 	for _, p := range t.parts {
-		made := piece{text: []byte(p.text), target: -1}
+		made := piece{text: []byte(p.text), target: -1, field: -1, number: p.number}
 		if p.column != "" {
 			made.target = a.target(p.column)
+		}
+		if p.header != "" {
+			made.field = a.header(p.header)
 		}
 		r.pieces = append(r.pieces, made)
 	}
 	if len(r.pieces) == 0 { // default: "" is an empty text
-		r.pieces = []piece{{text: []byte{}, target: -1}}
+		r.pieces = []piece{{text: []byte{}, target: -1, field: -1}}
 	}
 	return r
 }

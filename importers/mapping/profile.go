@@ -23,6 +23,8 @@ type Profile struct {
 	Exact bool
 	// Unmapped is the column that takes, as one JSON object, the fields that no column takes; "": none does.
 	Unmapped string
+	// UnmappedAll puts the fields that columns take there too.
+	UnmappedAll bool
 	// UnmappedHeaders are known to have no column; nothing is suggested for them.
 	UnmappedHeaders []string
 	// Skip are headers that mean nothing to the application, such as id; a star at the end stands for any rest.
@@ -170,7 +172,17 @@ func (p *Profile) skips(header string) bool {
 	})
 }
 
+// identifier finds the header under which a record names itself: the first that the profile lists.
+func (p *Profile) identifier(header []string) int {
+	for _, name := range p.Identifiers {
+		if i := slices.IndexFunc(header, func(h string) bool { return Fold(h) == Fold(name) }); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
 // names reports whether one of the list is the header.
-func (p *Profile) names(list []string, header string) bool {
-	return slices.ContainsFunc(list, func(name string) bool { return p.folded(name) == p.folded(header) })
+func names(list []string, header string) bool {
+	return slices.ContainsFunc(list, func(name string) bool { return Fold(name) == Fold(header) })
 }

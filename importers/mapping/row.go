@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -48,7 +49,7 @@ type plan struct {
 	lossy    bool
 	notNull  bool // and nothing else can give a value
 	fit      fit
-	defaults []recipe
+	defaults []recipe // the first of which everything is known
 	value    *recipe
 	rest     bool // the unmapped fields
 }
@@ -60,7 +61,28 @@ type recipe struct {
 
 type piece struct {
 	text   []byte
-	target int // -1: text
+	target int  // the value of a target; -1: none
+	field  int  // the text of a field; -1: none
+	number bool // the record's number
+}
+
+// known is the text of a piece, and false when there is none.
+func (p *piece) known(row []evidence.Value, record *importers.Record, buf *[]byte) ([]byte, bool) {
+	switch {
+	case p.target >= 0:
+		return row[p.target].Text, row[p.target].State == evidence.Known
+	case p.field >= 0:
+		if p.field >= len(record.Fields) || record.Fields[p.field].Kind > importers.Bool {
+			return nil, false
+		}
+		text := trim(record.Fields[p.field].Text)
+		return text, len(text) > 0
+	case p.number:
+		start := len(*buf)
+		*buf = strconv.AppendInt(*buf, record.Number, 10)
+		return (*buf)[start:len(*buf):len(*buf)], true
+	}
+	return p.text, true
 }
 
 // Row appends the values of a record to dst, one for each of Targets. They are valid until the
@@ -160,13 +182,13 @@ func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Rec
 		p := &m.plans[i]
 		switch {
 		case p.value != nil:
-			m.cook(p.value, row, &row[i])
+			m.cook(p.value, row, &row[i], record)
 		case p.rest:
 			row[i] = m.unmapped(record)
 			continue
 		case row[i].State == evidence.Null:
 			for d := range p.defaults {
-				if m.cook(&p.defaults[d], row, &row[i]) {
+				if m.cook(&p.defaults[d], row, &row[i], record) {
 					break
 				}
 			}
@@ -189,29 +211,26 @@ func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Rec
 	return dst, nil
 }
 
-// cook makes the text of a recipe, if all its columns are known.
-func (m *Mapping) cook(r *recipe, row []evidence.Value, v *evidence.Value) bool {
+// cook makes the text of a recipe, if all its pieces are known.
+func (m *Mapping) cook(r *recipe, row []evidence.Value, v *evidence.Value, record *importers.Record) bool {
+	if len(r.pieces) == 1 {
+		text, ok := r.pieces[0].known(row, record, &m.buf)
+		if ok {
+			v.State, v.Text = evidence.Known, text
+		}
+		return ok
+	}
+	m.cooked = m.cooked[:0]
 	for i := range r.pieces {
-		if t := r.pieces[i].target; t >= 0 && row[t].State != evidence.Known {
+		text, ok := r.pieces[i].known(row, record, &m.buf)
+		if !ok {
 			return false
 		}
-	}
-	v.State = evidence.Known
-	if len(r.pieces) == 1 {
-		if v.Text = r.pieces[0].text; r.pieces[0].target >= 0 {
-			v.Text = row[r.pieces[0].target].Text
-		}
-		return true
+		m.cooked = append(m.cooked, text...)
 	}
 	start := len(m.buf)
-	for i := range r.pieces {
-		if t := r.pieces[i].target; t >= 0 {
-			m.buf = append(m.buf, row[t].Text...)
-		} else {
-			m.buf = append(m.buf, r.pieces[i].text...)
-		}
-	}
-	v.Text = m.buf[start:len(m.buf):len(m.buf)]
+	m.buf = append(m.buf, m.cooked...)
+	v.State, v.Text = evidence.Known, m.buf[start:len(m.buf):len(m.buf)]
 	return true
 }
 
@@ -219,7 +238,7 @@ func (m *Mapping) cook(r *recipe, row []evidence.Value, v *evidence.Value) bool 
 func (m *Mapping) unmapped(record *importers.Record) evidence.Value {
 	start := len(m.buf)
 	m.buf = append(m.buf, '{')
-	for _, i := range m.Unmapped {
+	for _, i := range m.kept {
 		if i >= len(record.Fields) || record.Fields[i].Kind == importers.Missing {
 			continue
 		}

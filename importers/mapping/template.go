@@ -5,15 +5,18 @@ import (
 	"strings"
 )
 
-// template is the text of a default: "Medium", or "Asset-{ip_address}".
+// template is the text of a default: "Medium", "Asset-{ip_address}", "{source.Display Name}" or "Asset-{record.number}".
 type template struct {
 	text  string
 	parts []part
 	line  int
 }
 
-// part is a piece of text, or the value of a column.
-type part struct{ text, column string }
+// part is a piece of text, the value of a column, the field under a header, or the record's number.
+type part struct {
+	text, column, header string
+	number               bool
+}
 
 func parseTemplate(text string, line int) (template, error) {
 	t := template{text: text, line: line}
@@ -29,19 +32,14 @@ func parseTemplate(text string, line int) (template, error) {
 		if !closed || column == "" {
 			return t, fmt.Errorf("%q has a { without a column and a }", text)
 		}
-		t.parts = append(t.parts, part{column: column})
+		made := part{column: column}
+		if header, found := strings.CutPrefix(column, "source."); found {
+			made = part{header: header}
+		} else if column == "record.number" {
+			made = part{number: true}
+		}
+		t.parts = append(t.parts, made)
 		rest = behind
 	}
 	return t, nil
-}
-
-// columns lists the columns that it depends on.
-func (t *template) columns() []string {
-	var names []string
-	for _, p := range t.parts {
-		if p.column != "" {
-			names = append(names, p.column)
-		}
-	}
-	return names
 }
