@@ -3,7 +3,8 @@
 //
 //   - Source: a file, a set of rotated ones, or standard input.
 //   - Wrapper: what a transport puts around each line, such as Docker's json-file or CRI.
-//   - Line: one physical line, without its wrapper.
+//   - Line: one physical line, without its wrapper; Outer is what the wrapper said of it.
+//   - Unit: who wrote the line, where a wrapper tells: a container, a service, a process's name.
 //   - Format: how a program writes its entries, such as PostgreSQL's csvlog.
 //   - Entry: one message of a program, its lines joined.
 //   - Stamp: a time as it stands in a log, which may lack a zone.
@@ -12,46 +13,47 @@
 //     one that was committed are three different things.
 //
 // The rooms below know programs: pglog PostgreSQL's own log, applog backends; statement
-// takes SQL apart.
+// takes SQL apart. They offer themselves by a Detector, and Recognise chooses among them.
 package logparse
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
-// Zone says how the zone of a Stamp is known.
-type Zone uint8
-
-// The ways.
-const (
-	NoZone  Zone = iota // not at all: Time is as it stands, taken for UTC
-	Zoned               // it stands beside the time
-	Assumed             // somebody stated it for the source
-	Twice               // it was stated, and the clock was put back in that hour: the time may be one hour later
-)
-
-// Stamp is a time as it stands in a log. The zero Stamp is none.
-type Stamp struct {
-	Time time.Time // UTC
-	Zone Zone
-}
-
 // Place is where an entry stands.
 type Place struct {
 	Source *Source
-	Line   int64 // from 1, of the first line
-	Offset int64 // in bytes of the uncompressed source, of the first line
+	File   int   // index in the source's Paths
+	Line   int64 // from 1, of the first line, within the file
+	Offset int64 // in bytes of the uncompressed file, of the first line
 	Lines  int   // how many
 }
+
+// Name is the file's path, or what the source is called.
+func (p Place) Name() string {
+	switch {
+	case p.Source == nil:
+		return ""
+	case p.File < len(p.Source.Paths):
+		return p.Source.Paths[p.File]
+	}
+	return p.Source.Name
+}
+
+// String prints file and line.
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.Name(), p.Line) }
 
 // Entry is one message of a program. It is valid until the next one is asked for; what
 // the program did not write is empty.
 type Entry struct {
 	Place
 	Stamp
+	Outer    Outer  // of the first line
+	Marks    Marks  // of all lines
 	Severity string // in the program's own words: LOG, ERROR, WARNING, info
 	Logger   string // of a backend
 	Message  []byte

@@ -26,6 +26,7 @@ func rooms() map[string][]string {
 		"recover/pg/pglz":   {"recover/pg", "recover/binreader"},
 		"recover/binreader": nil,
 		"recover/evidence":  {"recover/pg"},
+		"recover/packed":    base,
 		"recover/casefile":  base,
 		"recover/wal":       base,
 		"recover/heap":      base,
@@ -44,12 +45,12 @@ func rooms() map[string][]string {
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
-	table["importers"] = append(slices.Clone(base), "recover/catalog")
+	table["importers"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")
 	}
 	below = append(below, "importers", "importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery")
-	table["logparse"] = append(slices.Clone(base), "recover/catalog")
+	table["logparse"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"logparse/statement", "logparse/pglog", "logparse/applog"} {
 		table[room] = append(slices.Clone(table["logparse"]), "logparse", "logparse/statement")
 	}
@@ -66,7 +67,7 @@ func onlyIn() map[string][]string {
 		"golang.org/x/term":               {"cmd/internal/term"},
 		"github.com/jackc/":               {"recover/pitr", "recover/live", "recover/stream"},
 		"github.com/jackc/pglogrepl":      {"recover/stream"},
-		"github.com/ulikunitz/":           {"recover/wal/archives"},
+		"github.com/ulikunitz/":           {"recover/wal/archives", "recover/packed"},
 		"github.com/andybalholm/":         {"recover/wal/archives"},
 		"zombiezen.com/go/sqlite":         {"recover/casefile"},
 		"github.com/xuri/excelize":        {"importers"},

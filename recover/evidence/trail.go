@@ -27,6 +27,7 @@ const (
 	KindBackup   Kind = "backup"          // backup_label, backup_manifest
 	KindImage    Kind = "image"           // looked through for pages
 	KindSource   Kind = "source file"     // that rows came from: CSV, Excel, JSON
+	KindLog      Kind = "log"             // of a server or a backend
 )
 
 // Read is a file of the evidence that was read, as it was when it was opened first.

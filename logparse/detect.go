@@ -1,0 +1,178 @@
+package logparse
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Framer makes entries of lines.
+type Framer interface {
+	// Frame takes the next line, and hands out the entries that are complete by now.
+	Frame(line *Line, out func(*Entry) error) error
+	// Flush hands out what the end of the log has completed.
+	Flush(out func(*Entry) error) error
+}
+
+// Detector offers formats for lines.
+type Detector interface {
+	// Detect looks at a sample: lines that follow each other, of one container of one source.
+	Detect(sample []Line) []Candidate
+}
+
+// Candidate is a format that lines may have.
+type Candidate struct {
+	Format string  // as it is shown, such as "PostgreSQL stderr, log_line_prefix '%m [%p] '"
+	Score  float64 // which part of the sample's lines that are not blank it takes for its own, 0 to 1
+	Framer func() Framer
+	// Begins tells whether an entry of the format begins with the line. Where it is known,
+	// lines of several programs may be mixed in one container; nil: they may not.
+	Begins func(text []byte) bool
+}
+
+const (
+	sampleLines = 4000 // of each container
+	// leastScore is what a format must have to be taken, and leastShare what one must have beside a better one.
+	leastScore = 0.2
+	leastShare = 0.02
+)
+
+// Recognise finds the formats of the sources' lines, for Entries. What no detector offers
+// anything for keeps an empty Format, and gives no entries.
+func Recognise(ctx context.Context, sources []*Source, detectors ...Detector) error {
+	for _, source := range sources {
+		samples, err := source.Sample(ctx)
+		if err != nil {
+			return err
+		}
+		source.formats = make(map[string][]Candidate)
+		var shown []string
+		for _, container := range slices.Sorted(maps.Keys(samples)) {
+			chosen := choose(samples[container], detectors)
+			source.formats[container] = chosen
+			for _, candidate := range chosen {
+				if !slices.Contains(shown, candidate.Format) {
+					shown = append(shown, candidate.Format)
+				}
+			}
+		}
+		source.Format = strings.Join(shown, "; ")
+	}
+	return nil
+}
+
+// choose takes the best candidate, and those whose entries begin on lines that no better one takes.
+func choose(sample []Line, detectors []Detector) []Candidate {
+	var offered []Candidate
+	for _, detector := range detectors {
+		offered = append(offered, detector.Detect(sample)...)
+	}
+	slices.SortStableFunc(offered, func(a, b Candidate) int { return cmp.Compare(b.Score, a.Score) })
+	if len(offered) == 0 || offered[0].Score < leastScore {
+		return nil
+	}
+	chosen := offered[:1:1]
+	if chosen[0].Begins == nil {
+		return chosen
+	}
+	for _, candidate := range offered[1:] {
+		if candidate.Begins == nil {
+			continue
+		}
+		own := 0
+		for i := range sample {
+			if candidate.Begins(sample[i].Text) && beginner(chosen, sample[i].Text) < 0 {
+				own++
+			}
+		}
+		if float64(own) >= leastShare*float64(len(sample)) {
+			chosen = append(chosen, candidate)
+		}
+	}
+	return chosen
+}
+
+// beginner finds the first candidate whose entries begin so, or -1.
+func beginner(candidates []Candidate, text []byte) int {
+	return slices.IndexFunc(candidates, func(c Candidate) bool { return c.Begins(text) })
+}
+
+// Entries gives the source's entries by the formats that Recognise found, those of each container
+// and format in the order of its lines. An entry is valid until the next one is asked for.
+func (s *Source) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		stopped := false
+		out := func(entry *Entry) error {
+			if !yield(entry, nil) {
+				stopped = true
+				return errStopped
+			}
+			return nil
+		}
+		err := s.frame(ctx, out)
+		if err != nil && !stopped {
+			yield(nil, err)
+		}
+	}
+}
+
+// frame gives each line to the framer of its container.
+func (s *Source) frame(ctx context.Context, out func(*Entry) error) error {
+	parties := make(map[string]*party)
+	var last *party
+	var of string
+	for line, err := range s.Lines(ctx) {
+		if err != nil {
+			return err
+		}
+		if last == nil || line.Outer.Container != of {
+			of = line.Outer.Container
+			if last = parties[of]; last == nil {
+				last = newParty(s.formats[of])
+				parties[of] = last
+			}
+		}
+		if err := last.frame(line, out); err != nil {
+			return err
+		}
+	}
+	for _, container := range slices.Sorted(maps.Keys(parties)) {
+		for _, framer := range parties[container].framers {
+			if err := framer.Flush(out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// party is the formats of one container's lines.
+type party struct {
+	formats []Candidate
+	framers []Framer
+	current int // whose entry the last line belonged to
+}
+
+func newParty(formats []Candidate) *party {
+	p := &party{formats: formats}
+	for _, format := range formats {
+		p.framers = append(p.framers, format.Framer())
+	}
+	return p
+}
+
+func (p *party) frame(line *Line, out func(*Entry) error) error {
+	switch len(p.framers) {
+	case 0:
+		return nil
+	case 1:
+		return p.framers[0].Frame(line, out)
+	}
+	if which := beginner(p.formats, line.Text); which >= 0 {
+		p.current = which
+	}
+	return p.framers[p.current].Frame(line, out)
+}
