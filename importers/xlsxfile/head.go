@@ -1,0 +1,91 @@
+package xlsxfile
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// header is the row that names the columns: the one that was asked for, or the one found.
+func (b *Book) header(sheet *sheetPart, v *survey) (*keptRow, error) {
+	switch {
+	case b.options.Header < 0:
+		return nil, nil
+	case b.options.Header == 0:
+		return v.findHeader(), nil
+	case v.wanted == nil:
+		return nil, &evidence.Error{
+			Op: "xlsx: find header", Place: fmt.Sprintf("row %d of sheet %q of %s", b.options.Header, sheet.name, b.place()),
+			Err:  errNoHeader,
+			Hint: "name another row, or let it be looked for",
+		}
+	}
+	return v.wanted, nil
+}
+
+var errNoHeader = fmt.Errorf("the row holds nothing")
+
+func (b *Book) newList(sheet *sheetPart, v *survey, header *keptRow) *List {
+	l := &List{book: b, sheet: sheet, survey: v, columns: v.nameColumns(header)}
+	l.head = importers.Head{Source: b.source, Part: sheet.name, Header: l.columns.names, Line: l.columns.number}
+	l.head.Settings = b.settings(l)
+	l.head.Notes = b.notesOf(l)
+	return l
+}
+
+func (b *Book) settings(l *List) []importers.Setting {
+	header := "none"
+	if l.columns.number > 0 {
+		header = strconv.FormatInt(l.columns.number, 10)
+	}
+	shown, dates, merged := "stored", "from 1900", "filled"
+	if b.options.Values == Shown {
+		shown = "shown"
+	}
+	if b.workbook.from1904 {
+		dates = "from 1904"
+	}
+	if b.options.Merged == Anchor {
+		merged = "first cell only"
+	}
+	settings := []importers.Setting{
+		{Name: "sheet", Value: l.sheet.name, Found: len(b.options.Sheets) == 0},
+		{Name: "header row", Value: header, Found: b.options.Header == 0},
+		{Name: "values", Value: shown},
+		{Name: "dates", Value: dates, Found: true},
+	}
+	if len(l.survey.tail.merged) > 0 {
+		settings = append(settings, importers.Setting{Name: "merged cells", Value: merged})
+	}
+	return settings
+}
+
+// notesOf says what a person should know about a list.
+func (b *Book) notesOf(l *List) []string {
+	v := l.survey
+	notes := append([]string(nil), l.columns.notes...)
+	add := func(when bool, format string, args ...any) {
+		if when {
+			notes = append(notes, fmt.Sprintf(format, args...))
+		}
+	}
+	add(l.sheet.hidden, "the sheet is hidden")
+	add(v.hiddenRows > 0, "%d rows are hidden; they are read", v.hiddenRows)
+	if n := len(v.tail.merged); n > 0 {
+		add(true, "%d ranges of cells are merged, the first %s", n, v.tail.merged[0])
+	}
+	add(v.tail.more > 0, "%d more merged ranges are not looked at", v.tail.more)
+	add(v.counts.errors > 0, "%d cells hold an error such as #N/A: they are unknown", v.counts.errors)
+	add(v.counts.formulas > 0, "%d formulas have no stored result: they are unknown. Excel stores them when it saves the file", v.counts.formulas)
+	add(v.counts.noDate > 0, "%d numbers are shown as dates and are none: they are unknown", v.counts.noDate)
+	add(v.counts.shortened > 0, "%d numbers are stored with 17 digits, such as 1.1000000000000001, and are given with as many as they need", v.counts.shortened)
+	add(v.counts.padded > 0, "%d numbers are shown with zeros before them, the first in %s: ask for values as shown to keep these", v.counts.padded, v.counts.paddedAt)
+	add(v.counts.flaws > 0, "%d texts hold what no Excel file may, the first in %s: it %s", v.counts.flaws, v.counts.flawAt, v.counts.flaw)
+	add(v.noted != "", "%s", v.noted)
+	if claimed, ok := parseArea(v.dimension); ok && claimed.lastRow > v.lastRow {
+		add(true, "the sheet says that it reaches to row %d, and its last is %d", claimed.lastRow, v.lastRow)
+	}
+	return append(notes, b.notes...)
+}
