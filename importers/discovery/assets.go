@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/importers/mapping"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
-// The columns of assets that every asset gets, by their place in assetNames.
+// The columns that every asset gets, by their place in assetNames.
 const (
 	aID = iota
 	aClient
@@ -40,7 +42,6 @@ const (
 	aRaw
 	aRawID
 	aUpdated
-	aFixed // how many there are
 )
 
 func assetNames() []string {
@@ -52,121 +53,278 @@ func assetNames() []string {
 	}
 }
 
-// assetMaker makes the assets of an import.
+// assetMaker makes the assets of an import, one record after the other.
 type assetMaker struct {
-	im   *Import
-	w    *writer
-	head *importers.Head
+	*writer
+	im     *Import
+	app    *appFields    // of AsApp
+	mapped *mappedFields // of AsMapped
+	keys   [][]int       // columns, by their place among the names, that say that two records are one asset
+	names  []string
+	seen   map[string]uuid.UUID // key -> asset
 
-	client, engagement, flow string
-	name, host, ip, kind     int // names of the header that the application looks for; -1: not there
-	environment, system      int
-	status, location         int
-
-	seen map[string]int64 // name -> row_number of the record that has it
-	// of a mapping: where its targets are among the columns
-	places []int
-	mapped []evidence.Value
+	client, engagement, flow, updated string
+	key                               []byte
 }
 
 // assets are the rows of assets (fact sheet 2.3 to 2.6).
 func (im *Import) assets(ctx context.Context) Table {
+	names := im.assetColumns()
+	sh := im.opts.Schema.shape(tableAssets, names)
+	if sh == nil {
+		return Table{}
+	}
+	return Table{Relation: sh.rel, Keys: im.assetKeys(), Rows: func(yield func(*evidence.Row, error) bool) {
+		m := im.assetMaker(sh, names)
+		im.summary.Duplicates, im.summary.Refused = 0, 0
+		for k, err := range im.records(ctx, heard, nil) {
+			var a made
+			if err == nil {
+				a, err = m.make(k)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			switch {
+			case a.refused:
+				im.summary.Refused++
+			case a.twice:
+				im.summary.Duplicates++ // the service finds the one that is there (2.5)
+			default:
+				m.finish(k, a.id)
+				if !yield(m.end(), nil) {
+					return
+				}
+			}
+		}
+		if !im.assetsHeard && im.opts.Mapping != nil {
+			im.summary.Losses = im.opts.Mapping.Losses()
+		}
+		im.assetsHeard = true
+	}}
+}
+
+// assetColumns are the columns of assets that the import may give.
+func (im *Import) assetColumns() []string {
 	names := assetNames()
-	if im.opts.Store == AsMapped && im.opts.Mapping != nil {
+	if im.mapsAssets() {
 		for _, t := range im.opts.Mapping.Targets {
 			if !slices.Contains(names, t.Name) {
 				names = append(names, t.Name)
 			}
 		}
 	}
-	sh := im.opts.Schema.shape(tableAssets, names)
-	if sh == nil {
-		return Table{}
-	}
-	keys := [][]string{{"client_account_id", "engagement_id", "name"}}
-	return Table{Relation: sh.rel, Keys: keys, Rows: func(yield func(*evidence.Row, error) bool) {
-		m := im.assetMaker(names)
-		im.summary.Duplicates, im.summary.Refused = 0, 0
-		im.rows(ctx, sh, func(w *writer, k *kept) (bool, error) {
-			m.w = w
-			return m.fill(k)
-		})(yield)
-		im.assetsHeard = true
-	}}
+	return names
 }
 
-func (im *Import) assetMaker(names []string) *assetMaker {
-	m := &assetMaker{im: im, head: im.list.Head(), seen: map[string]int64{}, flow: im.ids.Flow.String()}
-	m.client, m.engagement = im.opts.Tenant.ClientAccount.String(), im.opts.Tenant.Engagement.String()
-	at := func(name string) int { return slices.Index(m.head.Header, name) }
-	m.name, m.host, m.ip, m.kind = at("name"), at("hostname"), at("ip_address"), at("asset_type")
-	m.environment, m.system, m.status, m.location = at("environment"), at("operating_system"), at("status"), at("location")
-	if im.opts.Store == AsMapped && im.opts.Mapping != nil {
-		for _, t := range im.opts.Mapping.Targets {
-			m.places = append(m.places, slices.Index(names, t.Name))
+func (im *Import) mapsAssets() bool { return im.opts.Store == AsMapped && im.opts.Mapping != nil }
+
+// assetKeys say by which columns an asset is there already: at the incident its exact name (2.5), and
+// otherwise what the profile says for the target's columns.
+func (im *Import) assetKeys() [][]string {
+	if im.mapsAssets() {
+		var columns []mapping.Column
+		if rel := im.opts.Schema.Tables[tableAssets]; rel != nil {
+			for _, c := range rel.Columns {
+				columns = append(columns, mapping.Column{Name: c.Name})
+			}
 		}
+		if keys := im.opts.Mapping.Profile.KeysOf(columns); len(keys) > 0 {
+			return keys
+		}
+	}
+	return [][]string{{"client_account_id", "engagement_id", "name"}}
+}
+
+func (im *Import) assetMaker(sh *shape, names []string) *assetMaker {
+	m := &assetMaker{writer: im.writer(sh), im: im, names: names, seen: map[string]uuid.UUID{}, flow: im.ids.Flow.String()}
+	m.client, m.engagement, m.updated = im.opts.Tenant.ClientAccount.String(), im.opts.Tenant.Engagement.String(), pgTime(im.ids.Time)
+	for _, key := range im.assetKeys() {
+		var places []int
+		for _, column := range key {
+			if i := slices.Index(names, column); i >= 0 && i != aClient && i != aEngagement {
+				places = append(places, i)
+			}
+		}
+		m.keys = append(m.keys, places)
+	}
+	if im.opts.Store == AsApp {
+		m.app = newAppFields(im.list.Head())
+	} else if im.opts.Mapping != nil {
+		m.mapped = newMappedFields(im.opts.Mapping, names)
 	}
 	return m
 }
 
-// fill makes the asset of a record; false: it has none of its own.
-func (m *assetMaker) fill(k *kept) (bool, error) {
-	m.constants(k)
-	if m.im.opts.Store == AsMapped {
-		if ok, err := m.mappedValues(k); err != nil || !ok {
-			return false, err
-		}
-	} else {
+// made is what became of a record.
+type made struct {
+	id      uuid.UUID
+	name    string
+	refused bool // the mapping has no row for it
+	twice   bool // it is the asset that a record before it made
+}
+
+// make puts all values of a record but its id and what holds the record itself.
+func (m *assetMaker) make(k *kept) (made, error) {
+	m.begin(k.Line)
+	// What the service writes into every asset (7.19).
+	m.strings(aClient, m.client, m.engagement, m.flow, m.flow, "discovery", "discovery", "{}")
+	m.strings(aCriticality, "Medium", "Medium")
+	m.strings(aPriority, "5", "discovered", "discovered", "service_api", "Service API")
+	m.string(aDescription, "Discovered by agent")
+	m.string(aRawID, m.im.rawID(k.number).String())
+	m.string(aUpdated, m.updated)
+	if m.app != nil {
 		m.appValues(k)
+	} else if refused := m.mappedValues(k); refused != nil {
+		return made{refused: true}, m.refuse(k, refused)
 	}
-	name := string(m.w.known(aName))
-	if _, twice := m.seen[name]; twice {
-		m.im.summary.Duplicates++ // the service finds the one that is there (2.5)
-		return false, nil
-	}
-	m.seen[name] = k.number
-	m.w.string(aID, m.im.rowID(tableAssets, name, strconv.FormatInt(k.number, 10)).String())
-	m.w.build(aRaw, func(dst []byte) []byte { return m.appendDict(dst, k) })
-	return true, nil
-}
-
-// constants puts what the service writes into every asset (fact sheet 7.19), and what the record does not change.
-func (m *assetMaker) constants(k *kept) {
-	w := m.w
-	w.strings(aClient, m.client, m.engagement, m.flow, m.flow, "discovery", "discovery", "{}")
-	w.strings(aCriticality, "Medium", "Medium")
-	w.strings(aPriority, "5", "discovered", "discovered", "service_api", "Service API")
-	w.string(aDescription, "Discovered by agent")
-	w.string(aRawID, m.im.rawID(k.number).String())
-	w.string(aUpdated, pgTime(m.im.ids.Time))
-}
-
-// appValues puts what the application took from a record: mappings were not applied, so only names
-// that are a column's own counted (fact sheet 2.3, 7.18).
-func (m *assetMaker) appValues(k *kept) {
-	w := m.w
-	w.all[aHostname] = m.field(k, m.host)
-	w.all[aIP] = m.field(k, m.ip)
-	w.all[aSystem] = m.field(k, m.system)
-	w.all[aEnvironment] = m.field(k, m.environment)
-	if len(w.known(aEnvironment)) == 0 && w.all[aEnvironment].State != evidence.Unknown {
-		w.string(aEnvironment, "production") // path P's default
-	}
-	w.string(aType, assetType(string(m.field(k, m.kind).Text)))
-	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
-	for _, i := range []int{m.name, m.host, m.ip} {
-		if v := m.field(k, i); v.State == evidence.Known && len(v.Text) > 0 {
-			name = string(v.Text)
+	a := made{name: string(m.known(aName))}
+	for _, key := range m.keys {
+		if m.appendKey(key); len(m.key) == 0 {
+			continue
+		}
+		if id, twice := m.seen[string(m.key)]; twice {
+			a.id, a.twice = id, true
 			break
 		}
 	}
-	w.strings(aName, name, name)
-	// No name was a mapped source field, so all are attributes, those of the cleansing too.
-	w.build(aCustom, func(dst []byte) []byte { return m.im.appendCleansed(dst, k.raw) })
+	if !a.twice {
+		a.id = m.assetID(k.number)
+	}
+	for _, key := range m.keys {
+		if m.appendKey(key); len(m.key) > 0 {
+			if _, taken := m.seen[string(m.key)]; !taken {
+				m.seen[string(m.key)] = a.id
+			}
+		}
+	}
+	return a, nil
 }
 
-// field is a value of the record as Python's dict.get has it.
-func (m *assetMaker) field(k *kept, i int) evidence.Value {
+// appendKey makes the key of what was put; nothing, if a part of it is empty.
+func (m *assetMaker) appendKey(places []int) {
+	m.key = m.key[:0]
+	for i, place := range places {
+		text := m.known(place)
+		if len(text) == 0 {
+			m.key = m.key[:0]
+			return
+		}
+		m.key = appendAssetKey(m.key, i == 0, m.names[place], text)
+	}
+}
+
+// appendAssetKey appends a column and its text to a key.
+func appendAssetKey(dst []byte, first bool, column string, text []byte) []byte {
+	if !first {
+		dst = append(dst, 0)
+	}
+	dst = append(append(dst, column...), '=')
+	return append(dst, text...)
+}
+
+// assetID is the id of an asset: that of the first key by which it is known.
+func (m *assetMaker) assetID(number int64) uuid.UUID {
+	for _, key := range m.keys {
+		if m.appendKey(key); len(m.key) == 0 {
+			continue
+		}
+		if id, ok := m.im.opts.Known.Row(tableAssets, string(m.key)); ok {
+			return id
+		}
+	}
+	return m.im.made.id(tableAssets, strconv.FormatInt(number, 10))
+}
+
+// finish puts the id and what holds the record itself.
+func (m *assetMaker) finish(k *kept, id uuid.UUID) {
+	m.string(aID, id.String())
+	if m.app != nil {
+		// No name was a mapped source field, so all are attributes, those of the cleansing too (2.3).
+		m.build(aCustom, func(dst []byte) []byte { return m.im.appendCleansed(dst, k.raw) })
+	}
+	m.build(aRaw, func(dst []byte) []byte { return m.appendDict(dst, k) })
+}
+
+// refuse tells of a record that the mapping refused: once, however often its rows are read.
+func (m *assetMaker) refuse(k *kept, refused *mapping.Refusal) error {
+	if m.im.assetsHeard || m.im.opts.Refused == nil {
+		return nil
+	}
+	reason := refused.Error()
+	if refused.Hint != "" {
+		reason += "; " + refused.Hint
+	}
+	return m.im.opts.Refused(rejectOf(k.Record, refused.Header, reason))
+}
+
+// appendDict is what assets.raw_data holds: the dict that the service was given, with the record in
+// it, without the ids that were taken out of it before (2.3).
+func (m *assetMaker) appendDict(dst []byte, k *kept) []byte {
+	d := dict{dst: append(dst, '{')}
+	for _, f := range []struct {
+		name string
+		at   int
+	}{
+		{"name", aName}, {"asset_type", aType}, {"hostname", aHostname}, {"ip_address", aIP}, {"operating_system", aSystem}, {"environment", aEnvironment},
+	} {
+		d.value(f.name, m.all[f.at])
+	}
+	if m.app != nil {
+		d.value("status", m.im.fieldValue(k, m.app.status))
+		d.value("location", m.im.fieldValue(k, m.app.location))
+	} else if m.mapped != nil {
+		m.mapped.appendDict(&d)
+	}
+	d.text("flow_id", m.flow)
+	d.text("client_account_id", m.client)
+	d.text("engagement_id", m.engagement)
+	custom := m.known(aCustom)
+	if custom == nil {
+		custom = []byte("{}")
+	}
+	d.json("custom_attributes", custom)
+	d.name("raw_data")
+	return append(m.im.appendCleansed(d.dst, k.raw), '}')
+}
+
+// dict appends the members of an object.
+type dict struct {
+	dst   []byte
+	inner bool // there is one already
+}
+
+func (d *dict) name(name string) {
+	if d.inner {
+		d.dst = append(d.dst, ", "...)
+	}
+	d.inner = true
+	d.dst = append(appendPyString(d.dst, name), ": "...)
+}
+
+func (d *dict) text(name, text string) {
+	d.name(name)
+	d.dst = appendPyString(d.dst, text)
+}
+
+func (d *dict) json(name string, text []byte) {
+	d.name(name)
+	d.dst = append(d.dst, text...)
+}
+
+func (d *dict) value(name string, v evidence.Value) {
+	d.name(name)
+	if v.State == evidence.Known {
+		d.dst = appendPyString(d.dst, v.Text)
+	} else {
+		d.dst = append(d.dst, "null"...)
+	}
+}
+
+// fieldValue is a value of the record as Python's dict.get has it.
+func (im *Import) fieldValue(k *kept, i int) evidence.Value {
 	if i < 0 || i >= len(k.Fields) {
 		return evidence.Value{State: evidence.Null}
 	}
@@ -174,7 +332,7 @@ func (m *assetMaker) field(k *kept, i int) evidence.Value {
 	case importers.Null:
 		return evidence.Value{State: evidence.Null}
 	case importers.Missing:
-		if m.im.encoder.filled {
+		if im.encoder.filled {
 			return evidence.Value{State: evidence.Known, Text: []byte{}}
 		}
 		return evidence.Value{State: evidence.Null}
@@ -185,7 +343,7 @@ func (m *assetMaker) field(k *kept, i int) evidence.Value {
 	}
 }
 
-// assetType is the application's rule for types: what a text contains, first hit (fact sheet 2.4).
+// assetType is the application's rule for types: what a text contains, first hit (2.4).
 func assetType(text string) string {
 	lower := strings.ToLower(text)
 	has := func(parts ...string) bool {
@@ -220,87 +378,4 @@ func assetType(text string) string {
 		return "virtual_machine"
 	}
 	return lower
-}
-
-// mappedValues puts what the mapping says.
-func (m *assetMaker) mappedValues(k *kept) (bool, error) {
-	w := m.w
-	if m.im.opts.Mapping != nil {
-		values, refused := m.im.opts.Mapping.Row(m.mapped[:0], k.Record)
-		if refused != nil {
-			return false, m.refuse(k, refused)
-		}
-		m.mapped = values
-		for i, place := range m.places {
-			// What the source does not say leaves the application's constant.
-			if values[i].State != evidence.Null {
-				w.all[place] = values[i]
-			}
-		}
-	}
-	w.string(aType, assetType(string(w.known(aType))))
-	if w.all[aEnvironment].State == evidence.Null {
-		w.string(aEnvironment, "production")
-	}
-	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
-	for _, i := range []int{aName, aAssetName, aHostname, aIP} {
-		if text := w.known(i); len(text) > 0 {
-			name = string(text)
-			break
-		}
-	}
-	w.strings(aName, name, name)
-	return true, nil
-}
-
-// refuse tells of a record that the mapping refused: once, however often its rows are read.
-func (m *assetMaker) refuse(k *kept, refused *mapping.Refusal) error {
-	m.im.summary.Refused++
-	if m.im.assetsHeard || m.im.opts.Refused == nil {
-		return nil
-	}
-	return m.im.opts.Refused(rejectOf(k.Record, refused.Header, "column "+refused.Column+": "+refused.Reason))
-}
-
-// appendDict is what assets.raw_data holds: the dict that the service was given, with the record in
-// it, without what was taken out of it before (fact sheet 2.3).
-func (m *assetMaker) appendDict(dst []byte, k *kept) []byte {
-	start := len(dst)
-	d := append(dst, '{')
-	put := func(name string, v []byte, known bool) {
-		if len(d) > start+1 {
-			d = append(d, ", "...)
-		}
-		d = append(appendPyString(d, name), ": "...)
-		if !known {
-			d = append(d, "null"...)
-			return
-		}
-		d = appendPyString(d, v)
-	}
-	column := func(name string, i int) { text := m.w.known(i); put(name, text, text != nil) }
-	column("name", aName)
-	column("asset_type", aType)
-	column("hostname", aHostname)
-	column("ip_address", aIP)
-	column("operating_system", aSystem)
-	column("environment", aEnvironment)
-	for _, f := range []struct {
-		name string
-		at   int
-	}{{"status", m.status}, {"location", m.location}} {
-		v := m.field(k, f.at)
-		put(f.name, v.Text, v.State == evidence.Known)
-	}
-	put("flow_id", []byte(m.flow), true)
-	put("client_account_id", []byte(m.client), true)
-	put("engagement_id", []byte(m.engagement), true)
-	d = append(d, `, "custom_attributes": `...)
-	if custom := m.w.known(aCustom); custom != nil {
-		d = append(d, custom...)
-	} else {
-		d = append(d, "{}"...)
-	}
-	d = append(d, `, "raw_data": `...)
-	return append(m.im.appendCleansed(d, k.raw), '}')
 }

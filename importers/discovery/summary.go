@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/pgrescue/pgrescue/importers/mapping"
 )
 
 // Summary is what is known of an Import. What its rows tell, such as Duplicates, is known once
@@ -21,8 +23,12 @@ type Summary struct {
 	Duplicates int64
 	// Refused are records whose asset a mapping refused.
 	Refused int64
-	// Unresolved are dependencies on something that is neither in the file nor in the target.
-	Unresolved []Unresolved
+	// Losses are values that a lossy conversion made NULL.
+	Losses []mapping.Loss
+	// Unresolved are dependencies on something that is neither in the file nor in the target, or on
+	// the asset itself: the first hundred. UnresolvedCount counts all.
+	Unresolved      []Unresolved
+	UnresolvedCount int64
 	// Lost is what the file cannot give back, in sentences.
 	Lost []string
 	// Notes are what a person should know, in sentences.
@@ -31,9 +37,10 @@ type Summary struct {
 
 // Unresolved is a dependency on something that is not known.
 type Unresolved struct {
-	Line int64
-	From string // name of the asset
-	On   string // as the source names it
+	Line   int64
+	From   string // name of the asset
+	On     string // as the source names it
+	Itself bool   // it is the asset itself
 }
 
 // Summary tells what is known of the import.

@@ -1,0 +1,108 @@
+package discovery
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/importers/mapping"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// appFields are the names that the application looked for in a record, by their place in the
+// header; -1: not there. Mappings were not applied, so only these counted (fact sheet 2.3, 7.18).
+type appFields struct {
+	name, hostname, ip, kind, environment, system, status, location int
+}
+
+func newAppFields(head *importers.Head) *appFields {
+	at := func(name string) int { return slices.Index(head.Header, name) }
+	return &appFields{
+		name: at("name"), hostname: at("hostname"), ip: at("ip_address"), kind: at("asset_type"),
+		environment: at("environment"), system: at("operating_system"), status: at("status"), location: at("location"),
+	}
+}
+
+// appValues puts what the application took from a record.
+func (m *assetMaker) appValues(k *kept) {
+	m.all[aHostname] = m.im.fieldValue(k, m.app.hostname)
+	m.all[aIP] = m.im.fieldValue(k, m.app.ip)
+	m.all[aSystem] = m.im.fieldValue(k, m.app.system)
+	m.all[aEnvironment] = m.im.fieldValue(k, m.app.environment)
+	if v := m.all[aEnvironment]; v.State != evidence.Unknown && len(v.Text) == 0 {
+		m.string(aEnvironment, "production") // path P's default
+	}
+	m.string(aType, assetType(string(m.im.fieldValue(k, m.app.kind).Text)))
+	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
+	for _, i := range []int{m.app.name, m.app.hostname, m.app.ip} { // path P's order (2.5)
+		if v := m.im.fieldValue(k, i); v.State == evidence.Known && len(v.Text) > 0 {
+			name = string(v.Text)
+			break
+		}
+	}
+	m.strings(aName, name, name)
+}
+
+// mappedFields are the columns that a mapping gives.
+type mappedFields struct {
+	*mapping.Mapping
+	places []int // of its targets among the names of the columns
+	values []evidence.Value
+}
+
+func newMappedFields(m *mapping.Mapping, names []string) *mappedFields {
+	f := &mappedFields{Mapping: m}
+	for _, t := range m.Targets {
+		f.places = append(f.places, slices.Index(names, t.Name))
+	}
+	return f
+}
+
+// mappedValues puts what the mapping says. What it leaves NULL keeps the application's constant.
+func (m *assetMaker) mappedValues(k *kept) *mapping.Refusal {
+	if m.mapped != nil {
+		values, refused := m.mapped.Row(m.mapped.values[:0], k.Record)
+		if refused != nil {
+			return refused
+		}
+		m.mapped.values = values
+		for i, place := range m.mapped.places {
+			if values[i].State != evidence.Null {
+				m.all[place] = values[i]
+			}
+		}
+	}
+	if m.all[aType].State == evidence.Null {
+		m.string(aType, "other") // 2.4: missing
+	}
+	if m.all[aEnvironment].State == evidence.Null {
+		m.string(aEnvironment, "Unknown") // the service's default (1.5)
+	}
+	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
+	for _, i := range []int{aName, aAssetName, aHostname, aIP} {
+		if text := m.known(i); len(text) > 0 {
+			name = string(text)
+			break
+		}
+	}
+	m.strings(aName, name, name) // asset_name is the same text (2.5)
+	return nil
+}
+
+// appendDict appends the columns that the mapping filled and that are not in the dict yet.
+func (f *mappedFields) appendDict(d *dict) {
+	for i, t := range f.Targets {
+		switch f.places[i] {
+		case aName, aAssetName, aType, aHostname, aIP, aSystem, aEnvironment, aCustom:
+			continue
+		}
+		if t.Source < 0 || f.values[i].State != evidence.Known {
+			continue
+		}
+		if t.Type == "json" || t.Type == "jsonb" {
+			d.json(t.Name, f.values[i].Text)
+		} else {
+			d.value(t.Name, f.values[i])
+		}
+	}
+}
