@@ -48,6 +48,8 @@ func codesOf(command *cobra.Command) exitcode.Set {
 		}
 	case "pgrescue restore plan", "pgrescue restore apply", "pgrescue restore verify", "pgrescue restore undo":
 		return restoringCodes(command.Name())
+	case "pgrescue import profile show":
+		return exitcode.Set{exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Failed, exitcode.NotFound}
 	case "pgrescue wal target":
 		return readingCodes(exitcode.Findings)
 	case "pgrescue wal rows", "pgrescue undelete":

@@ -71,11 +71,12 @@ type Synonym struct {
 
 // Key is columns by which a row is known to be there already.
 type Key struct {
-	Columns []string
+	Columns []string `json:"columns"`
 	// With and Without are columns that the table must have, and must not have, for the key to
 	// hold: versions of an application have different ones.
-	With, Without []string
-	Line          int
+	With    []string `json:"with,omitempty"`
+	Without []string `json:"without,omitempty"`
+	Line    int      `json:"line"`
 }
 
 // Column is a column of the target.

@@ -13,8 +13,8 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
-// maxProfile is how long a profile may be; the largest at hand has 20 kB.
-const maxProfile = 1 << 20
+// MaxProfile is how long a profile may be; the largest at hand has 20 kB.
+const MaxProfile = 1 << 20
 
 // document is a profile as it is being read. The first thing that is wrong ends it: what comes after may
 // follow from it.
@@ -40,8 +40,8 @@ func (d *document) fail(line int, hint, format string, args ...any) {
 
 // parse returns the document's one node.
 func (d *document) parse(text []byte) ast.Node {
-	if len(text) > maxProfile {
-		d.fail(0, "", "it has %d bytes, and a profile has at most %d", len(text), maxProfile)
+	if len(text) > MaxProfile {
+		d.fail(0, "", "it has %d bytes, and a profile has at most %d", len(text), MaxProfile)
 		return nil
 	}
 	file, err := parser.ParseBytes(text, 0)
