@@ -149,7 +149,7 @@ func (a *applier) span(ctx context.Context, s span, last bool) error {
 	}
 	b, err := a.past.note(s, casefile.WorkApply, batchDetail{Last: last})
 	if err == nil {
-		err = a.commit(ctx, b)
+		err = a.commit(ctx, &batchRecord{&a.engine, b})
 	}
 	if err != nil {
 		a.rollback(ctx)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"iter"
 
-	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
 )
@@ -13,12 +12,16 @@ import (
 // copyChunk is how much of COPY's text is made at a time.
 const copyChunk = 64 << 10
 
-// copyReader is the rows of a plan as COPY's text, made while it is read.
-type copyReader struct {
-	rows iter.Seq2[*casefile.PlanRow, error]
-	next func() (*casefile.PlanRow, error, bool)
+// copyReader is rows as COPY's text, made while it is read.
+type copyReader[R any] struct {
+	rows iter.Seq2[R, error]
+	next func() (R, error, bool)
 	// line appends the line of a row, or nothing for a row that is not to be loaded.
-	line    func(dst []byte, row *casefile.PlanRow) ([]byte, error)
+	line func(dst []byte, row R) ([]byte, error)
+	// enough tells whether a piece of the text is long enough to be sent; settle may take
+	// lines out of it again, and tells how many. Without them a piece is copyChunk long.
+	enough  func(bytes int) bool
+	settle  func(piece []byte) ([]byte, int64, error)
 	advance func(rows, bytes int64)
 	buf     []byte
 	unread  []byte
@@ -26,8 +29,8 @@ type copyReader struct {
 }
 
 // Read gives the next piece of the text.
-func (r *copyReader) Read(p []byte) (int, error) {
-	if len(r.unread) == 0 && r.err == nil {
+func (r *copyReader[R]) Read(p []byte) (int, error) {
+	for len(r.unread) == 0 && r.err == nil {
 		r.fill()
 	}
 	if len(r.unread) == 0 {
@@ -38,10 +41,10 @@ func (r *copyReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (r *copyReader) fill() {
+func (r *copyReader[R]) fill() {
 	r.buf = r.buf[:0]
 	lines := int64(0)
-	for len(r.buf) < copyChunk && r.err == nil {
+	for !r.full() && r.err == nil {
 		row, err, ok := r.next()
 		switch {
 		case !ok:
@@ -55,12 +58,27 @@ func (r *copyReader) fill() {
 			}
 		}
 	}
+	if r.settle != nil && (r.err == nil || r.err == io.EOF) {
+		piece, dropped, err := r.settle(r.buf)
+		r.buf = piece
+		lines -= dropped
+		if err != nil {
+			r.err = err
+		}
+	}
 	r.unread = r.buf
 	r.advance(lines, int64(len(r.buf)))
 }
 
+func (r *copyReader[R]) full() bool {
+	if r.enough == nil {
+		return len(r.buf) >= copyChunk
+	}
+	return r.enough(len(r.buf))
+}
+
 // copyRows loads rows into a table with COPY.
-func copyRows(ctx context.Context, conn *live.Conn, into string, source *copyReader) error {
+func copyRows[R any](ctx context.Context, conn *live.Conn, into string, source *copyReader[R]) error {
 	next, stop := iter.Pull2(source.rows)
 	defer stop()
 	source.next = next

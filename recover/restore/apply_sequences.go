@@ -20,9 +20,11 @@ type Moved struct {
 func (a *applier) moveSequences(ctx context.Context) error {
 	for i := range a.Plan.Tables {
 		for _, s := range a.Plan.Tables[i].Sequences {
-			if err := a.moveSequence(ctx, s); err != nil {
+			moved, err := a.moveSequence(ctx, s)
+			if err != nil {
 				return err
 			}
+			a.result.Sequences = append(a.result.Sequences, moved...)
 		}
 	}
 	return nil
@@ -33,21 +35,22 @@ const sequenceSQL = `SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catal
 FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE s.seqrelid = $1::pg_catalog.regclass`
 
-func (a *applier) moveSequence(ctx context.Context, s SequencePlan) error {
+// moveSequence moves a sequence forward, and tells if it was behind.
+func (e *engine) moveSequence(ctx context.Context, s SequencePlan) (moved []Moved, err error) {
 	op := "move sequence " + s.Name + " at"
 	name, cache, owned := "", "", false
-	err := a.conn.Query(ctx, op, sequenceSQL, live.Parameters(s.Name), func(row [][]byte) error {
+	err = e.conn.Query(ctx, op, sequenceSQL, live.Parameters(s.Name), func(row [][]byte) error {
 		name, cache, owned = string(row[0]), string(row[1]), string(row[2]) == "t"
 		return nil
 	})
 	if err != nil {
-		return a.explain(err)
+		return nil, e.explain(err)
 	}
 	if owned {
 		// Setting what is set already keeps others from taking numbers until we are done;
 		// else one could take the sequence beyond our number just before we set it back.
-		if err := a.conn.Exec(ctx, op, "ALTER SEQUENCE "+name+" CACHE "+cache); err != nil {
-			return a.explain(err)
+		if err := e.conn.Exec(ctx, op, "ALTER SEQUENCE "+name+" CACHE "+cache); err != nil {
+			return nil, e.explain(err)
 		}
 	}
 	behind := "<"
@@ -56,8 +59,9 @@ func (a *applier) moveSequence(ctx context.Context, s SequencePlan) error {
 	}
 	query := fmt.Sprintf("SELECT pg_catalog.setval($1::pg_catalog.regclass, $2::bigint) FROM %s WHERE last_value %s $2::bigint OR (last_value = $2::bigint AND NOT is_called)",
 		name, behind)
-	return a.conn.Query(ctx, op, query, live.Parameters(s.Name, strconv.FormatInt(s.To, 10)), func([][]byte) error {
-		a.result.Sequences = append(a.result.Sequences, Moved{s.Name, s.To})
+	err = e.conn.Query(ctx, op, query, live.Parameters(s.Name, strconv.FormatInt(s.To, 10)), func([][]byte) error {
+		moved = append(moved, Moved{s.Name, s.To})
 		return nil
 	})
+	return moved, err
 }

@@ -27,22 +27,34 @@ func (p *place) staging() string { return "pg_temp.pgrescue_" + strconv.Itoa(p.i
 // modifiers and collations, and leaves constraints, defaults and identity behind. With
 // mixed rows it also says which row is inserted and which is to be changed.
 func (p *place) createStaging(mixed bool) string {
-	selected := p.names()
 	if mixed {
-		selected = append(selected, "'i'::pg_catalog.\"char\" AS "+actionColumn)
+		return p.createStagingWith("'i'::pg_catalog.\"char\" AS " + actionColumn)
 	}
+	return p.createStagingWith()
+}
+
+// createStagingWith makes the temporary table with more columns behind those of the place.
+func (p *place) createStagingWith(more ...string) string {
+	selected := append(p.names(), more...)
 	return fmt.Sprintf("CREATE TEMPORARY TABLE pgrescue_%d ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA",
 		p.index, strings.Join(selected, ", "), p.table.from())
 }
 
 // insertRows puts the rows of the temporary table into the table.
 func (p *place) insertRows(mixed bool) string {
-	columns := strings.Join(p.names(), ", ")
-	where := ""
 	if mixed {
-		where = " WHERE " + actionColumn + " = 'i'"
+		return p.insertWhere(actionColumn + " = 'i'")
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s%s", p.table.name, columns, columns, p.staging(), where)
+	return p.insertWhere("")
+}
+
+// insertWhere puts those rows of the temporary table, which has the alias s, into the table.
+func (p *place) insertWhere(condition string) string {
+	columns := strings.Join(p.names(), ", ")
+	if condition != "" {
+		condition = " WHERE " + condition
+	}
+	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s s%s", p.table.name, columns, columns, p.staging(), condition)
 }
 
 // updateRows gives rows of the table the values of the temporary one.

@@ -112,7 +112,7 @@ func (e *engine) stageRows(ctx context.Context, l *load, mixed bool) error {
 		}
 		return dst, nil
 	}
-	source := &copyReader{rows: e.rowsOf(ctx, l.place.index, l.span), line: line, advance: e.advance}
+	source := &copyReader[*casefile.PlanRow]{rows: e.rowsOf(ctx, l.place.index, l.span), line: line, advance: e.advance}
 	if err := copyRows(ctx, e.conn, l.staging(), source); err != nil {
 		return e.explain(err)
 	}

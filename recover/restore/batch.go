@@ -97,7 +97,7 @@ func (e *engine) readPast(ctx context.Context) (*past, error) {
 	for _, b := range batches {
 		p.next = max(p.next, b.Batch+1)
 		if b.State == casefile.BatchBegun {
-			if b.State, err = e.fate(ctx, b); err != nil {
+			if b.State, err = e.fate(ctx, b.XID); err != nil {
 				return nil, err
 			}
 			if err := e.settled(ctx, b, b.State); err != nil {

@@ -38,8 +38,8 @@ func (r relationRef) from() string {
 
 // keyPair is a referenced column and the one that refers to it.
 type keyPair struct {
-	child, parent string // quoted
-	parentName    string // as it is
+	child, parent         string // quoted
+	childName, parentName string // as they are
 	// equal compares parent with child, in that order, as the server's own trigger does.
 	equal     string
 	collation string // a COLLATE clause for the child's side, or ""
@@ -88,7 +88,7 @@ func readForeignKeys(ctx context.Context, conn *live.Conn, version int, oids []s
 		}
 		key := keys[len(keys)-1]
 		key.pairs = append(key.pairs, keyPair{
-			child: pg.QuoteIdentAlways(string(row[9])), parent: pg.QuoteIdentAlways(string(row[10])), parentName: string(row[10]),
+			child: pg.QuoteIdentAlways(string(row[9])), parent: pg.QuoteIdentAlways(string(row[10])), childName: string(row[9]), parentName: string(row[10]),
 			equal: string(row[11]), collation: string(row[12]),
 		})
 		return nil

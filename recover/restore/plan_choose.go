@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -305,45 +304,15 @@ func (m *planner) checkRights(ctx context.Context) error {
 	return nil
 }
 
-const leafFilesSQL = `SELECT pg_catalog.format('%s/%s', (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
-	pg_catalog.pg_relation_filenode(w.oid)), w.root
-FROM (SELECT t.relid::pg_catalog.oid AS oid, r.oid AS root FROM pg_catalog.unnest($1::oid[]) AS r(oid),
-	LATERAL (SELECT r.oid AS relid UNION SELECT relid FROM pg_catalog.pg_partition_tree(r.oid)) t) w
-WHERE pg_catalog.pg_relation_filenode(w.oid) IS NOT NULL`
-
-// checkPages refuses to read tables whose dead tuples nobody has saved: reading a table
-// by SQL prunes its pages. A standby prunes nothing.
+// checkPages refuses to read tables whose dead tuples nobody has saved.
 func (m *planner) checkPages(ctx context.Context) error {
 	card := m.target.card
 	if m.Options.PagesNotNeeded || card.InRecovery || m.source() == 0 || m.source() != card.SystemIdentifier {
 		return nil
 	}
-	held := map[string]bool{} // database/file
-	for i := range m.summary.Evidence {
-		if _, file, ok := strings.Cut(m.summary.Evidence[i].RelFile, "/"); ok {
-			held[file] = true
-		}
-	}
-	read := m.reads()
-	oids := slices.Sorted(maps.Keys(read))
-	missing := map[string]bool{}
-	err := m.Conn.Query(ctx, opPlan, leafFilesSQL, oidArray(oids), func(row [][]byte) error {
-		if !held[string(row[0])] {
-			missing[string(row[1])] = true
-		}
-		return nil
-	})
-	if err != nil {
+	hurt, err := unsaved(ctx, m.Conn, m.summary, m.reads())
+	if err != nil || len(hurt) == 0 {
 		return err
-	}
-	var hurt []string
-	for _, oid := range oids {
-		if missing[oid] && !settled(read[oid]) {
-			hurt = append(hurt, read[oid][0].RelationName.String())
-		}
-	}
-	if len(hurt) == 0 {
-		return nil
 	}
 	return m.fail(ErrPagesNeeded, fmt.Errorf("planning reads %s, which prunes dead tuples, and the case has neither their pages nor every lost row", strings.Join(hurt, ", ")),
 		"copy the data directory, or fetch the pages, with --case first; or plan at a standby; or say that they are not needed with --pages-not-needed")
@@ -351,31 +320,18 @@ func (m *planner) checkPages(ctx context.Context) error {
 
 // reads lists the tables of the case that the plan reads in the target, by their OIDs:
 // those that it is about, and those that foreign keys of these refer to.
-func (m *planner) reads() map[string][]*casefile.TableSummary {
-	read := map[string][]*casefile.TableSummary{}
+func (m *planner) reads() map[string]readTable {
+	read := map[string]readTable{}
+	add := func(oid string, known []*casefile.TableSummary) {
+		read[oid] = readTable{known[0].RelationName.String(), known}
+	}
 	for _, table := range m.tables {
-		read[table.oid] = table.relations
+		add(table.oid, table.relations)
 		for _, fk := range table.keys {
 			if left := m.left[fk.parent.oid]; len(left) > 0 {
-				read[fk.parent.oid] = left
+				add(fk.parent.oid, left)
 			}
 		}
 	}
 	return read
-}
-
-// settled reports whether every version that the ledgers of tables name is there in
-// whole, and the ledgers name all.
-func settled(tables []*casefile.TableSummary) bool {
-	for _, table := range tables {
-		if len(table.Losses) == 0 || table.Missing > 0 || table.InPart > 0 {
-			return false
-		}
-		for _, loss := range table.Losses {
-			if !loss.Covered {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -18,6 +18,8 @@ var (
 	ErrOtherCluster = errors.New("the target is another cluster")
 	// ErrNoTable: what was named is not in the case or in the target.
 	ErrNoTable = errors.New("there is no such table")
+	// ErrNoColumn: the target's table does not have what was named.
+	ErrNoColumn = errors.New("there is no such column")
 	// ErrChoice: an option or a choice makes no sense.
 	ErrChoice = errors.New("the choice makes no sense")
 	// ErrNothing: the case has no rows to restore.

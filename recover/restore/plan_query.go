@@ -46,9 +46,18 @@ func newEvaluation(table *targetTable, columns []int, key *targetIndex, checks [
 	return e
 }
 
-// rows is the part of the statement that makes rows of literals: each column under its
-// name, checks and index expressions under names that no column has.
+// rows is the part of the statement that makes rows of literals.
 func (e *evaluation) rows() string {
+	// OFFSET 0 keeps the planner from reading each literal once for every column.
+	source := fmt.Sprintf("(SELECT u.__o, u.__t::%s AS __r\nFROM pg_catalog.unnest(%s::pg_catalog.text[]) WITH ORDINALITY AS u(__t, __o) OFFSET 0) AS __l0",
+		e.table.qualifiedName(), e.parameter())
+	return e.derived(source, func(place int) string { return "(__r)." + e.columnName(place) })
+}
+
+// derived makes whole rows of the table: each column under its name, checks and index
+// expressions under names that no column has. source numbers its rows in __o, and value
+// gives what it has of a column, which for one that is not of the plan is NULL.
+func (e *evaluation) derived(source string, value func(place int) string) string {
 	planned := map[int]bool{}
 	for _, place := range e.columns {
 		planned[place] = true
@@ -63,7 +72,7 @@ func (e *evaluation) rows() string {
 		case !planned[i] && column.defaults != "" && !strings.Contains(column.defaults, "("):
 			plain = append(plain, fmt.Sprintf("(%s)::%s AS %s", column.defaults, column.typ, name))
 		default:
-			plain = append(plain, fmt.Sprintf("(__r).%s AS %s", name, name))
+			plain = append(plain, fmt.Sprintf("%s AS %s", value(i), name))
 		}
 	}
 	for i, check := range e.checks {
@@ -75,10 +84,8 @@ func (e *evaluation) rows() string {
 			derived = append(derived, fmt.Sprintf("(%s) AS __u%d_%d", expression, i, n))
 		}
 	}
-	// OFFSET 0 keeps the planner from reading each literal once for every column.
-	return fmt.Sprintf(`SELECT %s FROM (SELECT %s FROM (SELECT %s FROM (SELECT u.__o, u.__t::%s AS __r
-FROM pg_catalog.unnest(%s::pg_catalog.text[]) WITH ORDINALITY AS u(__t, __o) OFFSET 0) AS __l0 OFFSET 0) AS __l1 OFFSET 0) AS __l2 OFFSET 0`,
-		list("__l2.*", derived), list("__l1.*", generated), list("__o", plain), e.table.qualifiedName(), e.parameter())
+	return fmt.Sprintf("SELECT %s FROM (SELECT %s FROM (SELECT %s FROM %s OFFSET 0) AS __l1 OFFSET 0) AS __l2 OFFSET 0",
+		list("__l2.*", derived), list("__l1.*", generated), list("__o", plain), source)
 }
 
 // parameter is the array in the statement.

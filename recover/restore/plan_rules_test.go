@@ -40,7 +40,7 @@ func identifierOf(t testing.TB, c *cluster.Cluster) uint64 {
 func TestPlanRefuses(t *testing.T) {
 	t.Parallel()
 	server := clustertest.Start(t, cluster.Options{})
-	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)", "CREATE VIEW seen AS SELECT * FROM t")
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (9)", "DELETE FROM t", "CREATE VIEW seen AS SELECT * FROM t")
 	own := identifierOf(t, server)
 	refused := func(name string, c *theCase, options Options, want error, says string) {
 		t.Helper()
@@ -87,7 +87,8 @@ func TestPlanRefuses(t *testing.T) {
 func TestPlanReadsNoHurtParent(t *testing.T) {
 	t.Parallel()
 	server := clustertest.Start(t, cluster.Options{})
-	clustertest.Exec(t, server, "postgres", "CREATE TABLE up (id int PRIMARY KEY)", "CREATE TABLE t (id int PRIMARY KEY, v int REFERENCES up)", "CREATE TABLE aside (id int PRIMARY KEY)")
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE up (id int PRIMARY KEY)", "CREATE TABLE t (id int PRIMARY KEY, v int REFERENCES up)", "CREATE TABLE aside (id int PRIMARY KEY)",
+		"INSERT INTO up VALUES (9)", "DELETE FROM up")
 	file := clustertest.Value(t, server, "postgres", "SELECT 1663 || '/' || d.oid || '/' || pg_relation_filenode('t') FROM pg_database d WHERE datname = current_database()")
 	for _, parent := range []string{"up", "aside"} {
 		c := newCase(t)
@@ -110,7 +111,7 @@ func TestPlanReadsNoHurtParent(t *testing.T) {
 func TestPlanReadsTablesWhosePagesAreHeld(t *testing.T) {
 	t.Parallel()
 	server := clustertest.Start(t, cluster.Options{})
-	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)")
+	clustertest.Exec(t, server, "postgres", "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (9)", "DELETE FROM t")
 	own := identifierOf(t, server)
 	file := clustertest.Value(t, server, "postgres", "SELECT 1663 || '/' || d.oid || '/' || pg_relation_filenode('t') FROM pg_database d WHERE datname = current_database()")
 	held := func(relfile string) *theCase {
@@ -142,6 +143,8 @@ func TestPlanReadsTablesWhosePagesAreHeld(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	}
+	clustertest.Exec(t, server, "postgres", "TRUNCATE t")
+	ledger(false, evidence.RouteWAL).makePlan(t, server, Options{}) // no page is left to prune
 }
 
 func TestPlanOnStandbyAndReadOnly(t *testing.T) {

@@ -67,10 +67,31 @@ func (e *engine) rollback(ctx context.Context) {
 	_ = e.conn.Exec(context.WithoutCancel(ctx), "roll back at", "ROLLBACK")
 }
 
-// commit notes the batch in the case, and then commits it in the target. The case knows
-// the transaction's id before the server can have committed it, so whatever happens in
-// between, the server can be asked later.
-func (e *engine) commit(ctx context.Context, b casefile.Batch) error {
+// record is where it is noted that a transaction is about to be committed, and then how it ended.
+type record interface {
+	begun(ctx context.Context, xid pg.FullXID) error
+	ended(ctx context.Context, state string) error
+}
+
+// batchRecord notes a batch in the case.
+type batchRecord struct {
+	e *engine
+	b casefile.Batch
+}
+
+func (r *batchRecord) begun(ctx context.Context, xid pg.FullXID) error {
+	r.b.XID = xid
+	return r.e.Case.BeginBatch(ctx, r.e.Plan.PlanID, r.b)
+}
+
+func (r *batchRecord) ended(ctx context.Context, state string) error {
+	return r.e.settled(ctx, r.b, state)
+}
+
+// commit notes the transaction, and then commits it in the target. Its id is noted before
+// the server can have committed it, so whatever happens in between, the server can be
+// asked later.
+func (e *engine) commit(ctx context.Context, r record) error {
 	if err := e.conn.Exec(ctx, "check deferred constraints at", "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
 		return e.explain(err)
 	}
@@ -78,8 +99,7 @@ func (e *engine) commit(ctx context.Context, b casefile.Batch) error {
 	if err != nil {
 		return err
 	}
-	b.XID = xid
-	if err := e.Case.BeginBatch(ctx, e.Plan.PlanID, b); err != nil {
+	if err := r.begun(ctx, xid); err != nil {
 		return err
 	}
 	e.at(StageCommit, "")
@@ -89,14 +109,14 @@ func (e *engine) commit(ctx context.Context, b casefile.Batch) error {
 	switch {
 	case err == nil && results[len(results)-1].CommandTag.String() != "COMMIT":
 		err = errors.New("the server rolled back instead of committing")
-		return errors.Join(e.fail(live.ErrRefused, err, ""), e.settled(ctx, b, casefile.BatchAborted))
+		return errors.Join(e.fail(live.ErrRefused, err, ""), r.ended(ctx, casefile.BatchAborted))
 	case err == nil:
-		return e.settled(ctx, b, casefile.BatchCommitted)
+		return r.ended(ctx, casefile.BatchCommitted)
 	}
 	if live.Code(err) != "" && !e.conn.PgConn().IsClosed() {
-		return errors.Join(e.explain(e.conn.Failure(ctx, "commit at", err)), e.settled(ctx, b, casefile.BatchAborted))
+		return errors.Join(e.explain(e.conn.Failure(ctx, "commit at", err)), r.ended(ctx, casefile.BatchAborted))
 	}
-	return e.resolve(ctx, b, e.conn.Failure(ctx, "commit at", err))
+	return e.resolve(ctx, r, xid, e.conn.Failure(ctx, "commit at", err))
 }
 
 // settled notes in the case what became of a batch.
@@ -111,15 +131,15 @@ func (e *engine) settled(ctx context.Context, b casefile.Batch, state string) er
 }
 
 // resolve finds out what became of a COMMIT whose answer did not come.
-func (e *engine) resolve(ctx context.Context, b casefile.Batch, lost error) error {
+func (e *engine) resolve(ctx context.Context, r record, xid pg.FullXID, lost error) error {
 	if err := e.connect(ctx); err != nil {
-		return errors.Join(e.inDoubt(b, lost), err)
+		return errors.Join(e.inDoubt(xid, lost), err)
 	}
-	state, err := e.fate(ctx, b)
+	state, err := e.fate(ctx, xid)
 	if err != nil {
-		return errors.Join(e.inDoubt(b, lost), err)
+		return errors.Join(e.inDoubt(xid, lost), err)
 	}
-	if err := e.settled(ctx, b, state); err != nil {
+	if err := r.ended(ctx, state); err != nil {
 		return err
 	}
 	if state != casefile.BatchCommitted {
@@ -129,8 +149,8 @@ func (e *engine) resolve(ctx context.Context, b casefile.Batch, lost error) erro
 }
 
 // inDoubt says that the end of a transaction is not known.
-func (e *engine) inDoubt(b casefile.Batch, lost error) error {
-	return failure(e.op, e.Plan.Target.Place(), ErrInDoubt, fmt.Errorf("whether transaction %d was committed is not known: %w", b.XID, lost),
+func (e *engine) inDoubt(xid pg.FullXID, lost error) error {
+	return failure(e.op, e.Plan.Target.Place(), ErrInDoubt, fmt.Errorf("whether transaction %d was committed is not known: %w", xid, lost),
 		"run the command again when the server is back: it asks the server, and neither loses nor repeats a row")
 }
 
@@ -151,15 +171,15 @@ const (
 
 // fate asks the server what became of a transaction, and waits while it still runs:
 // the server may not have noticed yet that its client is gone.
-func (e *engine) fate(ctx context.Context, b casefile.Batch) (string, error) {
+func (e *engine) fate(ctx context.Context, xid pg.FullXID) (string, error) {
 	until := time.NewTimer(fateWithin)
 	defer until.Stop()
 	tick := time.NewTicker(fateEvery)
 	defer tick.Stop()
 	for {
-		status, err := e.conn.Value(ctx, "ask for the end of a transaction at", "SELECT pg_catalog.txid_status($1::bigint)", strconv.FormatUint(uint64(b.XID), 10))
+		status, err := e.conn.Value(ctx, "ask for the end of a transaction at", "SELECT pg_catalog.txid_status($1::bigint)", strconv.FormatUint(uint64(xid), 10))
 		if err != nil {
-			return "", e.fail(ErrInDoubt, fmt.Errorf("the server cannot tell what became of transaction %d: %w", b.XID, err),
+			return "", e.fail(ErrInDoubt, fmt.Errorf("the server cannot tell what became of transaction %d: %w", xid, err),
 				"was the target restored to an earlier time since? plan anew then")
 		}
 		switch status {
@@ -168,14 +188,14 @@ func (e *engine) fate(ctx context.Context, b casefile.Batch) (string, error) {
 		case "aborted":
 			return casefile.BatchAborted, nil
 		case "":
-			return "", e.fail(ErrInDoubt, fmt.Errorf("transaction %d is too old, the server does not know any more what became of it", b.XID),
+			return "", e.fail(ErrInDoubt, fmt.Errorf("transaction %d is too old, the server does not know any more what became of it", xid),
 				"`restore verify` says which rows are there; plan anew for the others")
 		}
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-until.C:
-			return "", e.fail(live.ErrTimeout, fmt.Errorf("transaction %d of an earlier run is still in progress", b.XID),
+			return "", e.fail(live.ErrTimeout, fmt.Errorf("transaction %d of an earlier run is still in progress", xid),
 				"end its session, which pg_stat_activity shows, or wait")
 		case <-tick.C:
 		}

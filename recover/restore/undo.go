@@ -141,7 +141,7 @@ func (u *undoer) span(ctx context.Context, s span, last bool) error {
 	detail.Undone, detail.Kept = done.Removed+done.Reverted, done.Kept
 	b, err := u.past.note(s, casefile.WorkUndo, detail)
 	if err == nil {
-		err = u.commit(ctx, b)
+		err = u.commit(ctx, &batchRecord{&u.engine, b})
 	}
 	if err != nil {
 		u.rollback(ctx)
