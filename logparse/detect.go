@@ -101,11 +101,15 @@ func beginner(candidates []Candidate, text []byte) int {
 }
 
 // Entries gives the source's entries by the formats that Recognise found, those of each container
-// and format in the order of its lines. An entry is valid until the next one is asked for.
+// and format in the order of its lines, each with the time that When tells. An entry is valid until the next one is asked for.
 func (s *Source) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		stopped := false
 		out := func(entry *Entry) error {
+			if s.Clocks != nil {
+				s.Clocks.Carried(s, entry.Outer.Stamp, entry.Stamp)
+			}
+			entry.Stamp = s.When(entry.Stamp, entry.Outer)
 			if !yield(entry, nil) {
 				stopped = true
 				return errStopped

@@ -7,7 +7,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
-// Source is a log: a file, rotated files that continue each other, or standard input.
+// Source is a log: a file, rotated files that continue each other, or standard input. It is read by one goroutine.
 type Source struct {
 	Name     string   // for people
 	Paths    []string // in the order of time; none: standard input
@@ -20,9 +20,13 @@ type Source struct {
 	// Read is called now and then with the number of bytes on disk that have been read; nil: nobody asks.
 	Read func(bytes int64)
 
+	// Clocks, where there are some, learn from Entries how the source's clock differs from its transport's.
+	Clocks *Clocks
+
 	files    []file // one for each of Paths, or standard input
 	wrappers []wrapper
 	formats  map[string][]Candidate // by container
+	stated   stated
 	gaps     []evidence.Gap
 	unheld   int // gaps beyond those that are kept
 }

@@ -12,6 +12,7 @@ const (
 	Assumed             // somebody stated it for the source
 	Twice               // it was stated, and the clock was put back in that hour: the time may be one hour later
 	Leapt               // it was stated, and the clock was put forward over that hour: no such time was on it
+	Carried             // it is not the program's stamp, but the time at which a transport took the line
 )
 
 // String names it for people.
@@ -25,6 +26,8 @@ func (z Zone) String() string {
 		return "zone as stated; the hour came twice, this is its first"
 	case Leapt:
 		return "zone as stated, where the hour did not come"
+	case Carried:
+		return "time of the transport"
 	default:
 		return "zone not known"
 	}
