@@ -72,8 +72,6 @@ func marks() []mark {
 		{0, "7z\xBC\xAF\x27\x1C", "a 7-Zip archive", unpack},
 		{0, "Rar!\x1A\x07", "a RAR archive", unpack},
 		{257, "ustar", "a tar archive", unpack},
-		{0, "\xFD7zXZ\x00", "a file that is compressed with xz", decompress},
-		{0, "BZh", "a file that is compressed with bzip2", decompress},
 		{0, "\x04\x22\x4D\x18", "a file that is compressed with lz4", decompress},
 		{0, "{\\rtf", "a text document (RTF)", "copy its table into a workbook, and save that as .xlsx or .csv"},
 		{0, "-----BEGIN PGP", "an encrypted file", "decrypt it and name what comes out"},

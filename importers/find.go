@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/packed"
 )
 
 // FindOptions say where sources are looked for.
@@ -171,7 +172,7 @@ func (f *finder) file(path string, named bool) error {
 	if err != nil {
 		return &evidence.Error{Op: "importers: read", Place: path, Err: err}
 	}
-	source := &Source{Path: path, Name: filepath.Base(path), Size: info.Size(), Compression: compressionOf(head)}
+	source := &Source{Path: path, Name: filepath.Base(path), Size: info.Size(), Compression: string(packed.KindOf(head))}
 	switch {
 	case isZip(head):
 		return f.archive(source, file, info.Size())
@@ -255,7 +256,7 @@ func (f *finder) member(path string, member *zip.File) {
 	switch {
 	case isZip(head):
 		f.inner(source, member)
-	case compressionOf(head) != plain:
+	case packed.KindOf(head) != packed.None:
 		f.skip(path, member.Name, "compressed once more within the archive", "unpack the archive and name the file")
 	default:
 		f.judge(source, head, false)
@@ -315,32 +316,21 @@ func inflatedHead(file io.ReadSeeker, compression string) ([]byte, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	stream, end, err := decompress(file, compression)
+	stream, err := packed.NewReader(file, packed.Kind(compression), packed.Tables())
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer stream.Close()
 	head, err := readHead(stream)
 	if len(head) > 0 {
 		return head, nil
 	}
-	return head, damaged(err)
-}
-
-// compressionOf finds a compression that is read by its mark.
-func compressionOf(head []byte) string {
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1F, 0x8B}):
-		return gzipped
-	case bytes.HasPrefix(head, []byte{0x28, 0xB5, 0x2F, 0xFD}):
-		return zstandard
-	}
-	return plain
+	return head, err
 }
 
 // withoutEnding takes the ending of a compression from a name.
 func withoutEnding(name string) string {
-	for _, ending := range []string{".gz", ".gzip", ".zst", ".zstd"} {
+	for _, ending := range []string{".gz", ".gzip", ".zst", ".zstd", ".xz", ".bz2"} {
 		if len(name) > len(ending) && strings.EqualFold(name[len(name)-len(ending):], ending) {
 			return name[:len(name)-len(ending)]
 		}

@@ -9,18 +9,14 @@ import (
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/packed"
 )
 
-// The ways in which a Source can be compressed.
+// The ways in which a Source can be compressed beside those of a single file: see packed.Kind.
 const (
-	plain     = ""
-	gzipped   = "gzip"
-	zstandard = "zstd"
-	zipped    = "zip"
+	plain  = ""
+	zipped = "zip"
 )
 
 // ErrUnreadable is what a file is that was named and cannot be read as a source.
@@ -28,19 +24,10 @@ var ErrUnreadable = errors.New("not a source that can be read")
 
 // ErrDamaged is what a reader of Open returns when the content ends before its end: a compressed
 // file that was cut, or whose checksum is wrong. What was read up to there is good as far as anybody knows.
-var ErrDamaged = errors.New("the compressed content is damaged")
+var ErrDamaged = packed.ErrDamaged
 
 // ErrBomb is what a reader of Open returns when a small file grows beyond all measure.
-var ErrBomb = errors.New("the compressed content grows beyond all measure")
-
-const (
-	// bombFree is how much may come out of any compressed file, and bombRatio how many times its
-	// size behind that. Tables compress 3 to 30 times; a file made to hurt, a thousand times and more.
-	bombFree  = 256 << 20
-	bombRatio = 200
-	// maxWindow bounds the memory that a stream may ask for before it gives a byte.
-	maxWindow = 128 << 20
-)
+var ErrBomb = packed.ErrBomb
 
 // Open gives the uncompressed bytes of the source. Nothing is written, and the trail remembers the file.
 func (s *Source) Open(trail *evidence.Trail) (io.ReadCloser, error) {
@@ -61,96 +48,48 @@ func (s *Source) content(file *os.File) (io.ReadCloser, error) {
 	switch s.Compression {
 	case plain:
 		return file, nil
-	case gzipped, zstandard:
-		info, err := file.Stat()
-		if err != nil {
-			return nil, err
-		}
-		stream, end, err := decompress(file, s.Compression)
-		if err != nil {
-			return nil, err
-		}
-		return &inflated{r: stream, limit: bombLimit(info.Size()), close: func() error { end(); return file.Close() }}, nil
 	case zipped:
-		info, err := file.Stat()
-		if err != nil {
-			return nil, err
-		}
-		archive, err := zip.NewReader(file, info.Size())
-		if err != nil {
-			return nil, damaged(err)
-		}
-		for _, member := range archive.File {
-			if member.Name == s.Member {
-				return openMember(file, member)
-			}
-		}
-		return nil, fmt.Errorf("the archive has no member %q", s.Member)
+		return s.member(file)
 	}
-	return nil, fmt.Errorf("the compression %q is not known", s.Compression)
-}
-
-func openMember(file *os.File, member *zip.File) (io.ReadCloser, error) {
-	stream, err := member.Open()
+	stream, err := packed.NewReader(file, packed.Kind(s.Compression), packed.Tables())
 	if err != nil {
-		return nil, damaged(err)
+		return nil, err
 	}
-	return &inflated{r: stream, limit: bombLimit(int64(member.CompressedSize64)), close: func() error {
-		return errors.Join(stream.Close(), file.Close())
-	}}, nil
+	return &inflated{stream, func() error { stream.Close(); return file.Close() }}, nil
 }
 
-// decompress opens a stream of a compression, with a function that ends it.
-func decompress(r io.Reader, compression string) (io.Reader, func(), error) {
-	if compression == gzipped {
-		stream, err := gzip.NewReader(r)
-		return stream, func() {}, damaged(err)
-	}
-	stream, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(maxWindow))
+// member opens the source's member of an archive.
+func (s *Source) member(file *os.File) (io.ReadCloser, error) {
+	info, err := file.Stat()
 	if err != nil {
-		return nil, nil, damaged(err)
+		return nil, err
 	}
-	return stream, stream.Close, nil
+	archive, err := zip.NewReader(file, info.Size())
+	if err != nil {
+		return nil, packed.Damaged(err)
+	}
+	for _, member := range archive.File {
+		if member.Name != s.Member {
+			continue
+		}
+		stream, err := member.Open()
+		if err != nil {
+			return nil, packed.Damaged(err)
+		}
+		bounded := packed.Member(stream, int64(min(member.CompressedSize64, 1<<40)), packed.Tables())
+		return &inflated{bounded, func() error { return errors.Join(stream.Close(), file.Close()) }}, nil
+	}
+	return nil, fmt.Errorf("the archive has no member %q", s.Member)
 }
 
-func bombLimit(compressed int64) int64 {
-	return max(bombFree, min(compressed, 1<<53)*bombRatio)
-}
-
-// inflated is a stream of uncompressed bytes that tells damage from its end, and ends a bomb.
+// inflated is a stream of uncompressed bytes, with what closes it and its file.
 type inflated struct {
-	r     io.Reader
-	limit int64 // bytes that may still come
+	io.Reader
 	close func() error
-}
-
-// Read implements io.Reader.
-func (f *inflated) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if f.limit -= int64(n); f.limit < 0 {
-		return 0, fmt.Errorf("%w: more than %d times its size; if that is meant, decompress it and name the result", ErrBomb, bombRatio)
-	}
-	if err != nil && err != io.EOF {
-		err = damaged(err)
-	}
-	return n, err
 }
 
 // Close closes the stream and the file.
 func (f *inflated) Close() error { return f.close() }
-
-// damaged makes an error of a decompressor one of ErrDamaged; errors of the file stay what they are.
-func damaged(err error) error {
-	var file *os.PathError
-	if err == nil || errors.As(err, &file) {
-		return err
-	}
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("%w: %w", ErrDamaged, err)
-}
 
 // Hash reads the whole content, and sets SHA256 and Length. Of damaged content they are those of
 // what can be read, and Damage says why it ends.

@@ -80,6 +80,7 @@ type Reader struct {
 	stream io.Reader
 	end    func()
 	read   counter
+	plain  bool
 	bound  Bound
 	given  int64
 	err    error
@@ -92,7 +93,7 @@ func NewReader(r io.Reader, kind Kind, bound Bound) (*Reader, error) {
 	var err error
 	switch kind {
 	case None:
-		p.stream = &p.read
+		p.stream, p.plain = &p.read, true
 	case Gzip:
 		p.stream, err = newGzip(&p.read)
 	case Zstd:
@@ -108,9 +109,14 @@ func NewReader(r io.Reader, kind Kind, bound Bound) (*Reader, error) {
 		return nil, fmt.Errorf("the compression %q is not known", kind)
 	}
 	if err != nil {
-		return nil, damaged(err)
+		return nil, Damaged(err)
 	}
 	return p, nil
+}
+
+// Member gives a member of an archive, which the archive's reader decompresses, of so many compressed bytes.
+func Member(stream io.Reader, compressed int64, bound Bound) *Reader {
+	return &Reader{stream: stream, end: func() {}, read: counter{n: compressed}, bound: bound}
 }
 
 // Read implements io.Reader.
@@ -119,7 +125,7 @@ func (p *Reader) Read(b []byte) (int, error) {
 		return 0, p.err
 	}
 	n, err := p.stream.Read(b)
-	if p.stream == io.Reader(&p.read) {
+	if p.plain {
 		return n, err
 	}
 	p.given += int64(n)
@@ -129,29 +135,37 @@ func (p *Reader) Read(b []byte) (int, error) {
 	}
 	if err != nil {
 		if err != io.EOF { //nolint:errorlint // a reader ends with this very value; a wrapped one is damage
-			err = damaged(err)
+			err = Damaged(err)
 		}
 		p.err = err
 	}
 	return n, err
 }
 
-// Consumed is how many compressed bytes were read so far.
+// Consumed is how many bytes of the file were read so far.
 func (p *Reader) Consumed() int64 { return p.read.n }
 
 // Close gives back what the decompression holds. The file beneath stays open.
 func (p *Reader) Close() { p.end() }
 
-// counter counts what is read of a file.
+// counter counts what is read of a file, and keeps the last two bytes before its zeros at the end.
 type counter struct {
-	r io.Reader
-	n int64
+	r    io.Reader
+	n    int64
+	last [2]byte
 }
 
 // Read implements io.Reader.
 func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n += int64(n)
+	if used := bytes.TrimRight(b[:n], "\x00"); len(used) > 0 {
+		used = used[max(0, len(used)-2):]
+		if c.last[0] = c.last[1]; len(used) == 2 {
+			c.last[0] = used[0]
+		}
+		c.last[1] = used[len(used)-1]
+	}
 	return n, err
 }
 
@@ -163,7 +177,23 @@ func newGzip(r io.Reader) (io.Reader, error) {
 	return z, nil
 }
 
-func newXZ(r io.Reader) (io.Reader, error) {
+// wholeXZ is an xz stream whose end is looked at: the library takes a file that was cut before a block
+// or before the index for one that ends there.
+type wholeXZ struct {
+	*xz.Reader
+	read *counter
+}
+
+// Read implements io.Reader.
+func (w *wholeXZ) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	if err == io.EOF && w.read.last != [2]byte{'Y', 'Z'} { //nolint:errorlint // this very value
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func newXZ(r *counter) (io.Reader, error) {
 	head := make([]byte, HeadSize)
 	n, err := io.ReadFull(r, head)
 	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -176,7 +206,7 @@ func newXZ(r io.Reader) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return z, nil
+	return &wholeXZ{z, r}, nil
 }
 
 // xzDictionary is the size in bytes of the dictionary that the first block of an xz stream asks for
@@ -200,10 +230,10 @@ func xzDictionary(head []byte) uint64 {
 	return uint64(2|bits&1) << (bits/2 + 11)
 }
 
-// damaged makes an error of a decompressor one of ErrDamaged; errors of the file stay what they are.
-func damaged(err error) error {
+// Damaged makes an error of a decompressor one of ErrDamaged; errors of the file stay what they are.
+func Damaged(err error) error {
 	var file *os.PathError
-	if errors.As(err, &file) || errors.Is(err, ErrDamaged) {
+	if err == nil || errors.As(err, &file) || errors.Is(err, ErrDamaged) {
 		return err
 	}
 	if err == io.EOF { //nolint:errorlint // this very value
