@@ -92,18 +92,15 @@ func (b *Book) describe(err error) error {
 	if errors.As(err, &told) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return &evidence.Error{Op: "xlsx: open", Place: b.place(), Err: err}
-}
-
-func (b *Book) place() string {
-	if b.source.Member != "" {
-		return b.source.Path + ", member " + b.source.Member
+	var file *os.PathError
+	if !errors.As(err, &file) { // it could be read, and is not what it should be
+		err = evidence.OfKind(importers.ErrUnreadable, err)
 	}
-	return b.source.Path
+	return &evidence.Error{Op: "xlsx: open", Place: b.source.Place(), Err: err}
 }
 
 func (b *Book) open(ctx context.Context) error {
-	file, err := b.options.Trail.Open(b.source.Path, "source file")
+	file, err := openFile(b.source, b.options.Trail)
 	if err != nil {
 		return err
 	}
@@ -140,7 +137,11 @@ func (b *Book) open(ctx context.Context) error {
 func (b *Book) Close() error {
 	var errs []error
 	if b.file != nil {
-		errs = append(errs, b.file.Close())
+		if b.source.Compression == "" {
+			errs = append(errs, b.file.Close())
+		} else {
+			errs = append(errs, closeTemporary(b.file))
+		}
 		b.file = nil
 	}
 	if b.strings != nil {
@@ -186,7 +187,7 @@ func (b *Book) checkNames() error {
 	for _, name := range b.options.Sheets {
 		if !slices.ContainsFunc(b.workbook.sheets, func(s sheetPart) bool { return strings.EqualFold(s.name, name) }) {
 			return &evidence.Error{
-				Op: "xlsx: find sheet", Place: fmt.Sprintf("%q of %s", name, b.place()), Err: ErrNoSheet,
+				Op: "xlsx: find sheet", Place: fmt.Sprintf("%q of %s", name, b.source.Place()), Err: ErrNoSheet,
 				Hint: "its sheets are " + strings.Join(names, ", "),
 			}
 		}

@@ -1,12 +1,15 @@
 package xlsxfile
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
+
+var errNoHeader = errors.New("the row holds nothing")
 
 // header is the row that names the columns: the one that was asked for, or the one found.
 func (b *Book) header(sheet *sheetPart, v *survey) (*keptRow, error) {
@@ -17,15 +20,13 @@ func (b *Book) header(sheet *sheetPart, v *survey) (*keptRow, error) {
 		return v.findHeader(), nil
 	case v.wanted == nil:
 		return nil, &evidence.Error{
-			Op: "xlsx: find header", Place: fmt.Sprintf("row %d of sheet %q of %s", b.options.Header, sheet.name, b.place()),
+			Op: "xlsx: find header", Place: fmt.Sprintf("row %d of sheet %q of %s", b.options.Header, sheet.name, b.source.Place()),
 			Err:  errNoHeader,
 			Hint: "name another row, or let it be looked for",
 		}
 	}
 	return v.wanted, nil
 }
-
-var errNoHeader = fmt.Errorf("the row holds nothing")
 
 func (b *Book) newList(sheet *sheetPart, v *survey, header *keptRow) *List {
 	l := &List{book: b, sheet: sheet, survey: v, columns: v.nameColumns(header)}

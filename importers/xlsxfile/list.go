@@ -43,6 +43,9 @@ func (l *List) Records(ctx context.Context, rejects importers.Rejects) iter.Seq2
 
 // read reads the sheet again and gives its records to yield until that says no.
 func (l *List) read(ctx context.Context, rejects importers.Rejects, yield func(*importers.Record) bool) error {
+	if l.survey.noRows != "" {
+		return nil // which is a gap
+	}
 	part, err := l.book.parts.open(l.sheet.part)
 	if err != nil {
 		return l.fail("open", err)
@@ -82,7 +85,7 @@ func (l *List) read(ctx context.Context, rejects importers.Rejects, yield func(*
 }
 
 func (l *List) fail(op string, err error) error {
-	return &evidence.Error{Op: "xlsx: " + op + " sheet", Place: fmt.Sprintf("%s, sheet %q", l.book.source.Path, l.sheet.name), Err: err}
+	return &evidence.Error{Op: "xlsx: " + op + " sheet", Place: fmt.Sprintf("%s, sheet %q", l.book.source.Place(), l.sheet.name), Err: err}
 }
 
 // A maker makes records of rows.

@@ -152,7 +152,7 @@ func (st *sharedStrings) newBlock() error {
 
 func (st *sharedStrings) spill(block int) error {
 	if st.file == nil {
-		file, err := os.CreateTemp("", "pgrescue-strings-")
+		file, err := temporaryFile("pgrescue-strings-")
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (st *sharedStrings) close() error {
 	if st.file == nil {
 		return nil
 	}
-	err := errors.Join(st.file.Close(), os.Remove(st.file.Name()))
+	err := closeTemporary(st.file)
 	st.file = nil
 	return err
 }
