@@ -49,7 +49,8 @@ func rooms() map[string][]string {
 	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")
 	}
-	below = append(below, "importers", "importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery")
+	table["importers/discovery/api"] = append(slices.Clone(table["importers"]), "importers", "importers/discovery")
+	below = append(below, "importers", "importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery", "importers/discovery/api")
 	table["logparse"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"logparse/statement", "logparse/pglog", "logparse/applog"} {
 		table[room] = append(slices.Clone(table["logparse"]), "logparse", "logparse/statement")
