@@ -206,7 +206,7 @@ func (r *reader) unwrap(depth int, line *Line) bool {
 	if depth < len(r.wrappers) {
 		return r.wrappers[depth].unwrap(line, r.next[depth])
 	}
-	if !utf8.Valid(line.Text) {
+	if !valid(line.Text) {
 		line.Marks |= NotUTF8
 	}
 	return r.out(line)

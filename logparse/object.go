@@ -120,31 +120,28 @@ func (o *object) nested() {
 	o.ok = false
 }
 
-// unquote gives the text of a JSON string, appended to dst where it has escapes; replaced tells of U+FFFD in it.
-func unquote(dst, raw []byte) (text []byte, replaced bool) {
-	if len(raw) < 2 || raw[0] != '"' {
+// unquote gives the text of a JSON string. Where it has escapes it is put into room, which may grow.
+// What is no string stays as it stands. replaced tells of U+FFFD in the text.
+func unquote(room *[]byte, raw []byte) (text []byte, replaced bool) {
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
 		return raw, false
 	}
 	raw = raw[1 : len(raw)-1]
 	i := bytes.IndexByte(raw, '\\')
-	switch {
-	case i < 0:
+	if i < 0 {
 		return raw, bytes.Contains(raw, replacement)
-	case i == len(raw)-2 && raw[i+1] == 'n': // most lines of Docker's
-		raw[i] = '\n'
-		return raw[:i+1], bytes.Contains(raw, replacement)
 	}
+	dst := (*room)[:0]
 	for i >= 0 {
 		dst = append(dst, raw[:i]...)
-		raw = raw[i+1:]
-		if len(raw) == 0 {
+		if raw = raw[i+1:]; len(raw) == 0 {
 			break
 		}
 		dst, raw = unescape(dst, raw)
 		i = bytes.IndexByte(raw, '\\')
 	}
-	dst = append(dst, raw...)
-	return dst, bytes.Contains(dst, replacement)
+	*room = append(dst, raw...)
+	return *room, bytes.Contains(*room, replacement)
 }
 
 var replacement = []byte("\uFFFD")

@@ -63,6 +63,53 @@ func ParseStamp(text []byte) (Stamp, int) {
 	return Stamp{}, 0
 }
 
+// Stamps reads the stamps of one log, most of which have the minute and the zone of the one before.
+type Stamps struct {
+	minute [len("2006-01-02 15:04:")]byte
+	start  time.Time // of that minute
+	zone   string    // as it stands, with the space before it
+	stamp  Stamp     // the one that was read then
+}
+
+// Parse does what ParseStamp does.
+func (s *Stamps) Parse(text []byte) (Stamp, int) {
+	at := len(s.minute)
+	if len(text) < at+2 || string(text[:at]) != string(s.minute[:]) {
+		return s.anew(text)
+	}
+	second, ok := digits2(text[at:])
+	if !ok || second > 59 {
+		return s.anew(text)
+	}
+	at += 2
+	nanos, n := parseFraction(text[at:])
+	at += n
+	end := at + len(s.zone)
+	if len(text) < end || string(text[at:end]) != s.zone || len(s.zone) == 0 || len(text) > end && text[end] != ' ' {
+		return s.anew(text)
+	}
+	stamp := s.stamp
+	stamp.Time = s.start.Add(time.Duration(second)*time.Second + time.Duration(nanos))
+	return stamp, end
+}
+
+// anew reads a stamp that is like none before.
+func (s *Stamps) anew(text []byte) (Stamp, int) {
+	stamp, n := ParseStamp(text)
+	if n < len(s.minute)+2 || text[4] != '-' && text[4] != '/' {
+		return stamp, n
+	}
+	nanos, fraction := parseFraction(text[19:])
+	second, _ := digits2(text[17:])
+	copy(s.minute[:], text)
+	s.start = stamp.Time.Add(-time.Duration(second)*time.Second - time.Duration(nanos))
+	if zone := text[19+fraction : n]; string(zone) != s.zone {
+		s.zone = string(zone)
+	}
+	s.stamp = stamp
+	return stamp, n
+}
+
 // ParseEpoch reads seconds since 1970, with a fraction or none, as log_line_prefix's %n writes them.
 func ParseEpoch(text []byte) (Stamp, int) {
 	seconds, n := int64(0), 0

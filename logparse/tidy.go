@@ -2,6 +2,7 @@ package logparse
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 
@@ -79,8 +80,9 @@ func pastedWithin(text []byte) bool {
 	if len(text) == 0 || text[0] == '\t' {
 		return false
 	}
-	for i := range text[:min(len(text), headSize)] {
-		if n, _ := pastedAt(text[i:]); n > 0 {
+	head := text[:min(len(text), headSize)]
+	for at := firstOdd(head); at < len(head); at += 1 + firstOdd(head[at+1:]) {
+		if n, _ := pastedAt(text[at:]); n > 0 {
 			return true
 		}
 	}
@@ -163,7 +165,7 @@ func control(c byte) bool {
 // does not matter: a Russian text in Windows-1251 is no UTF-8 at all, and yet has none of them.
 func noText(text []byte) bool {
 	controls := 0
-	for _, c := range text {
+	for _, c := range text[firstControl(text):] {
 		if c == 0 {
 			return true
 		}
@@ -172,6 +174,34 @@ func noText(text []byte) bool {
 		}
 	}
 	return controls > 1 && controls*20 > len(text)
+}
+
+// firstControl finds a place before which no text has a control character, of any kind.
+func firstControl(text []byte) int {
+	const high, spaces = 0x8080808080808080, 0x2020202020202020
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		if w := binary.LittleEndian.Uint64(text[i:]); (w-spaces)&^w&high != 0 {
+			break
+		}
+	}
+	return i
+}
+
+// valid reports whether a text is UTF-8. Most of it is ASCII.
+func valid(text []byte) bool {
+	for at := firstOdd(text); at < len(text); at += firstOdd(text[at:]) {
+		if text[at] < utf8.RuneSelf {
+			at++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size < 2 {
+			return false
+		}
+		at += size
+	}
+	return true
 }
 
 // pieces gives what is text before and behind the garbage of a line; either may be empty.

@@ -24,10 +24,10 @@ func wrappers() []wrapper {
 		{"docker json-file", fitsDockerJSON, func(*reader) unwrapper { return &dockerJSON{} }},
 		{"journald JSON", fitsJournald, func(r *reader) unwrapper { return &journald{reader: r} }},
 		{"CRI", fitsCRI, func(*reader) unwrapper { return &cri{} }},
-		{"Docker Desktop", fitsDesktop, func(*reader) unwrapper { return prefixed(cutDesktop) }},
+		{"Docker Desktop", fitsDesktop, func(*reader) unwrapper { return &prefixed{cut: cutDesktop} }},
 		{"kubectl --prefix", fitsPod, func(*reader) unwrapper { return &named{cut: cutPod} }},
 		{"docker compose", fitsCompose, func(*reader) unwrapper { return &named{cut: cutCompose} }},
-		{"timestamps of docker logs -t", fitsTimestamps, func(*reader) unwrapper { return prefixed(cutTimestamp) }},
+		{"timestamps of docker logs -t", fitsTimestamps, func(*reader) unwrapper { return &prefixed{cut: cutTimestamp} }},
 	}
 }
 
@@ -47,10 +47,13 @@ func (n *names) of(text []byte) string {
 }
 
 // prefixed takes a stamp off each line.
-type prefixed func(text []byte) (Stamp, int)
+type prefixed struct {
+	cut    func(stamps *Stamps, text []byte) (Stamp, int)
+	stamps Stamps
+}
 
-func (p prefixed) unwrap(line *Line, out func(*Line) bool) bool {
-	stamp, n := p(line.Text)
+func (p *prefixed) unwrap(line *Line, out func(*Line) bool) bool {
+	stamp, n := p.cut(&p.stamps, line.Text)
 	if n == 0 {
 		line.Marks |= Bare
 		return out(line)
@@ -61,11 +64,11 @@ func (p prefixed) unwrap(line *Line, out func(*Line) bool) bool {
 	return out(line)
 }
 
-func (prefixed) flush(func(*Line) bool) bool { return true }
+func (*prefixed) flush(func(*Line) bool) bool { return true }
 
 // cutTimestamp finds the stamp that docker logs -t and kubectl logs --timestamps put before a line.
-func cutTimestamp(text []byte) (Stamp, int) {
-	stamp, n := ParseStamp(text)
+func cutTimestamp(stamps *Stamps, text []byte) (Stamp, int) {
+	stamp, n := stamps.Parse(text)
 	if n == 0 || text[10] != 'T' || stamp.Zone != Zoned {
 		return Stamp{}, 0
 	}
@@ -81,7 +84,7 @@ func cutTimestamp(text []byte) (Stamp, int) {
 // fitsTimestamps wants the nanoseconds that Docker writes; programs that write their own time with a
 // T between date and time write less of them.
 func fitsTimestamps(text []byte) bool {
-	_, n := cutTimestamp(text)
+	_, n := cutTimestamp(&Stamps{}, text)
 	if n == 0 || text[19] != '.' {
 		return false
 	}
@@ -98,12 +101,12 @@ func fitsTimestamps(text []byte) bool {
 const desktop = "2006-01-02 15:04:05.000 | "
 
 // cutDesktop finds the prefix of a line that was saved from Docker Desktop: the viewer's local time.
-func cutDesktop(text []byte) (Stamp, int) {
+func cutDesktop(stamps *Stamps, text []byte) (Stamp, int) {
 	line := bytes.TrimLeft(text, " ")
 	if len(line) < len(desktop)-1 || line[10] != ' ' || line[19] != '.' || string(line[23:25]) != " |" {
 		return Stamp{}, 0
 	}
-	stamp, n := ParseStamp(line)
+	stamp, n := stamps.Parse(line)
 	if n != 23 {
 		return Stamp{}, 0
 	}
@@ -116,7 +119,7 @@ func cutDesktop(text []byte) (Stamp, int) {
 
 // fitsDesktop tells the prefix from loguru's own format, which goes on with a level and another bar.
 func fitsDesktop(text []byte) bool {
-	_, n := cutDesktop(text)
+	_, n := cutDesktop(&Stamps{}, text)
 	if n == 0 {
 		return false
 	}

@@ -68,9 +68,8 @@ func (p *partial) end(out func(*Line) bool) bool {
 	if p.line.Length > int64(len(p.text)) {
 		p.line.Marks |= Cut
 	}
-	line := p.line
+	more := out(&p.line)
 	p.line = Line{}
-	more := out(&line)
 	if cap(p.text) > 1<<20 {
 		p.text = nil
 	}
@@ -103,6 +102,7 @@ func (j *joiner) flush(out func(*Line) bool) bool {
 // each. The text of a line that was cut there has no newline at its end.
 type dockerJSON struct {
 	joiner
+	stamps  Stamps
 	scratch []byte
 }
 
@@ -113,22 +113,19 @@ func (d *dockerJSON) unwrap(line *Line, out func(*Line) bool) bool {
 	for name, value, more := o.next(); more; name, value, more = o.next() {
 		switch string(name) {
 		case "log":
-			text, replaced = unquote(d.scratch[:0], value)
+			text, replaced = unquote(&d.scratch, value)
 			found = true
 		case "stream":
 			line.Outer.Stream = streamName(value)
 		case "time":
 			if len(value) > 2 {
-				line.Outer.Stamp, _ = ParseStamp(value[1:])
+				line.Outer.Stamp, _ = d.stamps.Parse(value[1 : len(value)-1])
 			}
 		}
 	}
 	if !found {
 		line.Marks |= Bare
 		return out(line)
-	}
-	if cap(text) > cap(d.scratch) && len(text) < len(line.Text) {
-		d.scratch = text[:0:0]
 	}
 	if replaced {
 		line.Marks |= Replaced
@@ -176,10 +173,11 @@ func fitsDockerJSON(text []byte) bool {
 // tells that the line goes on in the next record of the stream.
 type cri struct {
 	joiner
+	stamps Stamps
 }
 
 func (c *cri) unwrap(line *Line, out func(*Line) bool) bool {
-	stamp, stream, full, n := cutCRI(line.Text)
+	stamp, stream, full, n := cutCRI(&c.stamps, line.Text)
 	if n == 0 {
 		line.Marks |= Bare
 		return out(line)
@@ -191,8 +189,8 @@ func (c *cri) unwrap(line *Line, out func(*Line) bool) bool {
 }
 
 // cutCRI finds the parts before the text.
-func cutCRI(text []byte) (stamp Stamp, stream string, full bool, n int) {
-	stamp, n = cutTimestamp(text)
+func cutCRI(stamps *Stamps, text []byte) (stamp Stamp, stream string, full bool, n int) {
+	stamp, n = cutTimestamp(stamps, text)
 	if n == 0 {
 		return Stamp{}, "", false, 0
 	}
@@ -217,6 +215,6 @@ func cutCRI(text []byte) (stamp Stamp, stream string, full bool, n int) {
 }
 
 func fitsCRI(text []byte) bool {
-	_, _, _, n := cutCRI(text)
+	_, _, _, n := cutCRI(&Stamps{}, text)
 	return n > 0
 }

@@ -14,6 +14,7 @@ type journald struct {
 	reader  *reader
 	names   names
 	scratch []byte // the message
+	piece   Line
 	quoted  []byte // room for a string with escapes
 }
 
@@ -46,9 +47,9 @@ func (j *journald) lines(line *Line, whole bool, out func(*Line) bool) bool {
 	text := bytes.TrimSuffix(j.scratch, newline)
 	for {
 		first, rest, several := bytes.Cut(text, newline)
-		piece := *line
-		piece.Text, piece.Length = first, int64(len(first))
-		if !j.add(&piece, whole || several, out) {
+		j.piece = *line
+		j.piece.Text, j.piece.Length = first, int64(len(first))
+		if !j.add(&j.piece, whole || several, out) {
 			return false
 		}
 		if !several {
@@ -61,7 +62,7 @@ func (j *journald) lines(line *Line, whole bool, out func(*Line) bool) bool {
 // field appends the text of a field; of several values, with a newline between them.
 func (j *journald) field(dst, value []byte, depth int) (text []byte, marks Marks) {
 	if len(value) == 0 || value[0] != '[' || depth > 1 {
-		text, replaced := unquote(j.quoted[:0], value)
+		text, replaced := unquote(&j.quoted, value)
 		if replaced {
 			marks = Replaced
 		}
