@@ -46,6 +46,12 @@ func Find(ctx context.Context, options FindOptions) ([]*Source, []Skipped, error
 		if err := source.sniff(ctx); err != nil {
 			return nil, nil, err
 		}
+	}
+	sources, err := finder.join(ctx, sources)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, source := range sources {
 		source.Zone = options.Zones.of(source)
 	}
 	return sources, finder.skipped, nil
@@ -73,7 +79,10 @@ func (f *finder) path(ctx context.Context, path string) error {
 		if err != nil {
 			return &evidence.Error{Op: "logparse: open", Place: path, Err: cause(err)}
 		}
-		if why != nil {
+		switch {
+		case why != nil && why.Why == empty:
+			f.skipped = append(f.skipped, *why) // a log that has just been rotated
+		case why != nil:
 			return &evidence.Error{Op: "logparse: read", Place: path, Err: evidence.OfKind(ErrUnreadable, errors.New(why.Why)), Hint: why.Hint}
 		}
 		return nil
@@ -99,6 +108,9 @@ func (f *finder) path(ctx context.Context, path string) error {
 		return nil
 	})
 }
+
+// empty is why a file without a byte is no log.
+const empty = "it is empty"
 
 // cause takes the path off an error that will be printed beside it.
 func cause(err error) error {
@@ -135,7 +147,7 @@ func (f *finder) file(path string) (*Skipped, error) {
 	}
 	found := &file{path: path, trail: f.options.Trail, kind: packed.KindOf(head[:n]), size: info.Size()}
 	if n == 0 {
-		return &Skipped{Path: path, Why: "it is empty"}, nil
+		return &Skipped{Path: path, Why: empty}, nil
 	}
 	sample, err := found.head()
 	if err != nil && !errors.Is(err, packed.ErrDamaged) {
