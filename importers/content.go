@@ -1,14 +1,13 @@
 package importers
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -18,32 +17,6 @@ type content struct {
 	format Format // "": it is no source
 	why    string // it is none
 	hint   string
-}
-
-func isZip(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("PK\x03\x04")) || bytes.HasPrefix(head, []byte("PK\x05\x06"))
-}
-
-// packageOf recognises the documents that are zip archives; false for any other archive.
-func packageOf(archive *zip.Reader) (content, bool) {
-	has := func(name string) bool {
-		return slices.ContainsFunc(archive.File, func(m *zip.File) bool {
-			return strings.EqualFold(strings.ReplaceAll(m.Name, `\`, "/"), name)
-		})
-	}
-	switch {
-	case has("xl/workbook.bin"):
-		return content{why: "a binary workbook of Excel (.xlsb)", hint: "open it in Excel or LibreOffice and save it as .xlsx or .csv"}, true
-	case has("xl/workbook.xml"):
-		return content{format: FormatXLSX}, true
-	case has("word/document.xml"), has("ppt/presentation.xml"):
-		return content{why: "a document of Word or PowerPoint, no workbook", hint: "copy its table into a workbook, and save that as .xlsx or .csv"}, true
-	case has("content.xml") && has("META-INF/manifest.xml"):
-		return content{why: "an OpenDocument file (.ods)", hint: "open it in LibreOffice and save it as .xlsx, or: soffice --convert-to xlsx FILE"}, true
-	case has("Index/Document.iwa"), has("index.xml") && has("buildVersionHistory.plist"):
-		return content{why: "a document of Numbers or Pages", hint: "export it as .xlsx or .csv"}, true
-	}
-	return content{}, false
 }
 
 // mark is how files of other programs begin.
@@ -72,6 +45,9 @@ func marks() []mark {
 		{0, "7z\xBC\xAF\x27\x1C", "a 7-Zip archive", unpack},
 		{0, "Rar!\x1A\x07", "a RAR archive", unpack},
 		{257, "ustar", "a tar archive", unpack},
+		{0, "\x1F\x9D", "a file that is compressed with compress", decompress},
+		{0, "\xFF\xFE\x00\x00", "a text in UTF-32", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8 FILE"},
+		{0, "\x00\x00\xFE\xFF", "a text in UTF-32", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8 FILE"},
 		{0, "\x04\x22\x4D\x18", "a file that is compressed with lz4", decompress},
 		{0, "{\\rtf", "a text document (RTF)", "copy its table into a workbook, and save that as .xlsx or .csv"},
 		{0, "-----BEGIN PGP", "an encrypted file", "decrypt it and name what comes out"},
@@ -80,10 +56,10 @@ func marks() []mark {
 	}
 }
 
-// contentOf says what begins with head. Text without the look of a table is taken when it was named or its name says CSV.
+// contentOf says what begins with head, behind which the directory of an OLE file may stand. Text without the look of a table is taken when it was named or its name says CSV.
 func contentOf(head []byte, name string, named bool) content {
 	if len(head) == 0 {
-		return content{why: "an empty file", hint: "look for another copy"}
+		return content{why: "an empty file", hint: hintCopy}
 	}
 	for _, m := range marks() {
 		if len(head) > m.offset && bytes.HasPrefix(head[m.offset:], []byte(m.bytes)) {
@@ -99,23 +75,45 @@ func contentOf(head []byte, name string, named bool) content {
 	return textOf(head, name, named)
 }
 
+const oleMark = "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"
+
+// oleDirectory reads the names of the streams of an OLE compound file, from the first sector of
+// its directory ([MS-CFB] 2.2: the sector's shift at 30, its number at 48), which may lie anywhere.
+func oleDirectory(file io.ReaderAt, head []byte) []byte {
+	if !bytes.HasPrefix(head, []byte(oleMark)) || len(head) < 512 {
+		return nil
+	}
+	shift := binary.LittleEndian.Uint16(head[30:])
+	if shift != 9 && shift != 12 {
+		return nil
+	}
+	sector := make([]byte, 1<<shift)
+	n, err := file.ReadAt(sector, (int64(binary.LittleEndian.Uint32(head[48:]))+1)<<shift)
+	if err != nil && err != io.EOF {
+		return nil
+	}
+	return sector[:n]
+}
+
 // oleOf recognises the compound files in which older versions of Excel, and encryption, keep things.
 func oleOf(head []byte) (content, bool) {
-	if !bytes.HasPrefix(head, []byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) {
+	if !bytes.HasPrefix(head, []byte(oleMark)) {
 		return content{}, false
 	}
-	wide := func(name string) []byte { // names of streams are UTF-16
-		var b []byte
+	stream := func(name string) bool { // names of streams are UTF-16
+		var wide []byte
 		for _, c := range []byte(name) {
-			b = append(b, c, 0)
+			wide = append(wide, c, 0)
 		}
-		return b
+		return bytes.Contains(head, wide)
 	}
 	switch {
-	case bytes.Contains(head, wide("EncryptedPackage")):
+	case stream("EncryptedPackage"):
 		return content{why: "a workbook that is protected with a password", hint: "open it in Excel with its password and save it without one"}, true
-	case bytes.Contains(head, wide("Workbook")), bytes.Contains(head, wide("Book")):
+	case stream("Workbook"), stream("Book"):
 		return content{why: "a workbook of Excel 97 to 2003 (.xls)", hint: "open it in Excel or LibreOffice and save it as .xlsx, or: soffice --convert-to xlsx FILE"}, true
+	case stream("WordDocument"):
+		return content{why: "a document of Word", hint: "copy its table into a workbook, and save that as .xlsx or .csv"}, true
 	}
 	return content{
 		why:  "an OLE compound file: a workbook of Excel 97 to 2003 (.xls), one with a password, or another document",
@@ -157,7 +155,7 @@ func textOf(head []byte, name string, named bool) content {
 	start := bytes.TrimLeft(text, " \t\r\n\ufeff")
 	switch {
 	case len(start) == 0:
-		return content{why: "nothing but blank lines", hint: "look for another copy"}
+		return content{why: "nothing but blank lines", hint: hintCopy}
 	case (start[0] == '{' || start[0] == '[') && looksLikeJSON(start, len(head) == headLength):
 		return content{format: FormatJSON}
 	}
@@ -208,9 +206,26 @@ func markupOf(start []byte) (content, bool) {
 	case starts("--\n-- postgresql database dump"), starts("--\n-- postgresql database cluster dump"):
 		return content{why: "a dump of pg_dump", hint: "restore it into another database; it is no source file"}, true
 	case starts("#!"):
-		return content{why: "a script", hint: ""}, true
+		return content{why: "a script"}, true
+	case serverLog(start):
+		return content{why: "a log of a PostgreSQL server (csvlog)", hint: "read it with pgrescue logs"}, true
 	}
 	return content{}, false
+}
+
+// serverLog reports whether a text begins as csvlog of PostgreSQL does: a time with milliseconds
+// and zone, user, database, process and, in the sixth field, the session: two hexadecimal numbers.
+func serverLog(start []byte) bool {
+	fields := bytes.SplitN(start[:min(len(start), 1024)], []byte{','}, 7)
+	if len(fields) < 7 || len(fields[0]) < 24 {
+		return false
+	}
+	if _, err := time.Parse("2006-01-02 15:04:05.000", string(fields[0][:23])); err != nil {
+		return false
+	}
+	begun, process, ok := bytes.Cut(fields[5], []byte{'.'})
+	hex := func(b []byte) bool { return len(b) > 0 && len(bytes.Trim(b, "0123456789abcdef")) == 0 }
+	return ok && hex(begun) && hex(process)
 }
 
 // tableOf decides whether a text is a table with a delimiter.

@@ -13,21 +13,18 @@ import (
 	"github.com/pgrescue/pgrescue/recover/packed"
 )
 
-// The ways in which a Source can be compressed beside those of a single file: see packed.Kind.
-const (
-	plain  = ""
-	zipped = "zip"
-)
+// zipped is the Compression of the members of zip archives; the others are those of packed.
+const zipped = "zip"
 
 // ErrUnreadable is what a file is that was named and cannot be read as a source.
 var ErrUnreadable = errors.New("not a source that can be read")
 
-// ErrDamaged is what a reader of Open returns when the content ends before its end: a compressed
-// file that was cut, or whose checksum is wrong. What was read up to there is good as far as anybody knows.
-var ErrDamaged = packed.ErrDamaged
-
-// ErrBomb is what a reader of Open returns when a small file grows beyond all measure.
-var ErrBomb = packed.ErrBomb
+// What a reader of Open returns when the content ends before its end, as that of a compressed file
+// that was cut, and when a small file grows beyond all measure.
+var (
+	ErrDamaged = packed.ErrDamaged
+	ErrBomb    = packed.ErrBomb
+)
 
 // Open gives the uncompressed bytes of the source. Nothing is written, and the trail remembers the file.
 func (s *Source) Open(trail *evidence.Trail) (io.ReadCloser, error) {
@@ -45,21 +42,16 @@ func (s *Source) Open(trail *evidence.Trail) (io.ReadCloser, error) {
 
 // content puts the decompression of the source upon its file.
 func (s *Source) content(file *os.File) (io.ReadCloser, error) {
-	switch s.Compression {
-	case plain:
+	if s.Compression == "" {
 		return file, nil
-	case zipped:
-		return s.member(file)
 	}
-	stream, err := packed.NewReader(file, packed.Kind(s.Compression), packed.Tables())
-	if err != nil {
-		return nil, err
+	if s.Compression != zipped {
+		stream, err := packed.NewReader(file, packed.Kind(s.Compression), packed.Tables())
+		if err != nil {
+			return nil, err
+		}
+		return &unpacked{stream, func() error { stream.Close(); return file.Close() }}, nil
 	}
-	return &inflated{stream, func() error { stream.Close(); return file.Close() }}, nil
-}
-
-// member opens the source's member of an archive.
-func (s *Source) member(file *os.File) (io.ReadCloser, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -69,27 +61,34 @@ func (s *Source) member(file *os.File) (io.ReadCloser, error) {
 		return nil, packed.Damaged(err)
 	}
 	for _, member := range archive.File {
-		if member.Name != s.Member {
-			continue
+		if member.Name == s.Member {
+			stream, err := openMember(member)
+			if err != nil {
+				return nil, err
+			}
+			return &unpacked{stream, func() error { return errors.Join(stream.Close(), file.Close()) }}, nil
 		}
-		stream, err := member.Open()
-		if err != nil {
-			return nil, packed.Damaged(err)
-		}
-		bounded := packed.Member(stream, int64(min(member.CompressedSize64, 1<<40)), packed.Tables())
-		return &inflated{bounded, func() error { return errors.Join(stream.Close(), file.Close()) }}, nil
 	}
 	return nil, fmt.Errorf("the archive has no member %q", s.Member)
 }
 
-// inflated is a stream of uncompressed bytes, with what closes it and its file.
-type inflated struct {
+// unpacked is a stream upon a file.
+type unpacked struct {
 	io.Reader
 	close func() error
 }
 
-// Close closes the stream and the file.
-func (f *inflated) Close() error { return f.close() }
+// Close closes both.
+func (u *unpacked) Close() error { return u.close() }
+
+// openMember opens a member of a zip archive, bounded as other compressed sources are.
+func openMember(member *zip.File) (io.ReadCloser, error) {
+	stream, err := member.Open()
+	if err != nil {
+		return nil, packed.Damaged(err)
+	}
+	return &unpacked{packed.Member(stream, int64(min(member.CompressedSize64, 1<<40)), packed.Tables()), stream.Close}, nil
+}
 
 // Hash reads the whole content, and sets SHA256 and Length. Of damaged content they are those of
 // what can be read, and Damage says why it ends.

@@ -16,7 +16,7 @@ type Source struct {
 	Member      string   // of a zip archive; "": the file itself
 	Name        string   // base name without the ending of a compression: what an application was given
 	Format      Format   // by content
-	Compression string   // "", "gzip", "zstd", "xz", "bzip2" or "zip"
+	Compression string   // "", "gzip", "zstd", "xz", "bzip2", or "zip" of a Member
 	Size        int64    // bytes on disk
 	SHA256      [32]byte // of the uncompressed content: a copy that was compressed is the same source
 	Length      int64    // bytes of the uncompressed content; Hash sets it, as it sets SHA256

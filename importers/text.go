@@ -25,8 +25,8 @@ const (
 	Latin1      Encoding = "iso-8859-1"
 )
 
-// byteOrderMark returns the mark with which texts of the encoding can begin.
-func (e Encoding) byteOrderMark() []byte {
+// ByteOrderMark returns the mark with which texts of the encoding can begin; nil: there is none.
+func (e Encoding) ByteOrderMark() []byte {
 	switch e {
 	case UTF8:
 		return []byte{0xEF, 0xBB, 0xBF}
@@ -98,7 +98,7 @@ func charmapOf(name string) *charmap.Charmap {
 // all texts but those with bytes that Windows-1252 leaves free.
 func DetectEncoding(sample []byte) Encoding {
 	for _, e := range []Encoding{UTF8, UTF16LE, UTF16BE} {
-		if bytes.HasPrefix(sample, e.byteOrderMark()) {
+		if bytes.HasPrefix(sample, e.ByteOrderMark()) {
 			return e
 		}
 	}
@@ -176,7 +176,7 @@ func (c *textCounts) encoding() Encoding {
 // DecodeText gives a text in UTF-8, without its byte order mark. What is no character in the
 // encoding stays invalid in UTF-8 too, so that whoever reads the text can say where it stands.
 func DecodeText(r io.Reader, e Encoding) (io.Reader, error) {
-	if mark := e.byteOrderMark(); mark != nil {
+	if mark := e.ByteOrderMark(); mark != nil {
 		r = &withoutMark{r: r, mark: mark}
 	}
 	switch e {
@@ -285,7 +285,7 @@ func DetectEncodingOf(r io.Reader) (Encoding, error) {
 		n, err := io.ReadFull(r, block[kept:])
 		text := block[:kept+n]
 		if first {
-			if e := DetectEncoding(text); e == UTF16LE || e == UTF16BE || bytes.HasPrefix(text, UTF8.byteOrderMark()) {
+			if e := DetectEncoding(text); e == UTF16LE || e == UTF16BE || bytes.HasPrefix(text, UTF8.ByteOrderMark()) {
 				return e, nil
 			}
 		}

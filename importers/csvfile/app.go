@@ -71,6 +71,9 @@ func (s *scanner) textLine() fault {
 func (r *reading) appRecord() error {
 	s := r.s
 	s.splitLine()
+	if s.broken() {
+		return r.reject("", endsWithin+s.err.Error())
+	}
 	if at := bytes.IndexByte(s.buf[s.start:s.stop], 0); at >= 0 {
 		return r.reject("", r.invalidAt(s.start+at)+": the application cannot have stored it")
 	}
@@ -80,11 +83,11 @@ func (r *reading) appRecord() error {
 		r.arena = make([]byte, 0, 2*need)
 	}
 	for i, origin := range r.origins {
-		field := importers.Field{Kind: importers.Text}
+		field := &r.record.Fields[i]
+		field.Kind, field.Text = importers.Text, nil
 		if origin < len(s.fields) {
 			field.Text, r.arena = appValue(s.buf[s.fields[origin].start:s.fields[origin].end], valid, r.arena)
 		}
-		r.record.Fields[i] = field
 	}
 	return r.giveApp(len(s.fields))
 }
@@ -241,13 +244,14 @@ func arrayIndex(name string) int64 {
 	return int64(n)
 }
 
-// appName is a name of the header as the application had it. A byte order mark stays glued to the first one.
+// appName is a name of the header as the application had it. A byte order mark at the beginning of
+// the file stays glued to the first name: it is not trimmed, and so nothing behind it is.
 func appName(raw []byte, first bool) string {
-	mark := ""
-	if first && bytes.HasPrefix(raw, []byte("\uFEFF")) {
-		mark, raw = "\uFEFF", raw[len("\uFEFF"):]
-		raw = bytes.TrimRightFunc(raw, scriptSpace)
+	mark := []byte("\uFEFF")
+	if !first || !bytes.HasPrefix(raw, mark) {
+		value, _ := appValue(raw, utf8.Valid(raw), nil)
+		return string(value)
 	}
-	value, _ := appValue(raw, utf8.Valid(raw), nil)
-	return mark + strings.Clone(string(value))
+	name := bytes.TrimRightFunc(appendDecoded(nil, raw[len(mark):]), scriptSpace)
+	return string(mark) + strings.ReplaceAll(string(name), `"`, "")
 }

@@ -1,6 +1,8 @@
 package csvfile
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,8 +99,14 @@ func (o *Options) check() error {
 			return fmt.Errorf("the %s %q cannot be used: it must be one character of ASCII, and no line's end", c.name, c.rune)
 		}
 	}
-	if o.Delimiter != anyone && o.Delimiter == o.Quote {
-		return fmt.Errorf("%q cannot be both delimiter and quote", o.Quote)
+	if o.Delimiter != anyone && (o.Delimiter == o.Quote || o.Delimiter == o.Escape) {
+		return fmt.Errorf("%q cannot be both delimiter and quote", o.Delimiter)
+	}
+	if asked := (Options{AsApp: true, Encoding: o.Encoding, Trail: o.Trail}); o.AsApp && *o != asked {
+		return errors.New("the application knew no delimiter but the comma, no quote and no preamble: what is read as it did takes no options but the encoding")
+	}
+	if o.Header < None || o.Skip < 0 {
+		return errors.New("a line before the first one was asked for")
 	}
 	return nil
 }
@@ -130,13 +138,14 @@ func (l *List) gap(line int64, what, why, consequence string) {
 func (l *List) Records(ctx context.Context, rejects importers.Rejects) iter.Seq2[*importers.Record, error] {
 	return func(yield func(*importers.Record, error) bool) {
 		l.gaps, l.unnamed = nil, 0
-		content, text, err := l.open()
+		text, err := l.open()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		defer content.Close()
+		defer text.Close()
 		r := reading{List: l, ctx: ctx, rejects: rejects, s: newScanner(text, l.dialect, l.encoding, l.limit), yield: yield}
+		r.s.offset = text.mark
 		r.record.Fields = make([]importers.Field, len(l.head.Header))
 		if l.opts.AsApp {
 			err = r.app()
@@ -152,19 +161,31 @@ func (l *List) Records(ctx context.Context, rejects importers.Rejects) iter.Seq2
 // errStopped tells that the caller wants no more.
 var errStopped = errors.New("no more is wanted")
 
-// open gives the text of the source in UTF-8.
-func (l *List) open() (io.Closer, io.Reader, error) {
+// text is the text of a source in UTF-8.
+type text struct {
+	io.Reader
+	io.Closer
+	mark int64 // bytes of the byte order mark before it
+}
+
+// open gives the text of the source. As the application read it, its byte order mark is a part of it.
+func (l *List) open() (*text, error) {
 	content, err := l.head.Source.Open(l.opts.Trail)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if l.opts.AsApp && l.encoding == importers.UTF8 {
-		return content, content, nil // with its byte order mark
+		return &text{content, content, 0}, nil
 	}
-	text, err := importers.DecodeText(content, l.encoding)
+	begin := bufio.NewReaderSize(content, 16) // long reads go past its buffer
+	mark := l.encoding.ByteOrderMark()
+	if head, _ := begin.Peek(len(mark)); !bytes.Equal(head, mark) {
+		mark = nil // an error comes again with the next read
+	}
+	decoded, err := importers.DecodeText(begin, l.encoding)
 	if err != nil {
 		content.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return content, text, nil
+	return &text{decoded, content, int64(len(mark))}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // reading is one read of a List.
@@ -23,6 +24,7 @@ type reading struct {
 const (
 	manyLines     = 100 // a record of more is told of
 	textOfReject  = 64 << 10
+	endsWithin    = "the source breaks off within it: "
 	quotesGoWrong = "a quote in it is not closed, or the text behind the closing one is no delimiter"
 )
 
@@ -79,6 +81,9 @@ func (r *reading) ended() error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
+	if errors.Is(r.s.err, importers.ErrBomb) {
+		return &evidence.Error{Op: "csvfile: read", Place: r.head.Source.Place(), Err: r.s.err}
+	}
 	r.gap(r.s.line, "what follows", r.s.err.Error(), "the records up to there were read; there may be more")
 	return nil
 }
@@ -86,8 +91,8 @@ func (r *reading) ended() error {
 // strictRecord takes the record that the scanner found.
 func (r *reading) strictRecord(found fault) error {
 	s := r.s
-	if found == sound && s.ended && s.err != nil && s.stop == s.end {
-		return r.reject("", "the source ends within it: "+s.err.Error())
+	if found == sound && s.broken() {
+		return r.reject("", endsWithin+s.err.Error())
 	}
 	switch found {
 	case misquoted:
@@ -143,12 +148,11 @@ func (r *reading) fields() {
 	fields := r.record.Fields
 	for i := range fields {
 		if i >= len(s.fields) {
-			fields[i] = importers.Field{Kind: importers.Missing}
+			fields[i].Kind, fields[i].Text = importers.Missing, nil
 			continue
 		}
-		var text []byte
-		text, r.arena = s.value(s.fields[i], r.arena)
-		fields[i] = importers.Field{Kind: importers.Text, Text: text}
+		fields[i].Kind = importers.Text
+		fields[i].Text, r.arena = s.value(s.fields[i], r.arena)
 	}
 }
 
@@ -160,6 +164,8 @@ func (r *reading) ragged() (column, reason string) {
 		return "", ""
 	case got < want && r.opts.Ragged == Pad:
 		return "", ""
+	case got == 1:
+		return r.head.Header[got], fmt.Sprintf("1 field where the header has %d", want)
 	case got < want:
 		return r.head.Header[got], fmt.Sprintf("%d fields where the header has %d", got, want)
 	}
@@ -171,15 +177,18 @@ func (r *reading) ragged() (column, reason string) {
 	return "", ""
 }
 
-// columnAt names the column of a place in the buffer.
+// columnAt names the column of a place in the buffer, if that is known.
 func (r *reading) columnAt(at int) string {
+	if at < 0 {
+		return ""
+	}
 	for i, f := range r.s.fields {
 		if at <= f.end && i < len(r.head.Header) {
 			return r.head.Header[i]
 		}
 	}
-	if len(r.s.fields) == 0 && len(r.head.Header) > 0 {
-		return r.head.Header[0]
+	if behind := len(r.s.fields); behind < len(r.head.Header) {
+		return r.head.Header[behind]
 	}
 	return ""
 }
@@ -192,7 +201,7 @@ func (r *reading) invalidAt(at int) string {
 		return fmt.Sprintf("a NUL byte at offset %d, which PostgreSQL cannot store", where)
 	}
 	if r.encoding == importers.UTF8 {
-		return fmt.Sprintf("byte 0x%02X at offset %d is no UTF-8", s.buf[at], where)
+		return fmt.Sprintf("byte 0x%02X at offset %d is no UTF-8; if all of the file is like that, name its --encoding", s.buf[at], where)
 	}
 	return fmt.Sprintf("half a character at offset %d", where)
 }

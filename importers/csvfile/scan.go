@@ -127,6 +127,9 @@ func (s *scanner) next() fault {
 	}
 }
 
+// broken reports whether the text breaks off behind the record, for another reason than its end.
+func (s *scanner) broken() bool { return s.err != nil && s.stop == s.end }
+
 // take moves on behind the record.
 func (s *scanner) take() {
 	to := s.stop
@@ -153,7 +156,7 @@ func (s *scanner) firstLine() {
 
 // long is a record beyond the limit: quoted, with a line in it, or one line.
 func (s *scanner) long() fault {
-	s.start, s.fields = s.pos, s.fields[:0]
+	s.start, s.fields, s.at = s.pos, s.fields[:0], -1
 	s.firstLine()
 	if s.stop < s.end {
 		return misquoted
@@ -199,6 +202,7 @@ func (s *scanner) parse() (fault, bool) {
 			}
 			if wrong != sound {
 				if s.lines > 1 {
+					s.fields, s.at = fields, start
 					s.firstLine()
 					return misquoted, true
 				}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -17,7 +16,9 @@ import (
 
 const (
 	sampleLength   = 256 << 10 // of the text that the dialect is found in
-	encodingLength = 8 << 20   // of the bytes that the encoding is found in
+	longestSample  = 8 << 20   // if the lines are so long that few of them fit
+	fewLines       = 4
+	encodingLength = 8 << 20 // of the bytes that the encoding is found in
 	sampleRecords  = 500
 )
 
@@ -26,20 +27,23 @@ func (l *List) sniff(ctx context.Context) error {
 	if err := l.sniffEncoding(ctx); err != nil {
 		return err
 	}
+	if l.opts.AsApp {
+		return l.sniffApp(ctx)
+	}
 	sample, whole, err := l.sample()
 	if err != nil {
 		return err
 	}
-	if l.opts.AsApp {
-		return l.sniffApp(ctx)
-	}
+	l.endsOfLines(sample)
 	start := l.skipped(sample)
-	if l.sniffDialect(sample[start.at:], whole) && l.opts.Header == 0 {
+	if l.sniffDialect(sample[start.at:], whole) && l.opts.Header <= 0 {
 		start = start.behind(sample, l.dialect.newline) // the sep= line
 	}
-	l.setting("line end", map[byte]string{'\n': "LF or CRLF", '\r': "CR"}[l.dialect.newline], true)
 	if l.opts.Skip > 0 {
 		l.setting("skip", strconv.Itoa(l.opts.Skip), false)
+	}
+	if l.opts.Ragged == Pad {
+		l.setting("short rows", "padded", false)
 	}
 	if l.opts.Header == None {
 		l.opts.Skip = start.line - 1
@@ -83,21 +87,27 @@ func (l *List) sniffEncoding(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// sample reads the beginning of the text.
-func (l *List) sample() (text []byte, whole bool, err error) {
-	content, r, err := l.open()
+// sample reads the beginning of the text: so much that a few lines are in it, if they are not endless.
+func (l *List) sample() (sample []byte, whole bool, err error) {
+	text, err := l.open()
 	if err != nil {
 		return nil, false, err
 	}
-	defer content.Close()
-	text, err = io.ReadAll(io.LimitReader(r, sampleLength+1))
-	if err != nil && !errors.Is(err, importers.ErrDamaged) {
-		return nil, false, &evidence.Error{Op: "csvfile: read", Place: l.head.Source.Place(), Err: err}
+	defer text.Close()
+	for length := sampleLength; ; length *= 2 {
+		larger := make([]byte, length, length+slack)
+		n := copy(larger, sample)
+		more, err := io.ReadFull(text, larger[n:])
+		sample = larger[:n+more]
+		switch {
+		case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, importers.ErrDamaged):
+			return sample, true, nil
+		case err != nil:
+			return nil, false, &evidence.Error{Op: "csvfile: read", Place: l.head.Source.Place(), Err: err}
+		case length >= longestSample, bytes.Count(sample, []byte{'\n'})+bytes.Count(sample, []byte{'\r'}) > l.opts.Skip+max(0, l.opts.Header)+fewLines:
+			return sample, false, nil
+		}
 	}
-	if len(text) > sampleLength {
-		return text[:sampleLength], false, nil
-	}
-	return text, true, nil
 }
 
 // place is a place in the sample.
@@ -114,12 +124,22 @@ func (p place) behind(sample []byte, newline byte) place {
 	return place{len(sample), p.line}
 }
 
-// skipped finds the line's end, and the place behind the lines that are to be skipped.
-func (l *List) skipped(sample []byte) place {
+// endsOfLines finds how lines end.
+func (l *List) endsOfLines(sample []byte) {
 	l.dialect.newline = '\n'
-	if bytes.IndexByte(sample, '\n') < 0 && bytes.IndexByte(sample, '\r') >= 0 {
+	name := "LF"
+	switch {
+	case bytes.IndexByte(sample, '\n') < 0 && bytes.IndexByte(sample, '\r') >= 0:
 		l.dialect.newline = '\r'
+		name = "CR"
+	case bytes.Contains(sample, []byte("\r\n")):
+		name = "CRLF"
 	}
+	l.setting("line end", name, true)
+}
+
+// skipped finds the place behind the lines that are to be skipped.
+func (l *List) skipped(sample []byte) place {
 	start := place{0, 1}
 	for range max(l.opts.Skip, l.opts.Header-1) {
 		start = start.behind(sample, l.dialect.newline)
@@ -224,7 +244,8 @@ func faults(records []sampled) int {
 
 // parseSample reads the records of a sample. The last one may be cut, and is left out then.
 func parseSample(sample []byte, d dialect, whole bool) []sampled {
-	s := newScanner(bytes.NewReader(sample), d, importers.UTF8, max(1, len(sample)))
+	s := &scanner{dialect: d, encoding: importers.UTF8, limit: len(sample), line: 1}
+	s.buf, s.end, s.ended = slices.Grow(sample, slack), len(sample), true
 	var records []sampled
 	for len(records) < sampleRecords {
 		found := s.next()
@@ -285,125 +306,24 @@ func (l *List) bestDelimiter(sample []byte, whole bool) byte {
 	return best
 }
 
-// headerOf gives the fields of the record that is the header.
-func headerOf(records []sampled) []string {
-	if i := headerIndex(records); i >= 0 {
-		return records[i].fields
-	}
-	return nil
-}
-
-// headerIndex finds the header: the first record, or the one behind lines that hold next to
-// nothing where most records hold more, such as titles.
-func headerIndex(records []sampled) int {
-	count, times := usualCount(records)
-	for i := range records {
-		if records[i].found != sound {
-			continue
-		}
-		filled := 0
-		for _, field := range records[i].fields {
-			if strings.TrimSpace(field) != "" {
-				filled++
-			}
-		}
-		if times >= 2 && count >= 2 && filled <= max(1, count/3) && len(records)-i > 2 {
-			continue
-		}
-		if strings.HasPrefix(records[i].raw, "#") && len(records[i].fields) != count {
-			continue
-		}
-		return i
-	}
-	if len(records) == 0 || records[0].found != sound {
-		return -1
-	}
-	return 0
-}
-
-// sniffHeader finds the header and its names.
-func (l *List) sniffHeader(sample []byte, start place, whole bool) error {
-	records := parseSample(sample[start.at:], l.dialect, whole)
-	at := headerIndex(records)
-	if l.opts.Header > 0 && len(records) > 0 && records[0].found == sound {
-		at = 0
-	}
-	if at < 0 {
-		return errors.New("no header was found: no line at its beginning can be read as a record")
-	}
-	header := records[at]
-	l.head.Line = int64(start.line + header.place.line - 1)
-	l.head.Raw = []byte(header.raw)
-	found := l.opts.Header == 0
-	l.setting("header line", strconv.FormatInt(l.head.Line, 10), found)
-	if found && at > 0 {
-		l.note("%d lines above the header were left out: %.80q …", l.head.Line-1, records[0].raw)
-	}
-	l.names(header.fields, records[at+1:])
-	if at+1 == len(records) && whole {
-		l.note("there is no record behind the header")
-	}
-	return nil
-}
-
-// withoutHeader gives names to the columns of a file without a header.
-func (l *List) withoutHeader(sample []byte, whole bool) error {
-	l.setting("header line", "none", false)
-	records := parseSample(sample, l.dialect, whole)
-	count, _ := usualCount(records)
-	if count == 0 {
-		return errors.New("no record was found at its beginning")
-	}
-	l.names(make([]string, count), records)
-	return nil
-}
-
-// names makes the header of the fields of a record: each name once, and none empty. Columns at
-// the end that have neither a name nor a value in the sample are none.
-func (l *List) names(fields []string, records []sampled) {
-	for len(fields) > 1 && strings.TrimSpace(fields[len(fields)-1]) == "" && l.head.Line > 0 && !valuesAt(records, len(fields)-1) {
-		fields = fields[:len(fields)-1]
-	}
-	seen := make(map[string]int)
-	for i, name := range fields {
-		name = strings.TrimSpace(name)
-		if !utf8.ValidString(name) {
-			name = strings.ToValidUTF8(name, "\uFFFD")
-			l.note("the name of column %d is no valid %s", i+1, l.encoding)
-		}
-		if name == "" {
-			name = fmt.Sprintf("column %d", i+1)
-			if l.head.Line > 0 {
-				l.note("column %d has no name in the header", i+1)
-			}
-		}
-		if seen[name]++; seen[name] > 1 {
-			again := fmt.Sprintf("%s (%d)", name, seen[name])
-			l.note("the header has %q more than once: the one in column %d is called %q here", name, i+1, again)
-			name = again
-		}
-		l.head.Header = append(l.head.Header, name)
-	}
-}
-
-func valuesAt(records []sampled, column int) bool {
-	return slices.ContainsFunc(records, func(r sampled) bool {
-		return column < len(r.fields) && strings.TrimSpace(r.fields[column]) != ""
-	})
-}
+// errTwoLines refuses what the application refused.
+var errTwoLines = errors.New("less than two lines: the application refused such files")
 
 // sniffApp finds the header as the application's parser did: the first line that is not blank.
 func (l *List) sniffApp(ctx context.Context) error {
 	l.setting("reading", "as the application", false)
-	content, text, err := l.open()
+	text, err := l.open()
 	if err != nil {
 		return err
 	}
-	defer content.Close()
+	defer text.Close()
 	s := newScanner(text, dialect{newline: '\n', delimiter: ','}, l.encoding, l.limit)
 	l.dialect = s.dialect
-	if found := s.textLine(); found != sound {
-		return errors.New("no header was found in the first line")
+	switch s.textLine() {
+	case endOfStream:
+		return errTwoLines
+	case tooLong:
+		return fmt.Errorf("its first line is longer than %d MiB", l.limit>>20)
 	}
 	s.splitLine()
 	var names []string
@@ -422,7 +342,7 @@ func (l *List) sniffApp(ctx context.Context) error {
 	}
 	s.take()
 	if s.textLine() == endOfStream {
-		return errors.New("less than two lines: the application refused such files")
+		return errTwoLines
 	}
 	return ctx.Err()
 }
