@@ -174,4 +174,3 @@ func writeBigCell(w *bufio.Writer, rows, row, column int, shared bool) {
 		fmt.Fprintf(w, `<c r="%s"><v>%s</v></c>`, name, strconv.FormatFloat(float64(row*column)/8, 'f', -1, 64))
 	}
 }
-

@@ -2,6 +2,7 @@ package xlsxfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/importers"
@@ -37,11 +38,27 @@ func (v *survey) findHeader() *keptRow {
 		if fallback == nil {
 			fallback = row
 		}
-		if row.allDifferent() && row.covers(v.first[i+1:]) {
-			return row
+		if named := v.withNamesFromAbove(row); named.allDifferent() && named.covers(v.first[i+1:]) {
+			return v.lowest(row)
 		}
 	}
 	return fallback
+}
+
+// lowest is the last row of a header of several, whose names are merged down to it.
+func (v *survey) lowest(row *keptRow) *keptRow {
+	const tallest = 4
+	for _, merged := range v.tail.merged {
+		if merged.firstRow != row.number || merged.lastRow == row.number || merged.lastRow >= row.number+tallest {
+			continue
+		}
+		for i := range v.first {
+			if lower := &v.first[i]; lower.number == merged.lastRow && v.withNamesFromAbove(lower).allDifferent() {
+				return lower
+			}
+		}
+	}
+	return row
 }
 
 // allDifferent reports whether the row is mostly texts, and none stands twice.
@@ -100,10 +117,9 @@ func (v *survey) nameColumns(row *keptRow) *columns {
 	names := make(map[int]string)
 	if row != nil {
 		c.number, c.ordinal = row.number, row.ordinal
-		for _, own := range row.cells {
+		for _, own := range v.withNamesFromAbove(row).cells {
 			names[own.column] = strings.TrimSpace(own.text)
 		}
-		v.namesFromAbove(row, names)
 	}
 	taken := make(map[string]bool)
 	for _, name := range names {
@@ -120,23 +136,28 @@ func (v *survey) nameColumns(row *keptRow) *columns {
 	return c
 }
 
-// namesFromAbove takes the name of a column from a cell that is merged down to the header.
-func (v *survey) namesFromAbove(header *keptRow, names map[int]string) {
+// withNamesFromAbove is the row with the cells that are merged down to it from rows above.
+func (v *survey) withNamesFromAbove(row *keptRow) *keptRow {
+	named := *row
 	for _, merged := range v.tail.merged {
-		if merged.firstRow >= header.number || merged.lastRow < header.number || names[merged.firstColumn] != "" {
+		if merged.firstRow >= row.number || merged.lastRow < row.number || row.has(merged.firstColumn) {
 			continue
 		}
-		for _, row := range v.first {
-			if row.number != merged.firstRow {
-				continue
-			}
-			for _, c := range row.cells {
-				if c.column == merged.firstColumn {
-					names[c.column] = strings.TrimSpace(c.text)
+		for i := range v.first {
+			if above := &v.first[i]; above.number == merged.firstRow {
+				for _, c := range above.cells {
+					if c.column == merged.firstColumn {
+						named.cells = append(named.cells[:len(named.cells):len(named.cells)], c)
+					}
 				}
 			}
 		}
 	}
+	return &named
+}
+
+func (r *keptRow) has(column int) bool {
+	return slices.ContainsFunc(r.cells, func(c keptCell) bool { return c.column == column })
 }
 
 // add adds a column under a name that no other has.

@@ -175,7 +175,10 @@ func (s *scanner) cut() error {
 	if !errors.Is(s.readErr, io.EOF) {
 		return s.readErr
 	}
-	if len(s.marks) == 0 {
+	switch {
+	case len(s.marks) == 0 && s.pos < s.end:
+		return s.fail("the part ends within a tag")
+	case len(s.marks) == 0:
 		return s.fail("the part is empty")
 	}
 	return s.fail("the part ends within <%s>", s.top())

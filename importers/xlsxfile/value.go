@@ -188,7 +188,7 @@ func (v *values) number(row *sheetRow, c *cell, raw []byte) importers.Field {
 			v.counts.paddedAt = cellName(c.column, row.number)
 		}
 	}
-	if fraction && digits >= 16 {
+	if fraction && (digits == 16 || digits == 17) {
 		raw = v.shortest(raw)
 	}
 	return importers.Field{Kind: importers.Number, Text: raw}
