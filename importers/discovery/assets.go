@@ -281,11 +281,7 @@ func (m *assetMaker) appendDict(dst []byte, k *kept) []byte {
 	d.text("flow_id", m.flow)
 	d.text("client_account_id", m.client)
 	d.text("engagement_id", m.engagement)
-	custom := m.known(aCustom)
-	if custom == nil {
-		custom = []byte("{}")
-	}
-	d.json("custom_attributes", custom)
+	d.json("custom_attributes", m.known(aCustom))
 	d.name("raw_data")
 	return append(m.im.appendCleansed(d.dst, k.raw), '}')
 }
@@ -301,12 +297,12 @@ func (d *dict) name(name string) {
 		d.dst = append(d.dst, ", "...)
 	}
 	d.inner = true
-	d.dst = append(appendPyString(d.dst, name), ": "...)
+	d.dst = append(mapping.AppendJSONString(d.dst, name), ": "...)
 }
 
 func (d *dict) text(name, text string) {
 	d.name(name)
-	d.dst = appendPyString(d.dst, text)
+	d.dst = mapping.AppendJSONString(d.dst, text)
 }
 
 func (d *dict) json(name string, text []byte) {
@@ -317,7 +313,7 @@ func (d *dict) json(name string, text []byte) {
 func (d *dict) value(name string, v evidence.Value) {
 	d.name(name)
 	if v.State == evidence.Known {
-		d.dst = appendPyString(d.dst, v.Text)
+		d.dst = mapping.AppendJSONString(d.dst, v.Text)
 	} else {
 		d.dst = append(d.dst, "null"...)
 	}

@@ -78,6 +78,9 @@ func (m *assetMaker) mappedValues(k *kept) *mapping.Refusal {
 	if m.all[aEnvironment].State == evidence.Null {
 		m.string(aEnvironment, "Unknown") // the service's default (1.5)
 	}
+	if m.all[aCustom].State == evidence.Null {
+		m.string(aCustom, "{}") // 2.3: the keys that are not a mapped source field, of which there are none
+	}
 	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
 	for _, i := range []int{aName, aAssetName, aHostname, aIP} {
 		if text := m.known(i); len(text) > 0 {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/pgrescue/pgrescue/importers/mapping"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -117,7 +118,7 @@ func (im *Import) flowMetadata() string {
 		if i > 0 {
 			columns = append(columns, ", "...)
 		}
-		columns = appendPyString(columns, name)
+		columns = mapping.AppendJSONString(columns, name)
 	}
 	metadata := pyObject("source", "data_import", "import_id", im.ids.Import.String(), "master_flow_id", im.ids.Flow.String(), "import_timestamp", now)
 	metadata = metadata[:len(metadata)-1] + `, "detected_columns": ` + string(columns) + "], "
@@ -131,8 +132,8 @@ func pyObject(pairs ...string) string {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(appendPyString(b, pairs[i]), ": "...)
-		b = appendPyString(b, pairs[i+1])
+		b = append(mapping.AppendJSONString(b, pairs[i]), ": "...)
+		b = mapping.AppendJSONString(b, pairs[i+1])
 	}
 	return string(append(b, '}'))
 }

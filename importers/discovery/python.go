@@ -6,68 +6,12 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/pgrescue/pgrescue/importers/mapping"
 )
 
 // What is here prints values as Python's json.dumps does: the application re-encodes with it
 // what it was sent, and the column's type is json, which keeps every byte.
-
-const hexDigits = "0123456789abcdef"
-
-// appendPyString appends a text as a JSON string in ASCII. Python escapes all but the printable
-// characters of ASCII, DEL included, and uses pairs of surrogates beyond U+FFFF.
-func appendPyString[T string | []byte](dst []byte, text T) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(text); {
-		if c := text[i]; c >= ' ' && c <= '~' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		dst = append(dst, text[start:i]...)
-		r, size := decodeRune(text[i:])
-		dst = appendPyRune(dst, r)
-		i += size
-		start = i
-	}
-	return append(append(dst, text[start:]...), '"')
-}
-
-// decodeRune takes the first character. What is no UTF-8 is U+FFFD, as a decoder that replaces has it.
-func decodeRune[T string | []byte](text T) (rune, int) {
-	var first [utf8.UTFMax]byte
-	return utf8.DecodeRune(first[:copy(first[:], text[:min(len(text), utf8.UTFMax)])])
-}
-
-// appendPyRune appends one character of a string, escaped where Python escapes it.
-func appendPyRune(dst []byte, r rune) []byte {
-	switch r {
-	case '"', '\\':
-		return append(dst, '\\', byte(r))
-	case '\n':
-		return append(dst, '\\', 'n')
-	case '\r':
-		return append(dst, '\\', 'r')
-	case '\t':
-		return append(dst, '\\', 't')
-	case '\b':
-		return append(dst, '\\', 'b')
-	case '\f':
-		return append(dst, '\\', 'f')
-	}
-	switch {
-	case r >= ' ' && r <= '~':
-		return append(dst, byte(r))
-	case r > 0xFFFF:
-		r -= 0x10000
-		return appendUnit(appendUnit(dst, 0xD800+r>>10), 0xDC00+r&0x3FF)
-	}
-	return appendUnit(dst, r)
-}
-
-// appendUnit appends the escape of one UTF-16 code unit.
-func appendUnit(dst []byte, u rune) []byte {
-	return append(dst, '\\', 'u', hexDigits[u>>12&15], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
-}
 
 // appendPyNumber appends a number of a JSON text as Python prints what it read: integers keep
 // their digits, and all others went through a float. One that no float holds stays as it is:
@@ -314,7 +258,7 @@ func (t *transcoder) text() error {
 			t.at++
 		default:
 			r, size := utf8.DecodeRune(t.src[t.at:])
-			t.dst = appendPyRune(t.dst, r)
+			t.dst = mapping.AppendJSONRune(t.dst, r)
 			t.at += size
 		}
 	}
@@ -330,7 +274,7 @@ func (t *transcoder) escape() error {
 	t.at += 2
 	switch c {
 	case '"', '\\', '/':
-		t.dst = appendPyRune(t.dst, rune(c))
+		t.dst = mapping.AppendJSONRune(t.dst, rune(c))
 	case 'b', 'f', 'n', 'r', 't':
 		t.dst = append(t.dst, '\\', c)
 	case 'u':
@@ -342,7 +286,7 @@ func (t *transcoder) escape() error {
 			return errNoJSON
 		}
 		t.at += 4
-		t.dst = appendPyRune(t.dst, rune(u))
+		t.dst = mapping.AppendJSONRune(t.dst, rune(u))
 	default:
 		return errNoJSON
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/importers/mapping"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -32,7 +33,7 @@ func newRecordEncoder(head *importers.Head, store Store) *recordEncoder {
 		texts:  head.Source.Format == importers.FormatXLSX,
 	}
 	for i, name := range head.Header {
-		e.names = append(e.names, append(appendPyString(nil, name), ": "...))
+		e.names = append(e.names, append(mapping.AppendJSONString(nil, name), ": "...))
 		e.order = append(e.order, i)
 	}
 	if store == AsApp && !e.own {
@@ -91,10 +92,10 @@ func (e *recordEncoder) appendRecord(dst []byte, r *importers.Record) ([]byte, e
 func (e *recordEncoder) appendField(dst []byte, f *importers.Field) ([]byte, error) {
 	switch f.Kind {
 	case importers.Text:
-		return appendPyString(dst, f.Text), nil
+		return mapping.AppendJSONString(dst, f.Text), nil
 	case importers.Number, importers.Bool:
 		if e.texts {
-			return appendPyString(dst, f.Text), nil
+			return mapping.AppendJSONString(dst, f.Text), nil
 		}
 		return appendPyJSON(dst, f.Text)
 	case importers.JSON:

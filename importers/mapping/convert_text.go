@@ -201,7 +201,7 @@ func (s *step) jsonString(text []byte, field importers.Kind, buf *[]byte) ([]byt
 		return s.json(text, field)
 	}
 	start := len(*buf)
-	*buf = appendString(*buf, text)
+	*buf = AppendJSONString(*buf, text)
 	return (*buf)[start:len(*buf):len(*buf)], failure{}
 }
 
@@ -285,7 +285,7 @@ func (s *step) list(text []byte, field importers.Kind, buf *[]byte) ([]byte, fai
 		if s.kind.array {
 			*buf = appendArrayItem(*buf, item)
 		} else {
-			*buf = appendString(*buf, item)
+			*buf = AppendJSONString(*buf, item)
 		}
 	}
 	*buf = append(*buf, shut)

@@ -12,7 +12,7 @@ import (
 func AppendJSON(dst []byte, f *importers.Field) []byte {
 	switch f.Kind {
 	case importers.Text:
-		return appendString(dst, f.Text)
+		return AppendJSONString(dst, f.Text)
 	case importers.Number, importers.Bool, importers.JSON:
 		return append(dst, f.Text...)
 	}
@@ -38,45 +38,25 @@ func AppendObject(dst []byte, names []string, fields []importers.Field) []byte {
 	return append(dst, '}')
 }
 
-// AppendJSONString appends a text as a JSON string in ASCII.
-func AppendJSONString(dst []byte, text string) []byte { return appendString(dst, text) }
-
 const hexDigits = "0123456789abcdef"
 
-func appendString[T string | []byte](dst []byte, text T) []byte {
+// AppendJSONString appends a text as a JSON string in ASCII. As Python does, it escapes all but the printable
+// characters, DEL included. What is no UTF-8 is U+FFFD.
+func AppendJSONString[T string | []byte](dst []byte, text T) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(text); {
-		c := text[i]
-		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
+		if c := text[i]; c >= ' ' && c <= '~' && c != '"' && c != '\\' {
 			i++
 			continue
 		}
 		dst = append(dst, text[start:i]...)
-		size := 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		case '\b':
-			dst = append(dst, `\b`...)
-		case '\f':
-			dst = append(dst, `\f`...)
-		default:
-			var r rune
-			r, size = decodeRune(text[i:])
-			dst = appendEscaped(dst, r)
-		}
+		r, size := decodeRune(text[i:])
+		dst = AppendJSONRune(dst, r)
 		i += size
 		start = i
 	}
-	dst = append(dst, text[start:]...)
-	return append(dst, '"')
+	return append(append(dst, text[start:]...), '"')
 }
 
 func decodeRune[T string | []byte](text T) (rune, int) {
@@ -84,12 +64,33 @@ func decodeRune[T string | []byte](text T) (rune, int) {
 	return utf8.DecodeRune(part[:copy(part[:], text)])
 }
 
-// appendEscaped appends \uXXXX, or two of them for what is beyond 16 bits.
-func appendEscaped(dst []byte, r rune) []byte {
-	if r > 0xffff {
-		r -= 0x10000
-		dst = appendEscaped(dst, 0xd800+r>>10)
-		r = 0xdc00 + r&0x3ff
+// AppendJSONRune appends one character of a JSON string. Half of a surrogate pair is escaped as it is.
+func AppendJSONRune(dst []byte, r rune) []byte {
+	switch r {
+	case '"', '\\':
+		return append(dst, '\\', byte(r))
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
 	}
-	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+	switch {
+	case r >= ' ' && r <= '~':
+		return append(dst, byte(r))
+	case r > 0xffff:
+		r -= 0x10000
+		return appendUnit(appendUnit(dst, 0xd800+r>>10), 0xdc00+r&0x3ff)
+	}
+	return appendUnit(dst, r)
+}
+
+// appendUnit appends the escape of 16 bits.
+func appendUnit(dst []byte, u rune) []byte {
+	return append(dst, '\\', 'u', hexDigits[u>>12&15], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
 }
