@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -88,6 +89,11 @@ func (l *loader) valueChecks(table *loadTable) []valueCheck {
 			// A character may have no place in the database's encoding.
 			inUTF8 := certain
 			certain = func(text []byte) bool { return isPlain(text) && inUTF8(text) }
+		}
+		if l.card.Encoding != "UTF8" && column.typ == "jsonb" {
+			// Nor may one that JSON writes as an escape.
+			plain := certain
+			certain = func(text []byte) bool { return bytes.IndexByte(text, '\\') < 0 && plain(text) }
 		}
 		checks[i] = valueCheck{certain, column.notNull && !before}
 	}
