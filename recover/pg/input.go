@@ -172,9 +172,10 @@ func certainNumeric(precision, scale int) func([]byte) bool {
 
 // certainFloat is a decimal number that may have an exponent of one or two digits.
 func certainFloat(text []byte) bool {
-	number, exponent := text, []byte("0")
+	number := text
 	if at := bytes.IndexAny(text, "eE"); at >= 0 {
-		number, exponent = text[:at], text[at+1:]
+		exponent := text[at+1:]
+		number = text[:at]
 		if len(exponent) > 0 && (exponent[0] == '+' || exponent[0] == '-') {
 			exponent = exponent[1:]
 		}
