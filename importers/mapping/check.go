@@ -107,10 +107,7 @@ func (c *checker) rule(r *Rule) {
 		return
 	}
 	k := kindOf(t.Type)
-	f := fit{}
-	if k.base == typeText {
-		f.limit = k.limit
-	}
+	f := k.fitOf()
 	steps := c.profile.steps
 	if r.ownSteps {
 		steps = r.steps

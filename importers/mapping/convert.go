@@ -122,7 +122,7 @@ func (s *step) apply(text []byte, field importers.Kind, buf *[]byte) ([]byte, fa
 	case opFloat:
 		return s.kind.float(text)
 	case opBool:
-		return s.boolean(text)
+		return s.boolean(text, buf)
 	case opDate:
 		return s.date(text, buf)
 	case opTimestamp:
@@ -136,7 +136,7 @@ func (s *step) apply(text []byte, field importers.Kind, buf *[]byte) ([]byte, fa
 	case opAppInt:
 		return s.kind.appInt(text, buf)
 	case opAppFloat:
-		return appFloat(text, buf)
+		return s.kind.appFloat(text, buf)
 	case opUnit:
 		return s.unit(text, buf)
 	case opThousands:

@@ -3,11 +3,7 @@ package mapping
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strconv"
-	"strings"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 // number is a decimal number as it stands in a text: sign, digits around the point, exponent.
@@ -120,7 +116,7 @@ func (k *kind) integer(text []byte, buf *[]byte) ([]byte, failure) {
 		}
 	}
 	if k.base == typeNumeric || k.base == typeFloat4 || k.base == typeFloat8 {
-		return out, failure{}
+		return k.float(out)
 	}
 	if !inRange(out, k.width()) {
 		return nil, failure{reason: fmt.Sprintf("%s is out of range for %s", shown(text), k.named("bigint"))}
@@ -140,7 +136,8 @@ func (k *kind) named(other string) string {
 func (n *number) expand(text []byte, buf *[]byte) ([]byte, failure) {
 	power, ok := n.magnitude()
 	if !ok {
-		return append((*buf)[len(*buf):], '0'), failure{}
+		*buf = append(*buf, '0')
+		return (*buf)[len(*buf)-1 : len(*buf) : len(*buf)], failure{}
 	}
 	if power > 30 {
 		return nil, failure{reason: shown(text) + " is out of range"}
@@ -238,97 +235,24 @@ func floatFits(text []byte, bits int) bool {
 	return err == nil && value != 0
 }
 
-// numeric reports whether a number fits before the point of numeric(limit, scale). Rounding may add a digit,
-// so one that just fits and is all nines there is left to the server.
+// numeric reports whether a number fits into numeric, or numeric(limit, scale) after rounding.
 func (k *kind) numeric(n *number, power int) bool {
 	if k.limit == 0 {
-		return power < 131072 && power > -16383 && len(n.part) < 16383
+		return power < 131072 && power > -16383 && len(n.part) < 16383 && n.exponent > -16383
 	}
-	return power < k.limit-k.scale && power > -16383
-}
-
-// appInt is what int(float(text)) of the application gave: NULL when that failed.
-func (k *kind) appInt(text []byte, buf *[]byte) ([]byte, failure) {
-	value, ok := pythonFloat(text, buf)
-	if !ok {
-		return nil, failure{reason: shown(text) + " is no number to the application, which stored NULL", lossy: true}
+	if power < k.limit-k.scale-1 {
+		return power > -16383
 	}
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return nil, failure{reason: shown(text) + " is no whole number to the application, which stored NULL", lossy: true}
+	if power >= k.limit-k.scale {
+		return false
 	}
-	limit := math.Ldexp(1, k.width()-1)
-	if value = math.Trunc(value); value >= limit || value < -limit {
-		return nil, failure{reason: fmt.Sprintf("%s is out of range for %s; the application failed here too", shown(text), k.named("bigint"))}
-	}
-	start := len(*buf)
-	*buf = strconv.AppendInt(*buf, int64(value), 10)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
-}
-
-// appFloat is what float(text) of the application gave: NULL when that failed.
-func appFloat(text []byte, buf *[]byte) ([]byte, failure) {
-	value, ok := pythonFloat(text, buf)
-	if !ok {
-		return nil, failure{reason: shown(text) + " is no number to the application, which stored NULL", lossy: true}
-	}
-	start := len(*buf)
-	switch {
-	case math.IsNaN(value):
-		*buf = append(*buf, "NaN"...)
-	case math.IsInf(value, 1):
-		*buf = append(*buf, "Infinity"...)
-	case math.IsInf(value, -1):
-		*buf = append(*buf, "-Infinity"...)
-	default:
-		*buf = appendFloat(*buf, value)
-	}
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
-}
-
-// appendFloat writes the shortest text that reads as the same number.
-func appendFloat(dst []byte, value float64) []byte {
-	if abs := math.Abs(value); abs != 0 && (abs < 1e-4 || abs >= 1e15) {
-		return strconv.AppendFloat(dst, value, 'e', -1, 64)
-	}
-	return strconv.AppendFloat(dst, value, 'f', -1, 64)
-}
-
-// pythonFloat is Python's float() of a text in ASCII: spaces around it, underscores between digits, and the
-// words for what is no number. A number that is too large is infinite.
-func pythonFloat(text []byte, buf *[]byte) (float64, bool) {
-	text = bytes.Trim(text, " \t\n\v\f\r")
-	if bytes.IndexByte(text, '_') >= 0 {
-		start := len(*buf)
-		defer func() { *buf = (*buf)[:start] }()
-		for i, c := range text {
-			if c != '_' {
-				*buf = append(*buf, c)
-				continue
-			}
-			if i == 0 || i+1 == len(text) || !isDigit(text[i-1]) || !isDigit(text[i+1]) {
-				return 0, false
-			}
+	first := n.leading()
+	for i := range k.limit {
+		if n.digit(first+i) != '9' {
+			return true
 		}
-		text = (*buf)[start:]
 	}
-	if _, ok := parseNumber(text); ok {
-		value, _ := strconv.ParseFloat(string(text), 64) // out of range is infinite, as in Python
-		return value, true
-	}
-	word, sign := text, 1
-	if len(word) > 0 && (word[0] == '-' || word[0] == '+') {
-		if word[0] == '-' {
-			sign = -1
-		}
-		word = word[1:]
-	}
-	switch {
-	case equalFold(word, "nan"):
-		return math.NaN(), true
-	case equalFold(word, "inf"), equalFold(word, "infinity"):
-		return math.Inf(sign), true
-	}
-	return 0, false
+	return n.digit(first+k.limit) < '5' // otherwise it is rounded up, to one digit more
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -347,146 +271,4 @@ func equalFold(text []byte, word string) bool {
 		}
 	}
 	return true
-}
-
-// unit is a word behind a number, and how many of the column's units it is.
-type unit struct {
-	name     string
-	up, down float64
-}
-
-// units reads `GB`, or {GB: 1, MB: 1/1024}.
-func (d *document) units(s *step, e entry) {
-	if name, ok := scalar(e.value); ok {
-		s.units = []unit{{name: name, up: 1, down: 1}}
-		return
-	}
-	for _, inner := range d.entries(e.value, e.key, nil) {
-		up, down, _ := strings.Cut(d.text(inner), "/")
-		u := unit{name: inner.key, down: 1}
-		var err error
-		if u.up, err = strconv.ParseFloat(up, 64); err == nil && down != "" {
-			u.down, err = strconv.ParseFloat(down, 64)
-		}
-		if err != nil || !(u.up > 0) || !(u.down > 0) || math.IsInf(u.up, 0) || math.IsInf(u.down, 0) {
-			d.fail(inner.line, "write 1024 or 1/1024", "the factor of the unit %s is no number above 0", inner.key)
-		}
-		s.units = append(s.units, u)
-	}
-	if _, ok := e.value.(ast.MapNode); !ok || len(s.units) == 0 {
-		d.fail(e.line, "", "unit names no unit")
-	}
-}
-
-// unit takes the unit behind or before a number away, and counts in the column's unit. A number alone stays.
-func (s *step) unit(text []byte, buf *[]byte) ([]byte, failure) {
-	end := len(text)
-	for end > 0 && !isDigit(text[end-1]) && text[end-1] != '.' {
-		end--
-	}
-	begin := 0
-	for begin < end && !isDigit(text[begin]) && text[begin] != '-' && text[begin] != '+' && text[begin] != '.' {
-		begin++
-	}
-	count, name := trim(text[begin:end]), trim(text[end:])
-	if len(name) == 0 {
-		name = trim(text[:begin])
-	} else if begin > 0 {
-		count = trim(text[:end])
-	}
-	if len(name) == 0 || begin == end {
-		return text, failure{}
-	}
-	for i := range s.units {
-		u := &s.units[i]
-		if len(u.name) != len(name) || !bytes.EqualFold(name, []byte(u.name)) {
-			continue
-		}
-		if u.up == u.down {
-			return count, failure{}
-		}
-		if _, ok := parseNumber(count); !ok {
-			return nil, notNumber(count)
-		}
-		value, err := strconv.ParseFloat(string(count), 64)
-		if value = value * u.up / u.down; err != nil || math.IsInf(value, 0) {
-			return nil, failure{reason: shown(text) + " is out of range"}
-		}
-		start := len(*buf)
-		*buf = appendFloat(*buf, value)
-		return (*buf)[start:len(*buf):len(*buf)], failure{}
-	}
-	return nil, failure{
-		reason: fmt.Sprintf("%s has the unit %s, which the profile does not know", shown(text), shown(name)),
-		hint:   "add it with its factor: unit: {GB: 1, MB: 1/1024}",
-	}
-}
-
-// numberEnd is where the number at the start of a text ends, marks and spaces between its digits included.
-func numberEnd(text []byte, mark byte) int {
-	end := 0
-	for i, c := range text {
-		if isDigit(c) {
-			end = i + 1
-		} else if c != mark && c != '.' && c != ',' && !(i == 0 && (c == '-' || c == '+')) {
-			break
-		}
-	}
-	return end
-}
-
-// thousands takes the marks between groups of three digits away. Marks anywhere else are refused: 1,5 is no thousands.
-func (s *step) thousands(text []byte, buf *[]byte) ([]byte, failure) {
-	mark := s.marks[0]
-	if bytes.IndexByte(text, mark) < 0 {
-		return text, failure{}
-	}
-	start, end := len(*buf), numberEnd(text, mark)
-	run, marks, fraction := 0, 0, false
-	for _, c := range text[:end] {
-		switch {
-		case isDigit(c):
-			*buf = append(*buf, c)
-			run++
-			continue
-		case c == mark:
-			if fraction || marks == 0 && (run < 1 || run > 3) || marks > 0 && run != 3 {
-				return nil, misplaced(text, mark)
-			}
-			marks++
-		default:
-			if (c == '.' || c == ',') && marks > 0 && run != 3 {
-				return nil, misplaced(text, mark)
-			}
-			fraction = fraction || c == '.' || c == ','
-			*buf = append(*buf, c)
-		}
-		run = 0
-	}
-	if marks > 0 && !fraction && run != 3 || bytes.IndexByte(text[end:], mark) == 0 {
-		return nil, misplaced(text, mark)
-	}
-	*buf = append(*buf, text[end:]...)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
-}
-
-func misplaced(text []byte, mark byte) failure {
-	return failure{reason: fmt.Sprintf("%s has a %q where none can stand between thousands", shown(text), mark)}
-}
-
-// decimal makes a point of the mark before the fraction. A point that is there already is refused.
-func (s *step) decimal(text []byte, buf *[]byte) ([]byte, failure) {
-	at := bytes.IndexByte(text, s.marks[0])
-	if s.marks[0] == '.' {
-		return text, failure{}
-	}
-	if bytes.IndexByte(text, '.') >= 0 || at >= 0 && bytes.IndexByte(text[at+1:], s.marks[0]) >= 0 {
-		return nil, failure{reason: fmt.Sprintf("%s has more than one mark, and %q is the decimal one", shown(text), s.marks)}
-	}
-	if at < 0 {
-		return text, failure{}
-	}
-	start := len(*buf)
-	*buf = append(append(append(*buf, text[:at]...), '.'), text[at+1:]...)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -65,24 +66,27 @@ func folding(text []byte, buf *[]byte, from, to byte, fold func(rune) rune) []by
 }
 
 // boolean takes PostgreSQL's words, or those of the profile.
-func (s *step) boolean(text []byte) ([]byte, failure) {
+func (s *step) boolean(text []byte, buf *[]byte) ([]byte, failure) {
 	for i := range s.words {
 		if bytes.EqualFold(s.words[i].word, text) {
 			return s.words[i].to, failure{}
 		}
 	}
 	if s.words == nil {
-		if yes, ok := boolWord(text); ok {
-			return yes, failure{}
+		if word := boolWord(text); word != "" {
+			start := len(*buf)
+			*buf = append(*buf, word...)
+			return (*buf)[start:len(*buf):len(*buf)], failure{}
 		}
 	}
 	return nil, failure{reason: shown(text) + " is neither true nor false", hint: "list its words: bool: {true: [...], false: [...]}"}
 }
 
-func boolWord(text []byte) ([]byte, bool) {
+// boolWord is true or false, or "" when the text is no word that PostgreSQL takes for them.
+func boolWord(text []byte) string {
 	var folded [5]byte
 	if len(text) > len(folded) {
-		return nil, false
+		return ""
 	}
 	n := copy(folded[:], text)
 	for i := range n {
@@ -92,28 +96,27 @@ func boolWord(text []byte) ([]byte, bool) {
 	}
 	switch string(folded[:n]) {
 	case "true", "t", "yes", "y", "on", "1":
-		return []byte("true"), true
+		return "true"
 	case "false", "f", "no", "n", "off", "0":
-		return []byte("false"), true
+		return "false"
 	}
-	return nil, false
+	return ""
 }
 
 // convertUUID takes the 32 digits with or without hyphens and braces, and writes them as PostgreSQL does.
 func convertUUID(text []byte, buf *[]byte) ([]byte, failure) {
-	bad := failure{reason: shown(text) + " is no uuid"}
 	inner := text
 	if n := len(inner); n >= 2 && inner[0] == '{' && inner[n-1] == '}' {
 		inner = inner[1 : n-1]
 	}
 	if len(inner) != 32 && len(inner) != 36 {
-		return nil, bad
+		return nil, notUUID(text)
 	}
 	start, digits := len(*buf), 0
 	for i, c := range inner {
 		if len(inner) == 36 && (i == 8 || i == 13 || i == 18 || i == 23) {
 			if c != '-' {
-				return nil, bad
+				return nil, notUUID(text)
 			}
 			continue
 		}
@@ -122,7 +125,7 @@ func convertUUID(text []byte, buf *[]byte) ([]byte, failure) {
 			c += 'a' - 'A'
 		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f':
 		default:
-			return nil, bad
+			return nil, notUUID(text)
 		}
 		if digits == 8 || digits == 12 || digits == 16 || digits == 20 {
 			*buf = append(*buf, '-')
@@ -132,6 +135,8 @@ func convertUUID(text []byte, buf *[]byte) ([]byte, failure) {
 	}
 	return (*buf)[start:len(*buf):len(*buf)], failure{}
 }
+
+func notUUID(text []byte) failure { return failure{reason: shown(text) + " is no uuid"} }
 
 // json takes what is JSON.
 func (s *step) json(text []byte, field importers.Kind) ([]byte, failure) {
@@ -152,10 +157,23 @@ func (s *step) json(text []byte, field importers.Kind) ([]byte, failure) {
 // notInJSONB says what valid JSON holds that jsonb cannot.
 func notInJSONB(text []byte) string {
 	high := false // a high surrogate stands just before
+	inside := false
 	for i := 0; i < len(text); i++ {
 		if text[i] != '\\' {
 			if high {
 				return loneSurrogate
+			}
+			if text[i] == '"' {
+				inside = !inside
+			} else if !inside && (isDigit(text[i]) || text[i] == '-') {
+				end := i
+				for end < len(text) && strings.IndexByte("+-.eE0123456789", text[end]) >= 0 {
+					end++
+				}
+				if !jsonbNumber(text[i:end]) {
+					return shown(text[i:end]) + " is a number out of range for jsonb"
+				}
+				i = end - 1
 			}
 			continue
 		}
@@ -183,6 +201,14 @@ func notInJSONB(text []byte) string {
 	return ""
 }
 
+// jsonbNumber reports whether numeric, in which jsonb keeps numbers, takes one.
+func jsonbNumber(text []byte) bool {
+	n, _ := parseNumber(text)
+	power, nonzero := n.magnitude()
+	any := kind{base: typeNumeric}
+	return any.numeric(&n, power) || !nonzero && n.exponent == 0
+}
+
 const loneSurrogate = "holds half of a surrogate pair, which jsonb cannot hold"
 
 func hexValue(c byte) byte {
@@ -199,6 +225,9 @@ func hexValue(c byte) byte {
 func (s *step) jsonString(text []byte, field importers.Kind, buf *[]byte) ([]byte, failure) {
 	if field != importers.Text {
 		return s.json(text, field)
+	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, failure{reason: zeroByte}
 	}
 	start := len(*buf)
 	*buf = AppendJSONString(*buf, text)
@@ -257,11 +286,17 @@ func (s *step) others(text []byte) ([]byte, failure) {
 
 // list splits a text and makes a JSON list of it, or an array when the column is one.
 func (s *step) list(text []byte, field importers.Kind, buf *[]byte) ([]byte, failure) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, failure{reason: zeroByte}
+	}
 	if field == importers.JSON {
 		if s.kind.array {
 			return nil, failure{reason: "it is JSON, and the column is an array"}
 		}
 		return text, failure{}
+	}
+	if len(text) > 0 && text[0] == '[' && !s.kind.array && json.Valid(text) {
+		return text, failure{} // it is one already
 	}
 	start := len(*buf)
 	open, shut, comma := byte('['), byte(']'), ", "

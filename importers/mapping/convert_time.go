@@ -39,6 +39,7 @@ type form struct {
 type formPiece struct {
 	token token
 	text  string // of literal
+	least int    // digits of numbers that may have one or two
 }
 
 // parseForm reads a format as to_timestamp of PostgreSQL writes it.
@@ -83,6 +84,12 @@ next:
 			f.pieces = append(f.pieces, formPiece{text: rest[:1]})
 		}
 		rest = rest[1:]
+	}
+	for i := range f.pieces {
+		f.pieces[i].least = 1
+		if i+1 < len(f.pieces) && f.pieces[i+1].token != literal {
+			f.pieces[i].least = 2 // where the next number follows at once, nothing else tells them apart
+		}
 	}
 	switch {
 	case !(seen[year4] || seen[year2]) || !(seen[month2] || seen[monthName]) || !seen[day2]:
@@ -265,13 +272,13 @@ func (f *form) read(text []byte) (m moment, ok bool) {
 				m.year += 100
 			}
 		case month2:
-			m.month = r.number(1, 2)
+			m.month = r.number(p.least, 2)
 		case monthName:
 			m.month = r.month()
 		case day2:
-			m.day = r.number(1, 2)
+			m.day = r.number(p.least, 2)
 		case hour24, hour12:
-			m.hour, m.clock = r.number(1, 2), true
+			m.hour, m.clock = r.number(p.least, 2), true
 		case minute2:
 			m.minute, m.clock = r.number(2, 2), true
 		case second2:

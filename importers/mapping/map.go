@@ -92,6 +92,7 @@ type Mapping struct {
 
 	kept   []int // the headers whose fields go into the column for unmapped ones
 	plans  []plan
+	late   []int // plans that need more than their field
 	losses []Loss
 	buf    []byte
 	cooked []byte
@@ -322,6 +323,7 @@ func (a *assigner) targets() {
 	}
 	if c, ok := a.usable(a.Profile.Unmapped, false); ok && a.Profile.Unmapped != "" && len(a.kept) > 0 {
 		a.Targets = append(a.Targets, Target{Column: c, Source: -1})
+		a.late = append(a.late, len(a.plans))
 		a.plans = append(a.plans, plan{field: -1, rest: true})
 	}
 }

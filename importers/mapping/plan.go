@@ -7,10 +7,7 @@ import (
 // plan prepares the conversion of one column.
 func (a *assigner) plan(c Column, source int, r *Rule) plan {
 	k := kindOf(c.Type)
-	p := plan{field: -1, lossy: r.Lossy, notNull: c.NotNull && !c.HasDefault && c.Identity == 0}
-	if k.base == typeText && !k.array {
-		p.fit.limit = k.limit
-	}
+	p := plan{field: -1, fit: k.fitOf(), lossy: r.Lossy, notNull: c.NotNull && !c.HasDefault && c.Identity == 0}
 	if r.value != nil {
 		return p
 	}
@@ -24,6 +21,7 @@ func (a *assigner) plan(c Column, source int, r *Rule) plan {
 	}
 	for _, w := range words {
 		p.nulls = append(p.nulls, []byte(w))
+		p.lengths |= 1 << min(len(w), 63)
 	}
 	steps := a.Profile.steps
 	if r.ownSteps {
@@ -35,8 +33,11 @@ func (a *assigner) plan(c Column, source int, r *Rule) plan {
 			p.steps = append(p.steps, step{op: implied})
 		}
 	}
+	p.quick = true
 	for i := range p.steps {
 		p.steps[i].kind = k
+		p.trims = p.trims || p.steps[i].op == opTrim
+		p.quick = p.quick && (p.steps[i].op == opTrim || p.steps[i].op == opText)
 	}
 	return p
 }
@@ -82,6 +83,9 @@ func (a *assigner) settle() {
 		if r.value != nil && a.possible(*r.value) {
 			made := a.recipe(r.value)
 			a.plans[i].value = &made
+		}
+		if p := &a.plans[i]; p.value != nil || p.defaults != nil || p.notNull {
+			a.late = append(a.late, i)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/importers"
@@ -41,17 +42,27 @@ func (m *Mapping) Losses() []Loss {
 	return list
 }
 
-// plan is how one column of the rows is made.
+// plan is how one column of the rows is made. What most columns need stands first: it is one line of
+// the processor's cache.
 type plan struct {
-	field    int // of the record; -1: none
+	field   int    // of the record; -1: none
+	lengths uint64 // of the words for NULL, as bits; the last one is for all longer ones
+	fit     fit
+	quick   bool // nothing but trims may be done to the text
+	trims   bool // a quick one is trimmed
+	lossy   bool
+	notNull bool // and nothing else can give a value
+	rest    bool // the unmapped fields
+
 	nulls    [][]byte
 	steps    []step
-	lossy    bool
-	notNull  bool // and nothing else can give a value
-	fit      fit
 	defaults []recipe // the first of which everything is known
 	value    *recipe
-	rest     bool // the unmapped fields
+}
+
+// null reports whether the text is one of the words for NULL.
+func (p *plan) null(text []byte) bool {
+	return p.lengths>>min(len(text), 63)&1 != 0 && null(p.nulls, text)
 }
 
 // recipe is a template whose columns are known by their place among the targets.
@@ -90,15 +101,31 @@ func (p *piece) known(row []evidence.Value, record *importers.Record, buf *[]byt
 func (m *Mapping) Row(dst []evidence.Value, record *importers.Record) ([]evidence.Value, *Refusal) {
 	m.buf = m.buf[:0]
 	base := len(dst)
+	dst = slices.Grow(dst, len(m.plans))[:base+len(m.plans)]
+	row := dst[base:]
 	for i := range m.plans {
-		p := &m.plans[i]
-		v := evidence.Value{State: evidence.Null}
-		if p.field >= 0 {
-			if refused := m.convert(i, &v, record); refused != nil {
-				return dst[:base], refused
+		p, v := &m.plans[i], &row[i]
+		v.State, v.Text, v.Reason, v.Raw = evidence.Null, nil, "", nil
+		if uint(p.field) >= uint(len(record.Fields)) {
+			continue
+		}
+		f := &record.Fields[p.field]
+		if p.quick && f.Kind <= importers.JSON {
+			text := f.Text
+			if p.trims {
+				text = trim(text)
+			}
+			if p.null(text) {
+				continue
+			}
+			if len(text) <= p.fit.limit && bytes.IndexByte(text, 0) < 0 {
+				v.State, v.Text = evidence.Known, text
+				continue
 			}
 		}
-		dst = append(dst, v)
+		if refused := m.convert(i, v, record); refused != nil {
+			return dst[:base], refused
+		}
 	}
 	return m.complete(dst, base, record)
 }
@@ -129,7 +156,7 @@ func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *R
 		return nil
 	}
 	text := f.Text
-	if null(p.nulls, text) {
+	if p.null(text) {
 		return nil
 	}
 	for s := range p.steps {
@@ -137,7 +164,7 @@ func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *R
 		if text, bad = p.steps[s].apply(text, f.Kind, &m.buf); bad.reason != "" {
 			return m.failed(i, f, record, bad)
 		}
-		if text == nil || p.steps[s].trims() && null(p.nulls, text) {
+		if text == nil || p.steps[s].trims() && p.null(text) {
 			return nil
 		}
 	}
@@ -178,7 +205,7 @@ func (m *Mapping) failed(i int, f *importers.Field, record *importers.Record, ba
 // complete puts in values and defaults, in the order of the columns, and the unmapped fields.
 func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Record) ([]evidence.Value, *Refusal) {
 	row := dst[base:]
-	for i := range m.plans {
+	for _, i := range m.late {
 		p := &m.plans[i]
 		switch {
 		case p.value != nil:
@@ -186,14 +213,14 @@ func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Rec
 		case p.rest:
 			row[i] = m.unmapped(record)
 			continue
-		case row[i].State == evidence.Null:
+		case row[i].State != evidence.Null:
+			continue
+		default:
 			for d := range p.defaults {
 				if m.cook(&p.defaults[d], row, &row[i], record) {
 					break
 				}
 			}
-		default:
-			continue
 		}
 		if row[i].State == evidence.Known {
 			if bad := p.fit.check(row[i].Text); bad.reason != "" {

@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -72,17 +73,30 @@ func kindOf(name string) kind {
 	return k
 }
 
+// unlimited is the limit of a type that has none.
+const unlimited = math.MaxInt
+
+// fitOf is the fit of a type.
+func (k *kind) fitOf() fit {
+	if k.base == typeText && k.limit > 0 {
+		return fit{limit: k.limit}
+	}
+	return fit{limit: unlimited}
+}
+
 // fit is what a type takes, after all conversions.
 type fit struct {
 	limit int // characters
 }
 
+const zeroByte = "holds a zero byte, which PostgreSQL cannot hold in a text"
+
 // check says why a text does not fit.
 func (f *fit) check(text []byte) failure {
 	if bytes.IndexByte(text, 0) >= 0 {
-		return failure{reason: "holds a zero byte, which PostgreSQL cannot hold in a text"}
+		return failure{reason: zeroByte}
 	}
-	if f.limit > 0 && len(text) > f.limit {
+	if len(text) > f.limit {
 		return f.long(text)
 	}
 	return failure{}
