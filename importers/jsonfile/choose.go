@@ -20,7 +20,7 @@ func listNames() []string {
 func (l *List) choose(ctx context.Context, k *walk, c byte) error {
 	src := l.head.Source
 	fail := func(cause error, hint string) error {
-		return &evidence.Error{Op: "jsonfile: open", Place: place(src), Err: evidence.OfKind(ErrNoList, cause), Hint: hint}
+		return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: evidence.OfKind(ErrNoList, cause), Hint: hint}
 	}
 	ended := k.value(nil)
 	if canceled(ctx, ended) || errors.Is(ended, errTooManyNames) {
@@ -36,7 +36,7 @@ func (l *List) choose(ctx context.Context, k *walk, c byte) error {
 		l.others(k)
 		if ended != nil && len(l.found.gaps) == 0 {
 			l.outside = append(l.outside, evidence.Gap{
-				Where: fmt.Sprintf("%s line %d, byte %d", place(src), k.w.line, k.w.offset), What: "the rest of the document",
+				Where: fmt.Sprintf("%s line %d, byte %d", src.Place(), k.w.line, k.w.offset), What: "the rest of the document",
 				Why: why(k, ended), Consequence: "the list " + l.found.path + " is complete; what was said of it behind this place is not known",
 			})
 		}
@@ -86,7 +86,7 @@ func (k *walk) chosen() *found {
 // sequence takes the document as objects one after the other. One alone is a record, too.
 func (l *List) sequence(ctx context.Context, single bool) error {
 	src := l.head.Source
-	w, file, err := source(ctx, src, l.options, &l.enc)
+	w, file, err := document(ctx, src, l.options)
 	if err != nil {
 		return err
 	}
@@ -94,9 +94,9 @@ func (l *List) sequence(ctx context.Context, single bool) error {
 	w.peek()
 	l.found = &found{offset: w.offset, line: w.line, single: single}
 	l.array = false
-	err = l.found.scan(w, elements{place: place(src), single: single})
+	err = l.found.scan(w, elements{place: src.Place(), single: single})
 	if err != nil && !errors.Is(err, errCut) {
-		return &evidence.Error{Op: "jsonfile: open", Place: place(src), Err: err}
+		return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: err}
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (l *List) describe() {
 	if f.path != "" {
 		set("path", f.path, l.options.Path == "")
 	}
-	set("encoding", l.enc.name, true)
+	set("encoding", string(l.enc), l.options.Encoding == "")
 	note := func(n int64, format string) {
 		if n > 0 {
 			l.head.Notes = append(l.head.Notes, fmt.Sprintf(format, n))

@@ -179,7 +179,7 @@ func (e *elements) take(c byte, end int) error {
 func (e *elements) within(at int) (column string, where int) {
 	for i := range e.scan.members {
 		if m := &e.scan.members[i]; at <= m.valueEnd {
-			name, err := unquoted(nil, e.scan.buf[m.name:m.nameEnd], m.nameEscaped)
+			name, err := unquoted(nil, e.scan.buf[m.name-1:m.nameEnd+1], m.nameEscaped)
 			if err != nil {
 				name = e.scan.buf[m.name:m.nameEnd]
 			}

@@ -1,11 +1,9 @@
 package jsonfile
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 
@@ -20,15 +18,17 @@ var ErrNoList = errors.New("no list of objects is in it")
 type Options struct {
 	// Path leads to the list, or to the one object: names with dots between them, or a JSON
 	// pointer. Empty: the list is found.
-	Path  string
-	Trail *evidence.Trail
+	Path string
+	// Encoding is that of the document. Empty: UTF-8 or UTF-16, as its first bytes tell.
+	Encoding importers.Encoding
+	Trail    *evidence.Trail
 }
 
 // List is the objects of one list of a document.
 type List struct {
 	head    importers.Head
 	options Options
-	enc     encoding
+	enc     importers.Encoding
 	found   *found
 	array   bool
 	root    bool
@@ -64,43 +64,17 @@ func Open(ctx context.Context, src *importers.Source, options Options) ([]*List,
 	return []*List{list}, nil
 }
 
-// source opens the document anew.
-func source(ctx context.Context, src *importers.Source, options Options, enc *encoding) (*window, io.Closer, error) {
-	file, err := options.Trail.Open(src.Path, evidence.Kind("source file"))
-	if err != nil {
-		return nil, nil, &evidence.Error{Op: "jsonfile: open", Place: src.Path, Err: err}
-	}
-	head := make([]byte, 4)
-	n, err := io.ReadFull(file, head)
-	head = head[:n]
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	if *enc, err = detect(head); err != nil {
-		_ = file.Close()
-		return nil, nil, &evidence.Error{Op: "jsonfile: open", Place: src.Path, Err: err, Hint: "convert it to UTF-8"}
-	}
-	rest := io.MultiReader(bytes.NewReader(head[enc.mark:]), file)
-	return newWindow(ctx, rest, *enc), file, nil
-}
-
-func place(src *importers.Source) string {
-	if src.Member != "" {
-		return src.Path + " " + src.Member
-	}
-	return src.Path
-}
-
 func open(ctx context.Context, src *importers.Source, options Options) (*List, error) {
 	l := &List{options: options}
 	l.head.Source = src
-	w, file, err := source(ctx, src, options, &l.enc)
+	w, file, err := document(ctx, src, options)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
+	l.enc = w.enc
 	fail := func(cause error, hint string) error {
-		return &evidence.Error{Op: "jsonfile: open", Place: place(src), Err: cause, Hint: hint}
+		return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: cause, Hint: hint}
 	}
 	c, ok := w.peek()
 	if ok && c == 0x1E { // RFC 7464 puts it before each
@@ -115,11 +89,11 @@ func open(ctx context.Context, src *importers.Source, options Options) (*List, e
 		return nil, fail(evidence.OfKind(ErrNoList, errors.New("it is empty")), "")
 	case c == '[' && path == nil:
 		l.found, l.array, l.root = &found{offset: w.offset, line: w.line}, true, true
-		if err := l.found.scan(w, elements{place: place(src), array: true, root: true}); err != nil && !errors.Is(err, errCut) {
+		if err := l.found.scan(w, elements{place: src.Place(), array: true, root: true}); err != nil && !errors.Is(err, errCut) {
 			return nil, fail(err, "")
 		}
 	case c == '{' || c == '[':
-		k := &walk{w: w, place: place(src), want: path, scalars: make(map[string]string)}
+		k := &walk{w: w, place: src.Place(), want: path, scalars: make(map[string]string)}
 		if err := l.choose(ctx, k, c); err != nil {
 			return nil, err
 		}
@@ -137,8 +111,7 @@ var errStop = errors.New("stopped")
 func (l *List) Records(ctx context.Context, rejects importers.Rejects) iter.Seq2[*importers.Record, error] {
 	return func(yield func(*importers.Record, error) bool) {
 		l.gaps = nil
-		var enc encoding
-		w, file, err := source(ctx, l.head.Source, l.options, &enc)
+		w, file, err := document(ctx, l.head.Source, l.options)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -147,7 +120,7 @@ func (l *List) Records(ctx context.Context, rejects importers.Rejects) iter.Seq2
 		w.skip(l.found.offset, l.found.line)
 		b := builder{names: names{list: l.found.names.list, index: l.found.names.index}, yield: yield}
 		b.record.Fields = make([]importers.Field, len(l.head.Header))
-		e := elements{w: w, place: place(l.head.Source), array: l.array, root: l.root, single: l.found.single, object: b.take, reject: rejects}
+		e := elements{w: w, place: l.head.Source.Place(), array: l.array, root: l.root, single: l.found.single, object: b.take, reject: rejects}
 		if e.reject == nil {
 			e.reject = func(*importers.Reject) error { return nil }
 		}
@@ -185,7 +158,7 @@ func (b *builder) take(e *elements, text []byte) error {
 	s := &e.scan
 	for i := range s.members {
 		m := &s.members[i]
-		name, err := b.text(s.buf[m.name:m.nameEnd], m.nameEscaped)
+		name, err := b.text(s.buf[m.name-1:m.nameEnd+1], m.nameEscaped)
 		if err != nil {
 			return err
 		}
@@ -202,7 +175,7 @@ func (b *builder) take(e *elements, text []byte) error {
 		case importers.Null:
 			f.Text = nil
 		case importers.Text:
-			f.Text, err = b.text(s.buf[m.value:m.valueEnd], m.escaped)
+			f.Text, err = b.text(s.buf[m.value-1:m.valueEnd+1], m.escaped)
 		default:
 			f.Text = s.buf[m.value:m.valueEnd]
 		}
@@ -216,14 +189,14 @@ func (b *builder) take(e *elements, text []byte) error {
 	return nil
 }
 
-// text gives a text without its escapes.
-func (b *builder) text(inner []byte, escaped bool) ([]byte, error) {
+// text gives a text without its quotes and escapes.
+func (b *builder) text(quoted []byte, escaped bool) ([]byte, error) {
 	if !escaped {
-		return inner, nil
+		return quoted[1 : len(quoted)-1], nil
 	}
 	start := len(b.arena)
 	var err error
-	if b.arena, err = unquoted(b.arena, inner, true); err != nil {
+	if b.arena, err = unquoted(b.arena, quoted, true); err != nil {
 		return nil, err
 	}
 	return b.arena[start:len(b.arena):len(b.arena)], nil

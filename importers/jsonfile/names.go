@@ -41,7 +41,7 @@ func (n *names) add(s *scan) error {
 		name := s.buf[m.name:m.nameEnd]
 		if m.nameEscaped {
 			var err error
-			if name, err = unquoted(n.scratch[:0], name, true); err != nil {
+			if name, err = unquoted(n.scratch[:0], s.buf[m.name-1:m.nameEnd+1], true); err != nil {
 				return err
 			}
 			n.scratch = name
@@ -62,12 +62,10 @@ func (n *names) add(s *scan) error {
 	return nil
 }
 
-// unquoted appends to dst what stands between two quotes, without its escapes.
-func unquoted(dst, inner []byte, escaped bool) ([]byte, error) {
+// unquoted appends to dst a text without its quotes and escapes.
+func unquoted(dst, quoted []byte, escaped bool) ([]byte, error) {
 	if !escaped {
-		return append(dst, inner...), nil
+		return append(dst, quoted[1:len(quoted)-1]...), nil
 	}
-	quoted := make([]byte, 0, len(inner)+2)
-	quoted = append(append(append(quoted, '"'), inner...), '"')
 	return jsontext.AppendUnquote(dst, quoted)
 }

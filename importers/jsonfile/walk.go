@@ -136,7 +136,7 @@ func (k *walk) object(path []string) error {
 		if err != nil {
 			return err
 		}
-		name, err := unquoted(nil, text[1:len(text)-1], k.scan.escaped)
+		name, err := unquoted(nil, text, k.scan.escaped)
 		if err != nil {
 			return errBroken
 		}
@@ -190,7 +190,7 @@ func (k *walk) scalar(path []string) error {
 	if len(text) <= walkScalar && len(k.scalars) < walkScalars {
 		value := text
 		if c == '"' {
-			value, err = unquoted(nil, text[1:len(text)-1], k.scan.escaped)
+			value, err = unquoted(nil, text, k.scan.escaped)
 		}
 		if err == nil {
 			k.scalars[pathText(path)] = string(value)

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"unicode/utf8"
+
+	"github.com/pgrescue/pgrescue/importers"
 )
 
 // Sizes of a window. An element that does not fit into the largest is no record.
@@ -17,7 +20,7 @@ const (
 type window struct {
 	ctx    context.Context
 	r      io.Reader
-	unit   int64 // bytes of a UTF-16 unit: 2; 0 for UTF-8
+	enc    importers.Encoding
 	buf    []byte
 	pos    int   // where the unconsumed part begins
 	limit  int   // of len(buf)
@@ -27,14 +30,9 @@ type window struct {
 	err    error // why there is no more: io.EOF, or what is wrong
 }
 
-// newWindow reads r, which begins at an offset of the source behind its byte order mark.
-func newWindow(ctx context.Context, r io.Reader, enc encoding) *window {
-	w := &window{ctx: ctx, r: r, limit: lastWindow, line: 1, offset: enc.mark, buf: make([]byte, 0, firstWindow)}
-	if enc.wide() {
-		w.unit = 2
-		w.r = &utf16Reader{r: r, little: enc.little}
-	}
-	return w
+// newWindow reads the text r, whose encoding is enc, from behind a byte order mark of so many bytes.
+func newWindow(ctx context.Context, r io.Reader, enc importers.Encoding, mark int64) *window {
+	return &window{ctx: ctx, r: r, enc: enc, limit: lastWindow, line: 1, offset: mark, buf: make([]byte, 0, firstWindow)}
 }
 
 // rest is what is unconsumed and in memory.
@@ -91,25 +89,8 @@ func (w *window) consume(n int) {
 		w.line += int64(newlines)
 		w.fresh = w.pos + bytes.LastIndexByte(passed, '\n') + 1
 	}
-	w.offset += w.length(passed)
+	w.offset += w.enc.Width(passed)
 	w.pos += n
-}
-
-// length is how many bytes of the source text is.
-func (w *window) length(text []byte) int64 {
-	if w.unit == 0 {
-		return int64(len(text))
-	}
-	units := int64(0)
-	for _, c := range text {
-		switch {
-		case c >= 0xF0:
-			units += 2
-		case c < 0x80 || c >= 0xC0:
-			units++
-		}
-	}
-	return units * w.unit
 }
 
 // peek passes white space and returns the byte behind it; false at the end.
@@ -152,11 +133,14 @@ func (w *window) skip(offset, line int64) {
 		if w.pos == len(w.buf) && !w.fill() {
 			return
 		}
-		n := len(w.rest())
-		if w.unit == 0 {
-			n = int(min(int64(n), offset-w.offset))
-		} else {
-			for n = 0; n < len(w.rest()) && w.offset+w.length(w.rest()[:n]) < offset; n++ {
+		rest := w.rest()
+		n := int(min(int64(len(rest)), offset-w.offset))
+		if w.enc != importers.UTF8 {
+			n = 0
+			for at := w.offset; n < len(rest) && at < offset; {
+				_, size := utf8.DecodeRune(rest[n:])
+				at += w.enc.Width(rest[n : n+size])
+				n += size
 			}
 		}
 		w.consume(n)

@@ -1,0 +1,81 @@
+package jsonfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// errUTF32 tells an encoding that no exporter is known to write.
+var errUTF32 = errors.New("the document is UTF-32")
+
+// document opens a source at its beginning.
+func document(ctx context.Context, src *importers.Source, options Options) (*window, io.Closer, error) {
+	file, err := src.Open(options.Trail)
+	if err != nil {
+		return nil, nil, err
+	}
+	fail := func(err error, hint string) (*window, io.Closer, error) {
+		_ = file.Close()
+		return nil, nil, &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: err, Hint: hint}
+	}
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(file, head) // an error comes again with the next read
+	head = head[:n]
+	enc := options.Encoding
+	if enc == "" {
+		if enc = detect(head); enc == "" {
+			return fail(errUTF32, "convert it to UTF-8 with iconv")
+		}
+	}
+	mark := int64(0)
+	for _, known := range marks() {
+		if known.enc == enc && bytes.HasPrefix(head, known.mark) {
+			mark = int64(len(known.mark))
+		}
+	}
+	text, err := importers.DecodeText(io.MultiReader(bytes.NewReader(head), file), enc)
+	if err != nil {
+		return fail(err, "")
+	}
+	return newWindow(ctx, text, enc, mark), file, nil
+}
+
+// mark is a byte order mark and what it says.
+type mark struct {
+	enc  importers.Encoding
+	mark []byte
+}
+
+func marks() []mark {
+	return []mark{{importers.UTF8, []byte{0xEF, 0xBB, 0xBF}}, {importers.UTF16LE, []byte{0xFF, 0xFE}}, {importers.UTF16BE, []byte{0xFE, 0xFF}}}
+}
+
+// detect finds the encoding of a document by its first four bytes: a byte order mark, or where the
+// zero bytes stand, since JSON begins with two characters of ASCII. UTF-32 is none of them.
+func detect(head []byte) importers.Encoding {
+	if bytes.HasPrefix(head, []byte{0xFF, 0xFE, 0, 0}) || bytes.HasPrefix(head, []byte{0, 0, 0xFE, 0xFF}) {
+		return ""
+	}
+	for _, known := range marks() {
+		if bytes.HasPrefix(head, known.mark) {
+			return known.enc
+		}
+	}
+	if len(head) < 4 {
+		return importers.UTF8
+	}
+	switch [4]bool{head[0] == 0, head[1] == 0, head[2] == 0, head[3] == 0} {
+	case [4]bool{false, true, false, true}:
+		return importers.UTF16LE
+	case [4]bool{true, false, true, false}:
+		return importers.UTF16BE
+	case [4]bool{false, true, true, true}, [4]bool{true, true, true, false}:
+		return ""
+	}
+	return importers.UTF8
+}
