@@ -1,6 +1,7 @@
 package jsonfile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,44 +17,106 @@ func listNames() []string {
 	return []string{"file_data", "raw_data", "data", "records", "items", "results", "rows"}
 }
 
-// choose takes one of the lists that a walk finds.
-func (l *List) choose(ctx context.Context, k *walk, c byte) error {
-	src := l.head.Source
-	fail := func(cause error, hint string) error {
-		return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: evidence.OfKind(ErrNoList, cause), Hint: hint}
-	}
-	ended := k.value(nil)
-	if canceled(ctx, ended) || errors.Is(ended, errTooManyNames) {
-		return ended
-	}
-	_, behind := k.w.peek()
-	if k.want == nil && ended == nil && behind {
-		return l.sequence(ctx, false) // one object after the other
-	}
-	if l.found = k.chosen(); l.found != nil {
-		l.array = !l.found.single
-		l.request = request(l.found.path, k.scalars)
-		l.others(k)
-		if ended != nil && len(l.found.gaps) == 0 {
-			l.outside = append(l.outside, evidence.Gap{
-				Where: fmt.Sprintf("%s line %d, byte %d", src.Place(), k.w.line, k.w.offset), What: "the rest of the document",
-				Why: why(k, ended), Consequence: "the list " + l.found.path + " is complete; what was said of it behind this place is not known",
-			})
+// maxDocuments is how many documents of the application one source may hold.
+const maxDocuments = 10000
+
+// choose takes one of the lists of each document, or the documents themselves as records.
+func choose(ctx context.Context, src *importers.Source, options Options, w *window) ([]*List, error) {
+	var lists []*List
+	for number := 1; number <= maxDocuments; number++ {
+		k := &walk{w: w, place: src.Place(), want: parsePath(options.Path), scalars: make(map[string]string)}
+		_, _ = w.peek()
+		k.began = fmt.Sprintf("%s line %d, byte %d", src.Place(), w.line, w.offset)
+		ended := k.value(nil)
+		if err := w.stopped(); err != nil || errors.Is(ended, errTooManyNames) {
+			return nil, failed(src, cmp.Or(err, ended), "")
 		}
-		return nil
+		next, behind := byte(0), false
+		if ended == nil {
+			next, behind = between(w)
+		}
+		f := k.chosen()
+		if number == 1 && (f == nil || behind && next == '{' && !k.unmistakable(f)) {
+			return plain(ctx, src, options, k, ended, behind)
+		}
+		lists = k.taken(lists, f, number, src, options)
+		k.outside(lists[len(lists)-1], ended, next, behind)
+		if ended != nil || !behind || next != '{' {
+			break
+		}
 	}
+	for _, l := range lists {
+		l.describe()
+	}
+	return lists, nil
+}
+
+// between passes what stands between two documents.
+func between(w *window) (byte, bool) {
+	c, ok := w.peek()
+	for ok && (c == ',' || c == 0x1E) {
+		w.consume(1)
+		c, ok = w.peek()
+	}
+	return c, ok
+}
+
+// unmistakable tells whether a list is one that the application sent or kept, or was named, so
+// that documents with such lists are not records themselves.
+func (k *walk) unmistakable(f *found) bool {
+	return k.want != nil || f.path == "file_data" || f.path == "raw_data" && k.scalars["filename"] != ""
+}
+
+// taken adds the list of one document.
+func (k *walk) taken(lists []*List, f *found, number int, src *importers.Source, options Options) []*List {
+	if f == nil {
+		first := lists[0]
+		first.outsideGaps = append(first.outsideGaps, evidence.Gap{
+			Where: k.began, What: fmt.Sprintf("document %d, which begins here", number),
+			Why: "it has no list under " + first.found.path, Consequence: "it has no records",
+		})
+		return lists
+	}
+	l := newList(src, options, k.w, f)
+	l.request = request(f.path, k.scalars)
+	l.document = number
+	l.others(k)
+	return append(lists, l)
+}
+
+// outside notes what could not be read of a document beside its list.
+func (k *walk) outside(l *List, ended error, next byte, behind bool) {
+	gap := evidence.Gap{Where: fmt.Sprintf("%s line %d, byte %d", k.place, k.w.line, k.w.offset)}
+	switch {
+	case ended != nil && len(l.found.gaps) == 0:
+		gap.What, gap.Why = "the rest of the document", why(k, ended)
+		gap.Consequence = "the list " + l.found.path + " is complete; what was said of it behind this place is not known"
+	case ended == nil && behind && next != '{':
+		gap.What, gap.Why = "what stands behind the document", "it is no other document"
+	case ended == nil && k.w.damage() != nil:
+		gap.What, gap.Why = "what stands behind the document", k.w.damage().Error()
+	default:
+		return
+	}
+	l.outsideGaps = append(l.outsideGaps, gap)
+}
+
+// plain takes the documents for records.
+func plain(ctx context.Context, src *importers.Source, options Options, k *walk, ended error, behind bool) ([]*List, error) {
 	if k.want != nil {
-		return fail(fmt.Errorf("nothing is under the path %s that could be records%s", l.options.Path, butLists(k)), "--path takes names with dots between them")
+		return nil, failed(src, noList("nothing is under the path "+options.Path+" that could be records"+butLists(ctx, src, options)),
+			"--path takes names with dots between them")
 	}
-	err := l.sequence(ctx, ended == nil)
+	l, err := sequence(ctx, src, options, ended == nil && !behind)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case l.found.count == 0 && ended != nil:
-		return fail(fmt.Errorf("line %d, byte %d: %s before a list or an object is complete", k.w.line, k.w.offset, why(k, ended)), "")
+		return nil, failed(src, noList(fmt.Sprintf("line %d, byte %d: %s before a list or an object is complete", k.w.line, k.w.offset, why(k, ended))), "")
 	}
 	l.others(k)
-	return nil
+	l.describe()
+	return []*List{l}, nil
 }
 
 // why says how a walk ended.
@@ -83,22 +146,21 @@ func (k *walk) chosen() *found {
 	return nil
 }
 
-// sequence takes the document as objects one after the other. One alone is a record, too.
-func (l *List) sequence(ctx context.Context, single bool) error {
-	src := l.head.Source
-	w, file, err := document(ctx, src, l.options)
+// sequence takes the source as objects one after the other. One alone is a record, too.
+func sequence(ctx context.Context, src *importers.Source, options Options, single bool) (*List, error) {
+	w, file, err := document(ctx, src, options)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = file.Close() }()
 	w.peek()
-	l.found = &found{offset: w.offset, line: w.line, single: single}
+	l := newList(src, options, w, &found{offset: w.offset, line: w.line, single: single})
 	l.array = false
 	err = l.found.scan(w, elements{place: src.Place(), single: single})
 	if err != nil && !errors.Is(err, errCut) {
-		return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: err}
+		return nil, failed(src, err, "")
 	}
-	return nil
+	return l, nil
 }
 
 // others tells of the lists that were not taken.
@@ -111,9 +173,16 @@ func (l *List) others(k *walk) {
 }
 
 // butLists names the lists that there are.
-func butLists(k *walk) string {
+func butLists(ctx context.Context, src *importers.Source, options Options) string {
+	w, file, err := document(ctx, src, options)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = file.Close() }()
+	k := &walk{w: w, place: src.Place(), scalars: make(map[string]string)}
+	_ = k.value(nil) // its end is told by what failed before
 	var paths []string
-	for _, f := range k.lists {
+	for _, f := range k.lists[:min(len(k.lists), 20)] {
 		paths = append(paths, f.path)
 	}
 	if len(paths) == 0 {
@@ -133,6 +202,9 @@ func objects(n int64) string {
 func (l *List) describe() {
 	f := l.found
 	l.head.Part, l.head.Header = f.path, f.names.list
+	if l.document > 1 {
+		l.head.Part = fmt.Sprintf("%s of document %d", f.path, l.document)
+	}
 	shape := "a list"
 	switch {
 	case !l.array && f.single:
@@ -157,6 +229,7 @@ func (l *List) describe() {
 	}
 	note(f.notes.missingCommas, "%d commas between objects are missing")
 	note(f.notes.extraCommas, "%d commas stand where none may stand")
+	note(f.notUTF8, "%d objects hold bytes that are no UTF-8; if the document is in another encoding, name it")
 	if r := l.request; r != nil && r.Records >= 0 && r.Records != f.count {
 		l.head.Notes = append(l.head.Notes, fmt.Sprintf("the document says that there were %d records, and %d are in it", r.Records, f.count))
 	}

@@ -13,6 +13,9 @@ import (
 // keptOfLong is how much is kept of the text of an element that is longer than a window.
 const keptOfLong = 4096
 
+// notUTF8 is what a record cannot hold, in no column.
+const notUTF8 = "bytes that are no UTF-8"
+
 // elements goes through the values of a list, or of a sequence of values, one by one. It is where
 // the list, or the sequence, begins.
 type elements struct {
@@ -49,7 +52,7 @@ func (e *elements) run() error {
 		case e.array && c == ']':
 			e.w.consume(1)
 			if !e.root || !e.follows() {
-				return e.w.ctx.Err()
+				return e.w.stopped()
 			}
 			first = true
 		default:
@@ -102,7 +105,7 @@ func (e *elements) follows() bool {
 
 // ended says what the end of the document means here.
 func (e *elements) ended() error {
-	if err := e.w.ctx.Err(); err != nil {
+	if err := e.w.stopped(); err != nil {
 		return err
 	}
 	switch damage := e.w.damage(); {
@@ -136,7 +139,7 @@ func (e *elements) element(c byte) error {
 		if e.w.fill() {
 			continue
 		}
-		if err := e.w.ctx.Err(); err != nil {
+		if err := e.w.stopped(); err != nil {
 			return err
 		}
 		if e.w.full() {
@@ -158,15 +161,14 @@ func (e *elements) value(c byte) (int, status) {
 func (e *elements) take(c byte, end int) error {
 	text := e.w.rest()[:end]
 	if c == '{' && e.scan.high&highs != 0 && e.scan.cannot == "" && !utf8.Valid(text) {
-		e.scan.refuse(invalidUTF8(text), "bytes that are no UTF-8")
+		e.scan.refuse(invalidUTF8(text), notUTF8)
 	}
 	var err error
 	switch {
 	case c != '{':
 		err = e.refused(text, "not an object", "")
 	case e.scan.cannot != "":
-		column, where := e.within(e.scan.at)
-		err = e.refused(text, fmt.Sprintf("%s, at byte %d of the record", e.scan.cannot, where), column)
+		err = e.refused(text, fmt.Sprintf("%s, at byte %d", e.scan.cannot, e.w.at(e.scan.at)), e.within(e.scan.at))
 	default:
 		e.count++
 		err = e.object(e, text)
@@ -176,17 +178,17 @@ func (e *elements) take(c byte, end int) error {
 }
 
 // within names the member in which a place of the element lies.
-func (e *elements) within(at int) (column string, where int) {
+func (e *elements) within(at int) string {
 	for i := range e.scan.members {
 		if m := &e.scan.members[i]; at <= m.valueEnd {
 			name, err := unquoted(nil, e.scan.buf[m.name-1:m.nameEnd+1], m.nameEscaped)
 			if err != nil {
 				name = e.scan.buf[m.name:m.nameEnd]
 			}
-			return string(bytes.ToValidUTF8(name, []byte("\uFFFD"))), at
+			return string(bytes.ToValidUTF8(name, []byte("\uFFFD")))
 		}
 	}
-	return "", at
+	return ""
 }
 
 // refused gives a value to the rejects.
@@ -200,7 +202,7 @@ func (e *elements) refused(text []byte, reason, column string) error {
 func (e *elements) broken(why string, at int) error {
 	l := lost{array: e.array, indent: e.w.indent(), from: int64(at), match: -1}
 	reject := importers.Reject{Line: e.w.line, Offset: e.w.offset}
-	reject.Reason = fmt.Sprintf("%s, at byte %d of the element", why, at)
+	reject.Reason = fmt.Sprintf("%s, at byte %d", why, e.w.at(at))
 	fed := 0
 	for {
 		n, done := l.feed(e.w.rest()[fed:])
@@ -210,14 +212,14 @@ func (e *elements) broken(why string, at int) error {
 		if e.w.fill() {
 			continue
 		}
-		if err := e.w.ctx.Err(); err != nil {
+		if err := e.w.stopped(); err != nil {
 			return err
 		}
 		if e.w.full() {
 			return e.long(&l, &reject)
 		}
 		e.gap("the rest of the list", "the element that begins here is damaged and has no end: "+why)
-		e.array = false // the gap says all that there is to say
+		e.end()
 		break
 	}
 	fed = max(fed, 1)
@@ -229,8 +231,12 @@ func (e *elements) broken(why string, at int) error {
 
 // long passes an element that is longer than a window, and keeps only its beginning.
 func (e *elements) long(l *lost, reject *importers.Reject) error {
-	reject.Text = bytes.Clone(e.w.rest()[:keptOfLong])
-	reject.Reason += fmt.Sprintf("; only its first %d bytes are kept here", keptOfLong)
+	kept := keptOfLong
+	for !utf8.RuneStart(e.w.rest()[kept]) && kept > keptOfLong-utf8.UTFMax {
+		kept--
+	}
+	reject.Text = bytes.Clone(e.w.rest()[:kept])
+	reject.Reason += fmt.Sprintf("; only its first %d bytes are kept here", kept)
 	start := e.w.offset
 	e.w.consume(len(e.w.rest()))
 	for e.w.fill() {
@@ -240,10 +246,11 @@ func (e *elements) long(l *lost, reject *importers.Reject) error {
 			return e.reject(reject)
 		}
 	}
-	if err := e.w.ctx.Err(); err != nil {
+	if err := e.w.stopped(); err != nil {
 		return err
 	}
 	e.gap("the rest of the list", fmt.Sprintf("the element that begins at byte %d has no end", start))
+	e.end()
 	return e.reject(reject)
 }
 
@@ -257,10 +264,12 @@ func (e *elements) cut() error {
 	text := e.w.rest()
 	err := e.refused(text, "cut: "+why, "")
 	e.w.consume(len(text))
-	e.w.err = io.EOF
-	e.array = false // the gap says all that there is to say
+	e.end()
 	return err
 }
+
+// end ends the list where the document does: a gap said already what there is to say.
+func (e *elements) end() { e.array, e.w.err = false, io.EOF }
 
 // invalidUTF8 finds the first byte that is no UTF-8.
 func invalidUTF8(text []byte) int {

@@ -26,15 +26,16 @@ type Options struct {
 
 // List is the objects of one list of a document.
 type List struct {
-	head    importers.Head
-	options Options
-	enc     importers.Encoding
-	found   *found
-	array   bool
-	root    bool
-	request *Request
-	outside []evidence.Gap // of the document, beside the list
-	gaps    []evidence.Gap // of the last read
+	head        importers.Head
+	options     Options
+	enc         importers.Encoding
+	found       *found
+	array       bool
+	root        bool
+	request     *Request
+	document    int            // its number, from 1; 0: the source is one document
+	outsideGaps []evidence.Gap // of the document, beside the list
+	gaps        []evidence.Gap // of the last read
 }
 
 // Head says what is known of the list.
@@ -47,62 +48,60 @@ func (l *List) Request() *Request { return l.request }
 // Gaps are what could not be read: of the document when it was opened, and of the list when it
 // was read last.
 func (l *List) Gaps() []evidence.Gap {
-	return append(l.outside[:len(l.outside):len(l.outside)], l.gaps...)
+	return append(l.outsideGaps[:len(l.outsideGaps):len(l.outsideGaps)], l.gaps...)
 }
 
 // Open finds the lists of a source: the document itself when it is a list, or objects one after
 // the other; the list that the application sent or kept; one under a name that lists have; or the one
-// that options name.
+// that options name. A source with several documents of the application has a list of each.
 func Open(ctx context.Context, src *importers.Source, options Options) ([]*List, error) {
-	list, err := open(ctx, src, options)
-	if err != nil {
-		if canceled(ctx, err) {
-			return nil, ctx.Err()
-		}
-		return nil, err
-	}
-	return []*List{list}, nil
-}
-
-func open(ctx context.Context, src *importers.Source, options Options) (*List, error) {
-	l := &List{options: options}
-	l.head.Source = src
 	w, file, err := document(ctx, src, options)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	l.enc = w.enc
-	fail := func(cause error, hint string) error {
-		return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: cause, Hint: hint}
-	}
 	c, ok := w.peek()
 	if ok && c == 0x1E { // RFC 7464 puts it before each
 		w.consume(1)
 		c, ok = w.peek()
 	}
-	path := parsePath(options.Path)
 	switch {
+	case w.stopped() != nil:
+		return nil, failed(src, w.stopped(), "")
 	case !ok && w.damage() != nil:
-		return nil, fail(w.damage(), "")
+		return nil, failed(src, w.damage(), "")
 	case !ok:
-		return nil, fail(evidence.OfKind(ErrNoList, errors.New("it is empty")), "")
-	case c == '[' && path == nil:
-		l.found, l.array, l.root = &found{offset: w.offset, line: w.line}, true, true
-		if err := l.found.scan(w, elements{place: src.Place(), array: true, root: true}); err != nil && !errors.Is(err, errCut) {
-			return nil, fail(err, "")
+		return nil, failed(src, noList("it is empty"), "")
+	case c == '[' && options.Path == "":
+		l := newList(src, options, w, &found{offset: w.offset, line: w.line})
+		l.array, l.root = true, true
+		err := l.found.scan(w, elements{place: src.Place(), array: true, root: true})
+		if err != nil && !errors.Is(err, errCut) {
+			return nil, failed(src, err, "")
 		}
+		l.describe()
+		return []*List{l}, nil
 	case c == '{' || c == '[':
-		k := &walk{w: w, place: src.Place(), want: path, scalars: make(map[string]string)}
-		if err := l.choose(ctx, k, c); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fail(evidence.OfKind(ErrNoList, errors.New("it begins with neither a list nor an object")), "")
+		return choose(ctx, src, options, w)
 	}
-	l.describe()
-	return l, nil
+	return nil, failed(src, noList("it begins with neither a list nor an object"), "")
 }
+
+func newList(src *importers.Source, options Options, w *window, f *found) *List {
+	l := &List{options: options, enc: w.enc, found: f, array: !f.single}
+	l.head.Source = src
+	return l
+}
+
+// failed is an error of opening a source. An interruption stays what it is.
+func failed(src *importers.Source, cause error, hint string) error {
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return &evidence.Error{Op: "jsonfile: open", Place: src.Place(), Err: cause, Hint: hint}
+}
+
+func noList(why string) error { return evidence.OfKind(ErrNoList, errors.New(why)) }
 
 // errStop ends a read whose reader has enough.
 var errStop = errors.New("stopped")

@@ -1,7 +1,6 @@
 package jsonfile
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -21,26 +20,27 @@ const (
 
 // found is a list of objects within a document, or an object that is named by a path.
 type found struct {
-	path   string
-	offset int64 // where it begins
-	line   int64
-	single bool // an object
-	names  names
-	count  int64
-	lost   int64 // elements that were rejected
-	notes  notes
-	gaps   []evidence.Gap
+	path    string
+	offset  int64 // where it begins
+	line    int64
+	single  bool // an object
+	names   names
+	count   int64
+	lost    int64 // elements that were rejected
+	notUTF8 int64 // of them, for bytes that are no UTF-8
+	notes   notes
+	gaps    []evidence.Gap
 }
 
 // walk goes through a document that is an object once, and finds the lists in it.
 type walk struct {
 	w       *window
 	place   string
+	began   string   // where the document begins
 	want    []string // the path that was asked for; nil: every list
 	scan    scan
 	lists   []*found
 	scalars map[string]string // by path
-	names   int64             // of the outermost object
 }
 
 // errCut and errBroken end a walk: the document ends, or it is no JSON from here on.
@@ -148,9 +148,6 @@ func (k *walk) object(path []string) error {
 			return errBroken
 		}
 		k.w.consume(1)
-		if len(path) == 0 {
-			k.names++
-		}
 		if err := k.step(member); err != nil {
 			return err
 		}
@@ -245,7 +242,13 @@ func (k *walk) list(path []string, single bool) error {
 func (f *found) scan(w *window, e elements) error {
 	e.w = w
 	e.object = func(e *elements, _ []byte) error { return f.names.add(&e.scan) }
-	e.reject = func(*importers.Reject) error { f.lost++; return nil }
+	e.reject = func(r *importers.Reject) error {
+		f.lost++
+		if strings.HasPrefix(r.Reason, notUTF8) {
+			f.notUTF8++
+		}
+		return nil
+	}
 	err := e.run()
 	f.count, f.notes, f.gaps = e.count, e.notes, e.gaps
 	switch {
@@ -259,14 +262,11 @@ func (f *found) scan(w *window, e elements) error {
 
 // ended says why there is no more.
 func (k *walk) ended() error {
-	if err := k.w.ctx.Err(); err != nil {
+	if err := k.w.stopped(); err != nil {
 		return err
 	}
 	return errCut
 }
-
-// canceled tells that a person ended it, rather than the document.
-func canceled(ctx context.Context, err error) bool { return err != nil && ctx.Err() != nil }
 
 // pathText writes a path for people, and as --path takes it.
 func pathText(path []string) string {

@@ -82,6 +82,21 @@ func (w *window) damage() error {
 	return w.err
 }
 
+// stopped is why reading must not go on: a person ended it, or the content has no end that anybody
+// could wait for.
+func (w *window) stopped() error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if errors.Is(w.err, importers.ErrBomb) {
+		return w.err
+	}
+	return nil
+}
+
+// at is the offset in the source of a place in the unconsumed part.
+func (w *window) at(i int) int64 { return w.offset + w.enc.Width(w.rest()[:i]) }
+
 // consume passes n bytes.
 func (w *window) consume(n int) {
 	passed := w.buf[w.pos : w.pos+n]
