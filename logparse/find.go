@@ -218,13 +218,14 @@ func noLog(sample []byte) (why, hint string) {
 	if len(sample) > 262 && string(sample[257:262]) == "ustar" {
 		return "it is a tar archive", "unpack it and name the files"
 	}
-	text := 0
+	text, stamped := 0, false
 	for line := range bytes.Lines(sample) {
 		if !noText(line) {
 			text += len(line)
+			stamped = stamped || !anyStamp(line).Time.IsZero()
 		}
 	}
-	if text*10 < len(sample) {
+	if text*10 < len(sample) && !stamped {
 		return "it is no text", ""
 	}
 	return "", ""

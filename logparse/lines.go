@@ -6,7 +6,6 @@ import (
 	"errors"
 	"iter"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/packed"
@@ -156,23 +155,20 @@ func (r *reader) progress() error {
 // look hands on the current line without garbage, colours and wrapper.
 func (r *reader) look(odd bool) bool {
 	line := &r.line
-	if !odd {
+	if !odd && (r.garbage.bytes == 0 || surelyText(line.Text)) {
 		r.endGarbage()
 		return r.unwrap(0, line)
+	}
+	if !odd {
+		r.feed.marks, r.feed.dropped = 0, 0
 	}
 	line.Marks |= r.feed.marks
 	line.Length += r.feed.dropped
-	text := line.Text
-	bad := noText(text)
-	if !bad && r.garbage.bytes > 0 && len(text) < 4*leastPiece && !utf8.Valid(text) {
-		bad = true // a piece of garbage that happens to have no control characters
-		text = nil
-	}
-	if !bad {
+	if !noText(line.Text) && (r.garbage.bytes == 0 || surelyText(line.Text)) {
 		r.endGarbage()
 		return r.unwrap(0, line)
 	}
-	before, behind := pieces(text)
+	before, behind := pieces(line.Text)
 	if len(before) > 0 {
 		r.endGarbage()
 		if !r.piece(before) {

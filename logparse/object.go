@@ -11,6 +11,7 @@ type object struct {
 	text []byte
 	at   int
 	ok   bool // as far as it has come
+	cut  bool // it ends within a string
 }
 
 // newObject begins at the brace. Without one there are no members.
@@ -86,7 +87,7 @@ func (o *object) quoted() {
 	for {
 		i := bytes.IndexByte(o.text[o.at:], '"')
 		if i < 0 {
-			o.at, o.ok = len(o.text), false
+			o.at, o.ok, o.cut = len(o.text), false, true
 			return
 		}
 		end := o.at + i
@@ -120,13 +121,15 @@ func (o *object) nested() {
 	o.ok = false
 }
 
-// unquote gives the text of a JSON string. Where it has escapes it is put into room, which may grow.
-// What is no string stays as it stands. replaced tells of U+FFFD in the text.
-func unquote(room *[]byte, raw []byte) (text []byte, replaced bool) {
-	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+// unquote gives the text of a JSON string, which may lack its end. Where it has escapes it is put into
+// room, which may grow. What is no string stays as it stands. replaced tells of U+FFFD in the text.
+func (o *object) unquote(room *[]byte, raw []byte) (text []byte, replaced bool) {
+	if len(raw) == 0 || raw[0] != '"' {
 		return raw, false
 	}
-	raw = raw[1 : len(raw)-1]
+	if raw = raw[1:]; !o.cut {
+		raw = raw[:len(raw)-1]
+	}
 	i := bytes.IndexByte(raw, '\\')
 	if i < 0 {
 		return raw, bytes.Contains(raw, replacement)

@@ -236,7 +236,7 @@ func monthOf(name []byte) int {
 }
 
 func validDay(year, month, day int) bool {
-	if month < 1 || month > 12 || day < 1 || day > 31 {
+	if year < 1900 || month < 1 || month > 12 || day < 1 || day > 31 {
 		return false
 	}
 	switch month {

@@ -154,7 +154,7 @@ type garbage struct {
 }
 
 // leastPiece is how long a text beside garbage must be to count as a line.
-const leastPiece = 8
+const leastPiece = 12
 
 // control reports whether no text has the byte.
 func control(c byte) bool {
@@ -174,6 +174,19 @@ func noText(text []byte) bool {
 		}
 	}
 	return controls > 1 && controls*20 > len(text)
+}
+
+// surelyText reports whether a line is text even behind garbage, where a few bytes may look so by chance.
+func surelyText(text []byte) bool {
+	if len(text) < leastPiece {
+		return false
+	}
+	for _, c := range text[firstControl(text):] {
+		if control(c) {
+			return false
+		}
+	}
+	return valid(text) || begins(text)
 }
 
 // firstControl finds a place before which no text has a control character, of any kind.
@@ -215,7 +228,7 @@ func pieces(text []byte) (before, behind []byte) {
 		}
 	}
 	if first < 0 {
-		return text, nil
+		return nil, nil // what surelyText refuses
 	}
 	before, behind = text[:first], text[last+1:]
 	if len(before) < leastPiece || !utf8.Valid(before) {

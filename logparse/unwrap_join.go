@@ -113,14 +113,12 @@ func (d *dockerJSON) unwrap(line *Line, out func(*Line) bool) bool {
 	for name, value, more := o.next(); more; name, value, more = o.next() {
 		switch string(name) {
 		case "log":
-			text, replaced = unquote(&d.scratch, value)
+			text, replaced = o.unquote(&d.scratch, value)
 			found = true
 		case "stream":
 			line.Outer.Stream = streamName(value)
 		case "time":
-			if len(value) > 2 {
-				line.Outer.Stamp, _ = d.stamps.Parse(value[1 : len(value)-1])
-			}
+			line.Outer.Stamp, _ = d.stamps.Parse(bytes.Trim(value, `"`))
 		}
 	}
 	if !found {

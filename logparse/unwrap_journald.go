@@ -36,7 +36,7 @@ func (j *journald) unwrap(line *Line, out func(*Line) bool) bool {
 	if record.torn {
 		line.Marks |= Torn
 	}
-	text, marks := j.field(j.scratch[:0], record.message, 0)
+	text, marks := j.field(j.scratch[:0], &record.messageAt, record.message, 0)
 	j.scratch = text
 	line.Marks |= marks
 	return j.lines(line, !record.partial, out)
@@ -60,9 +60,9 @@ func (j *journald) lines(line *Line, whole bool, out func(*Line) bool) bool {
 }
 
 // field appends the text of a field; of several values, with a newline between them.
-func (j *journald) field(dst, value []byte, depth int) (text []byte, marks Marks) {
+func (j *journald) field(dst []byte, in *object, value []byte, depth int) (text []byte, marks Marks) {
 	if len(value) == 0 || value[0] != '[' || depth > 1 {
-		text, replaced := unquote(&j.quoted, value)
+		text, replaced := in.unquote(&j.quoted, value)
 		if replaced {
 			marks = Replaced
 		}
@@ -82,7 +82,7 @@ func (j *journald) field(dst, value []byte, depth int) (text []byte, marks Marks
 				dst = append(dst, '\n')
 			}
 			var more Marks
-			dst, more = j.field(dst, item, depth+1)
+			dst, more = j.field(dst, &items, item, depth+1)
 			marks |= more
 		}
 		items.space()
@@ -93,6 +93,7 @@ func (j *journald) field(dst, value []byte, depth int) (text []byte, marks Marks
 // journalRecord is what is wanted of a record.
 type journalRecord struct {
 	message                           []byte
+	messageAt                         object // where the walk had come to
 	container, identifier, comm, unit []byte
 	stamp                             Stamp
 	priority                          int8
@@ -107,7 +108,7 @@ func (j *journalRecord) read(text []byte) bool {
 	for name, value, more := o.next(); more; name, value, more = o.next() {
 		switch string(name) {
 		case "MESSAGE":
-			j.message = value
+			j.message, j.messageAt = value, o
 		case "CONTAINER_NAME":
 			j.container = value
 		case "SYSLOG_IDENTIFIER":

@@ -102,7 +102,7 @@ func shortZone(name []byte) zone {
 		halves = 18
 	case "ACST":
 		halves = 19
-	case "AEST", "CHST":
+	case "AEST", "ChST", "CHST":
 		halves = 20
 	case "ACDT":
 		halves = 21
