@@ -239,7 +239,9 @@ func tableOf(text []byte, name string, named bool) content {
 		return content{format: FormatCSV}
 	}
 	switch extension {
-	case "", ".txt", ".dat", ".asc", ".out", ".export", ".bak", ".old", ".orig", ".1", ".tmp", ".xls":
+	case ".md", ".rst", ".log", ".sql", ".py", ".go", ".js", ".ts", ".c", ".h", ".java", ".rb", ".php", ".sh", ".css", ".yml", ".yaml", ".toml", ".ini", ".cfg", ".conf", ".env", ".lock":
+		// Texts of other kinds can look like a table by chance.
+	default:
 		if regular(text) {
 			return content{format: FormatCSV}
 		}

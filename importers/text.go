@@ -44,16 +44,18 @@ func (e Encoding) Width(text []byte) int64 {
 	case UTF8:
 		return int64(len(text))
 	case UTF16LE, UTF16BE:
-		units := 0
+		width := int64(0)
 		for _, c := range text {
 			switch {
+			case c == 0xFF: // a byte too many: see utf16Decoder
+				width++
 			case c < 0x80 || c >= 0xC0 && c < 0xF0:
-				units++
+				width += 2
 			case c >= 0xF0:
-				units += 2
+				width += 4
 			}
 		}
-		return 2 * int64(units)
+		return width
 	}
 	return int64(utf8.RuneCount(text))
 }
