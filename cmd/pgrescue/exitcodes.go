@@ -46,6 +46,8 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Done, exitcode.Findings, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Failed, exitcode.NotFound,
 			exitcode.Locked, exitcode.Interrupted,
 		}
+	case "pgrescue import":
+		return readingCodes(exitcode.Findings, exitcode.VerifyFailed)
 	case "pgrescue restore plan", "pgrescue restore apply", "pgrescue restore verify", "pgrescue restore undo":
 		return restoringCodes(command.Name())
 	case "pgrescue import profile show":

@@ -116,7 +116,7 @@ func TestReadmeNamesEveryCommand(t *testing.T) {
 	}
 	root, _ := testRoot()
 	for command := range allCommands(root) {
-		if !command.Runnable() || command.HasSubCommands() || command.Name() == "help" {
+		if !command.Runnable() || command.HasSubCommands() && command.Args == nil || command.Name() == "help" {
 			continue
 		}
 		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")

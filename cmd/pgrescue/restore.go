@@ -93,20 +93,25 @@ func showCard(terminal *term.Terminal, card *live.Card) {
 
 // confirm asks for the name of the database that is about to be changed.
 func confirm(terminal *term.Terminal, command, given, database string) error {
+	return confirmName(terminal, command, given, database, "database")
+}
+
+// confirmName asks for the name of what is about to be changed.
+func confirmName(terminal *term.Terminal, command, given, name, what string) error {
 	answer := given
 	if given == "" {
 		var asked bool
 		var err error
-		if answer, asked, err = terminal.Ask("type the name of the database to go on"); err != nil {
+		if answer, asked, err = terminal.Ask("type the name of the " + what + " to go on"); err != nil {
 			return err
 		}
 		if !asked {
-			return exitcode.Usagef(fmt.Sprintf("look at the target above; --confirm %q says that it is the one", database),
-				"%s: the database has to be named, and nobody is here to type it; nothing was changed", command)
+			return exitcode.Usagef(fmt.Sprintf("look at the target above; --confirm %q says that it is the one", name),
+				"%s: the %s has to be named, and nobody is here to type it; nothing was changed", command, what)
 		}
 	}
-	if answer != database {
-		return exitcode.Usagef("nothing was changed", "%s: the database is %q, and %q was confirmed", command, database, answer)
+	if answer != name {
+		return exitcode.Usagef("nothing was changed", "%s: the %s is %q, and %q was confirmed", command, what, name, answer)
 	}
 	return nil
 }

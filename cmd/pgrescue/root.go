@@ -48,7 +48,7 @@ var errInterrupted = errors.New("interrupted by a signal")
 // interrupted is the error of a command that a signal ended. Which of the
 // command's steps noticed it first tells nobody anything.
 func interrupted(err error) error {
-	for _, known := range []error{errKept, errActing} {
+	for _, known := range []error{errKept, errActing, errLoading} {
 		if errors.Is(err, known) {
 			return exitcode.With(exitcode.Interrupted, exitcode.Hinted(known, exitcode.HintOf(err)))
 		}
@@ -102,7 +102,7 @@ query on a hurt table can destroy what is left of it.`,
 		newDemoCommand(terminal),
 		newExitCodesTopic(terminal),
 		newHeapCommand(terminal, cases),
-		newImportCommand(terminal),
+		newImportCommand(terminal, cases),
 		newRestoreCommand(terminal, cases),
 		newUndeleteCommand(terminal, cases),
 		newVersionCommand(terminal),

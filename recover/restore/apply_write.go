@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
@@ -251,20 +252,31 @@ func (a *applier) checkKeys(ctx context.Context, l *load) error {
 }
 
 // written is the rows of the transaction that a foreign key is checked for, for a FROM
-// clause. A key that only a partition has concerns only the rows that went there.
+// clause. A key that only a partition has concerns only the rows that went there; columns that
+// the rows do not have are as the target filled them.
 func (l *load) written(key *foreignKey) string {
 	where := ""
 	if l.mixed() {
 		where = " WHERE " + actionColumn + " IN ('i', 'u')"
 	}
 	rows := fmt.Sprintf("(SELECT * FROM %s%s) s", l.staging(), where)
-	if key.child.oid == l.table.oid {
+	if key.child.oid == l.table.oid && l.gives(key) {
 		return rows
 	}
 	if len(l.key) == 0 {
 		return key.child.from() + " s"
 	}
 	return fmt.Sprintf("(SELECT t.* FROM %s t JOIN %s ON %s) s", key.child.from(), rows, l.sameKey("t", "s"))
+}
+
+// gives reports whether the rows have all columns of a foreign key.
+func (p *place) gives(key *foreignKey) bool {
+	for _, pair := range key.pairs {
+		if !slices.ContainsFunc(p.columns, func(c placeColumn) bool { return c.name == pair.child }) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkLate looks for rows that a deferrable unique or exclusion constraint forbids.

@@ -20,7 +20,7 @@ WHERE pg_catalog.pg_relation_filenode(w.oid) IS NOT NULL AND pg_catalog.pg_relat
 
 // unsaved lists those of some tables, which are given by their OIDs, whose dead tuples
 // nobody has saved: reading a table by SQL prunes its pages. A standby prunes nothing.
-// summary is nil when there is no case.
+// summary is nil when there is no case: then nobody knows that they are not needed.
 func unsaved(ctx context.Context, conn *live.Conn, summary *casefile.Summary, tables map[string]readTable) ([]string, error) {
 	held := map[string]bool{} // database/file
 	if summary != nil {
@@ -43,7 +43,7 @@ func unsaved(ctx context.Context, conn *live.Conn, summary *casefile.Summary, ta
 	}
 	var hurt []string
 	for _, oid := range oids {
-		if missing[oid] && !settled(tables[oid].known) {
+		if missing[oid] && (summary == nil || !settled(tables[oid].known)) {
 			hurt = append(hurt, tables[oid].name)
 		}
 	}

@@ -59,6 +59,9 @@ func (u *undoer) spareOf(ctx context.Context, d *doom, byOID map[string]*doom) (
 		return spared, nil
 	}
 	for _, key := range d.out {
+		if !d.gives(key) { // nothing in its columns was changed
+			continue
+		}
 		why := fmt.Sprintf("what it referred to before is gone from table %s (foreign key %s)", key.parent.name, key.name)
 		if err := run(key, d.spareReferring(key, byOID[key.parent.oid]), why); err != nil {
 			return spared, err
@@ -208,6 +211,9 @@ func (u *undoer) checkReverted(ctx context.Context, d *doom) error {
 		return nil
 	}
 	for _, key := range d.out {
+		if !d.gives(key) {
+			continue
+		}
 		source := fmt.Sprintf("(SELECT * FROM %s WHERE %s = 'u') s", d.staging(), actionColumn)
 		err := u.conn.Query(ctx, "check foreign key "+key.name+" at", key.orphansSQL(source, shown), nil, func(row [][]byte) error {
 			return d.stale(fmt.Errorf("foreign key %s: table %s has no row %s", key.name, key.parent.name, row[0]))

@@ -68,8 +68,11 @@ func (d *doom) spareReferred(key *foreignKey, child *doom) string {
 	}
 	stays := ""
 	if child != nil {
-		stays = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s x WHERE %s AND (x.%s = 'd' OR (%s) IS NOT TRUE))",
-			child.staging(), lies("c", "x"), actionColumn, key.matches("p", "x"))
+		stays = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s x WHERE %s AND x.%s = 'd')", child.staging(), lies("c", "x"), actionColumn)
+		if child.gives(key) {
+			stays = fmt.Sprintf(" AND NOT EXISTS (SELECT FROM %s x WHERE %s AND (x.%s = 'd' OR (%s) IS NOT TRUE))",
+				child.staging(), lies("c", "x"), actionColumn, key.matches("p", "x"))
+		}
 	}
 	return fmt.Sprintf(`WITH r AS MATERIALIZED (SELECT DISTINCT s.%[1]s AS seq, %[2]s AS key FROM %[3]s s JOIN %[4]s p ON %[5]s JOIN %[6]s c ON %[7]s WHERE %[8]s%[9]s)
 DELETE FROM %[3]s s USING r WHERE s.%[1]s = r.seq RETURNING r.seq, r.key`,

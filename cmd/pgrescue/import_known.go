@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/importers/discovery"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/restore"
+)
+
+// mayRead refuses to read the target's tables while reading would destroy what nobody holds
+// yet: their dead tuples.
+func (r *importRun) mayRead(ctx context.Context, names ...evidence.RelationName) error {
+	t := r.target
+	if t.conn == nil {
+		return nil
+	}
+	loading := restore.Loading{Conn: t.conn, PagesNotNeeded: r.options.pages, Case: r.caseFile()}
+	return restoreError(restore.MayRead(ctx, loading, names))
+}
+
+// known finds the ids that are still known of a tenant's imports: those of the receipt, of the
+// rows that are there, and of the rows that the case has.
+func (r *importRun) known(ctx context.Context, made *importMade, tenant discovery.Tenant, schema *discovery.Schema) (discovery.Known, error) {
+	if made.receipt != nil {
+		return discovery.Replay(made.receipt.IDs, made.receipt.Known)
+	}
+	choice, err := discovery.ParseChoice(made.options.importID)
+	if err != nil {
+		return nil, exitcode.With(exitcode.Usage, err)
+	}
+	var known []discovery.Known
+	if r.target.conn != nil {
+		ids, err := discovery.Lookup(ctx, r.target.conn, schema, tenant, choice)
+		if err != nil {
+			return nil, restoreError(err)
+		}
+		known = append(known, ids)
+	}
+	if r.found != nil {
+		ids, err := r.knownToCase(ctx, tenant, choice, schema)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, ids)
+	}
+	return discovery.Prefer(known...), nil
+}
+
+// knownToCase learns from the rows that the case has of the application's tables.
+func (r *importRun) knownToCase(ctx context.Context, tenant discovery.Tenant, choice discovery.Choice, schema *discovery.Schema) (discovery.Known, error) {
+	ids := discovery.FromRows(tenant, choice)
+	relations, err := r.found.file.Relations(ctx)
+	if err != nil {
+		return nil, libraryError(err)
+	}
+	for i := range relations {
+		relation := &relations[i]
+		ours := slices.Contains(discovery.Names(), relation.Name) && (schema == nil || relation.Schema == schema.Name)
+		if !ours || r.target.database != "" && relation.Database != "" && relation.Database != r.target.database {
+			continue
+		}
+		for candidate, err := range r.found.file.Candidates(ctx, []int64{relation.ID}, []string{"id"}) {
+			if err != nil {
+				return nil, libraryError(err)
+			}
+			if err := ids.Put(&candidate.Row); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return ids, nil
+}
+
+// checkTenant asks whether the tenant is there, unless it is to be made.
+func (r *importRun) checkTenant(ctx context.Context, made *importMade, tenant discovery.Tenant) error {
+	if r.target.conn == nil || made.options.create || r.checked[tenant] {
+		return nil
+	}
+	if err := discovery.CheckTenant(ctx, r.target.conn, r.options.schema, tenant); err != nil {
+		return importError(err)
+	}
+	r.checked[tenant] = true
+	return nil
+}

@@ -1,0 +1,428 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/importers/discovery"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+)
+
+// importScene is a database with the application's tables and one tenant.
+type importScene struct {
+	t        *testing.T
+	c        *cluster.Cluster
+	database string
+	dsn      string
+}
+
+const (
+	sceneClient     = "aaaaaaaa-0000-4000-8000-000000000001"
+	sceneEngagement = "aaaaaaaa-0000-4000-8000-000000000002"
+	sceneUser       = "aaaaaaaa-0000-4000-8000-000000000003"
+)
+
+func newImportScene(t *testing.T, version string) *importScene {
+	t.Helper()
+	return importSceneOn(t, clustertest.Start(t, cluster.Options{Version: version}), "shop")
+}
+
+// schema is one of the schemas in testdata.
+func schema(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "testdata", "schema", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// december migrates the database to December's schema.
+func (s *importScene) december() {
+	s.t.Helper()
+	clustertest.Exec(s.t, s.c, s.database, "SET search_path = migration; "+schema(s.t, "discovery_2025_12.sql"))
+}
+
+// importSceneOn makes another database on a server.
+func importSceneOn(t *testing.T, c *cluster.Cluster, database string) *importScene {
+	t.Helper()
+	clustertest.Exec(t, c, "postgres", "CREATE DATABASE "+database)
+	clustertest.Exec(t, c, database, schema(t, "discovery_2025_10.sql"),
+		"INSERT INTO migration.client_accounts (id, name, slug) VALUES ('"+sceneClient+"', 'Acme', 'acme')",
+		"INSERT INTO migration.engagements (id, client_account_id, name, slug) VALUES ('"+sceneEngagement+"', '"+sceneClient+"', 'Move', 'move')",
+		"INSERT INTO migration.users (id, email) VALUES ('"+sceneUser+"', 'ann@example.org')")
+	return &importScene{t: t, c: c, database: database, dsn: c.LibpqDSN(database)}
+}
+
+// tenant are the flags that every import of the scene needs.
+func (s *importScene) tenant() []string {
+	return []string{"import", "--dsn", s.dsn, "--client-account", sceneClient, "--engagement", sceneEngagement, "--user", sceneUser, "--pages-not-needed"}
+}
+
+// run runs import with the tenant and without a case; it must end with a code.
+func (s *importScene) run(code exitcode.Code, args ...string) (out importOut, text string) {
+	s.t.Helper()
+	return s.exec(code, append(append(s.tenant(), "--no-case"), args...)...)
+}
+
+// apply is run that puts the rows in.
+func (s *importScene) apply(code exitcode.Code, args ...string) (out importOut, text string) {
+	s.t.Helper()
+	return s.run(code, append(args, "--apply", "--confirm", s.database)...)
+}
+
+// exec runs a command line with --json, and reads what it prints.
+func (s *importScene) exec(code exitcode.Code, line ...string) (out importOut, stderr string) {
+	s.t.Helper()
+	got, stdout, stderr := execute(s.t.Context(), append(line, "--json")...)
+	if got != code {
+		s.t.Fatalf("pgrescue %s: code %d (%s), want %d\n%s%s", strings.Join(line, " "), got, got, code, stdout, stderr)
+	}
+	if stdout != "" {
+		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+			s.t.Fatalf("pgrescue %s: %v\n%s", strings.Join(line, " "), err, stdout)
+		}
+	}
+	return out, stderr
+}
+
+// source copies a source file into a folder of the test.
+func (s *importScene) source(name string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "testdata", "sources", name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.file(name, string(text))
+}
+
+// file writes a source file into a folder of its own.
+func (s *importScene) file(name, text string) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// state is every table's rows, without the columns that the database fills with its clock.
+func (s *importScene) state() map[string]string {
+	s.t.Helper()
+	state := map[string]string{}
+	for _, table := range discovery.Names() {
+		columns := clustertest.Value(s.t, s.c, s.database, `SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) FROM information_schema.columns
+WHERE table_schema = 'migration' AND table_name = '`+table+`' AND coalesce(column_default, '') NOT LIKE '%now()%'`)
+		state[table] = clustertest.CopyOut(s.t, s.c, s.database, "SELECT "+columns+" FROM migration."+table+" ORDER BY 1")
+	}
+	return state
+}
+
+// whole is every table's rows with all columns.
+func (s *importScene) whole() map[string]string {
+	s.t.Helper()
+	state := map[string]string{}
+	for _, table := range discovery.Names() {
+		state[table] = clustertest.CopyOut(s.t, s.c, s.database, "SELECT * FROM migration."+table+" ORDER BY 1")
+	}
+	return state
+}
+
+// is compares the state of the database.
+func (s *importScene) is(when string, got, want map[string]string) {
+	s.t.Helper()
+	for _, table := range slices.Sorted(maps.Keys(want)) {
+		if got[table] != want[table] {
+			s.t.Errorf("%s: %s is\n%.1200s\nwant\n%.1200s", when, table, got[table], want[table])
+		}
+	}
+}
+
+// rows counts the rows of a table.
+func (s *importScene) rows(table string) string {
+	s.t.Helper()
+	return clustertest.Value(s.t, s.c, s.database, "SELECT count(*) FROM migration."+table)
+}
+
+// sums adds up what became of the rows.
+func sums(out importOut) importTable {
+	var total importTable
+	for i := range out.Tables {
+		total.add(&out.Tables[i])
+	}
+	return total
+}
+
+// TestImportTwice: a preview changes nothing and says what apply then does; a second apply does
+// nothing; rows that were deleted come back alone.
+func TestImportTwice(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		december bool
+		store    string
+		files    []string
+		records  string
+	}{
+		{false, "--as-mapped", []string{"servers-cmdb.csv", "second_discovery_data.csv"}, "23"},
+		{false, "--as-app", []string{"e2e-test-data.csv", "first_discovery_data.csv"}, "26"},
+		{true, "--as-app", []string{"e2e-test-data.csv"}, "18"},
+	} {
+		t.Run(fmt.Sprint(test.store, test.december), func(t *testing.T) {
+			t.Parallel()
+			s := newImportScene(t, "15")
+			if test.december {
+				s.december()
+			}
+			files := []string{test.store}
+			for _, name := range test.files {
+				files = append(files, s.source(name))
+			}
+			empty := s.whole()
+			preview, _ := s.run(exitcode.Done, files...)
+			s.is("after the preview", s.whole(), empty)
+			applied, _ := s.apply(exitcode.Done, files...)
+			for i := range applied.Tables {
+				if a, p := applied.Tables[i], preview.Tables[i]; a.New != p.New || a.Table != p.Table || a.New == 0 {
+					t.Errorf("the preview said %+v, and it became %+v", p, a)
+				}
+			}
+			if n := s.rows("raw_import_records"); n != test.records {
+				t.Errorf("%s raw records, want %s", n, test.records)
+			}
+			before := s.whole()
+			again, _ := s.apply(exitcode.Done, files...)
+			if total := sums(again); total.New != 0 || total.Different != 0 || total.There+total.Twice != total.Rows || total.Rows == 0 {
+				t.Errorf("the second time %+v", again.Tables)
+			}
+			s.is("after the second time", s.whole(), before)
+
+			clustertest.Exec(t, s.c, s.database, "DELETE FROM migration.assets WHERE name LIKE 'prod%' OR hostname LIKE '%1'", "DELETE FROM migration.import_field_mappings")
+			state := s.state()
+			if state["assets"] == before["assets"] {
+				t.Fatal("nothing was deleted")
+			}
+			s.apply(exitcode.Done, files...)
+			for table, text := range s.state() {
+				if lines, want := strings.Count(text, "\n"), strings.Count(before[table], "\n"); lines != want {
+					t.Errorf("%s has %d rows again, want %d", table, lines, want)
+				}
+			}
+		})
+	}
+}
+
+// TestImportThroughCase: the rows that go through a case are those of the direct way, with the
+// receipt's choices and ids in another database.
+func TestImportThroughCase(t *testing.T) {
+	t.Parallel()
+	for _, store := range []string{"--as-mapped", "--as-app"} {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			direct := newImportScene(t, "15")
+			other := importSceneOn(t, direct.c, "other")
+			path := direct.source("e2e-test-data.csv")
+			receipt := filepath.Join(t.TempDir(), "receipt.json")
+			direct.apply(exitcode.Done, store, path, "--receipt", receipt)
+
+			folder := filepath.Join(t.TempDir(), "case")
+			kept, _ := other.exec(exitcode.Done, "import", "--case", folder, "--from-receipt", receipt, "--dsn", other.dsn, "--pages-not-needed", path)
+			if kept.Did != "case" || other.rows("assets") != "0" {
+				t.Fatalf("it did %q, and assets has %s rows", kept.Did, other.rows("assets"))
+			}
+			plan := filepath.Join(folder, "plan.json")
+			other.exec(exitcode.Done, "restore", "plan", "--case", folder, "--dsn", other.dsn)
+			other.exec(exitcode.Done, "restore", "apply", plan, "--dsn", other.dsn, "--confirm", "other")
+			other.exec(exitcode.Done, "restore", "verify", plan, "--dsn", other.dsn)
+			other.is("through the case", other.state(), direct.state())
+			other.exec(exitcode.Done, "case", "verify", "--case", folder)
+			state := other.state()
+			other.exec(exitcode.Done, "restore", "undo", plan, "--dsn", other.dsn, "--confirm", "other")
+			if n := other.rows("assets"); n != "0" {
+				t.Errorf("%s assets after undo", n)
+			}
+			other.exec(exitcode.Done, "restore", "apply", plan, "--dsn", other.dsn, "--confirm", "other")
+			other.is("after undo and apply", other.state(), state)
+			again, _ := other.run(exitcode.Done, store, path)
+			if total := sums(again); total.New != 0 || total.Different != 0 {
+				t.Errorf("after the case, import would still %+v", again.Tables)
+			}
+		})
+	}
+}
+
+// TestImportFromReceipt: after everything is gone, the receipt brings back the same rows under
+// the same ids, from a copy of the file under another name.
+func TestImportFromReceipt(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	text := strings.ReplaceAll("Name;Host Name;CPU Cores;Cost Center\nweb-1;web-1.example.org;4;77\ndb-1;db-1.example.org;8;78\n", "web-1.", "wéb-1.")
+	path := s.file("servers.csv", text)
+	first, _ := s.apply(exitcode.Done, "--as-mapped", "--map", "Cost Center=department", "--category", "infrastructure", path)
+	if first.Files[0].Receipt != path+receiptSuffix {
+		t.Fatalf("the receipt is %q", first.Files[0].Receipt)
+	}
+	before := s.state()
+	clustertest.Exec(t, s.c, s.database, "TRUNCATE migration.data_imports, migration.crewai_flow_state_extensions, migration.assets CASCADE")
+
+	folder := t.TempDir()
+	if err := os.Rename(path, filepath.Join(folder, "copy of servers (2).csv")); err != nil {
+		t.Fatal(err)
+	}
+	line := []string{"import", "--no-case", "--dsn", s.dsn, "--pages-not-needed", "--from-receipt", path + receiptSuffix, "--apply", "--confirm", s.database}
+	_, errs := s.exec(exitcode.NotFound, append(line, s.file("servers.csv", text+"more;;;\n"))...)
+	if !strings.Contains(errs, "no file here has the SHA-256") {
+		t.Errorf("another file: %s", errs)
+	}
+	s.exec(exitcode.Usage, append(line, folder, "--map", "Name=hostname")...)
+	s.exec(exitcode.Done, append(line, folder)...)
+	s.is("from the receipt", s.state(), before)
+}
+
+// TestImportTogether: two files are one transaction; what a record of one cannot give does not
+// keep the others out, but what ends one ends both.
+func TestImportTogether(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	good := s.file("good.csv", "Name,IP Address\nweb-1,10.0.0.1\nweb-2,10.0.0.2\n")
+	partly := s.file("partly.csv", "Name,IP Address,CPU Cores\nweb-3,10.0.0.3,4\nweb-4,10.0.0.1,4\nweb-5,10.0.0.5,many\nweb-6,"+strings.Repeat("9", 50)+",1\n")
+	out, _ := s.apply(exitcode.Findings, "--as-mapped", good, partly)
+	if n := s.rows("assets"); n != "3" {
+		t.Errorf("%s assets, want 3", n)
+	}
+	if n := s.rows("raw_import_records"); n != "6" {
+		t.Errorf("%s raw records, want 6", n)
+	}
+	rejected := out.Files[1]
+	if rejected.Rejected != 3 || len(rejected.RejectFiles) != 2 {
+		t.Fatalf("rejects are %+v", rejected)
+	}
+	text, err := os.ReadFile(rejected.RejectFiles[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "Name,IP Address,CPU Cores\nweb-4,10.0.0.1,4\nweb-5,10.0.0.5,many\nweb-6," + strings.Repeat("9", 50) + ",1\n"
+	if got := string(text); !sameSorted(got, want) {
+		t.Errorf("the rejects are\n%s\nwant\n%s", got, want)
+	}
+	before := s.whole()
+	clustertest.Exec(t, s.c, s.database, "ALTER TABLE migration.raw_import_records ADD CHECK (row_number < 3) NOT VALID", "DELETE FROM migration.assets")
+	third := s.file("third.csv", "Name,IP Address\na,10.0.1.1\nb,10.0.1.2\nc,10.0.1.3\n")
+	out, _ = s.apply(exitcode.Findings, "--as-mapped", third)
+	if total := sums(out); total.Refused != 2 { // the raw record, and the asset that refers to it
+		t.Errorf("refused %+v", out.Tables)
+	}
+	if s.rows("data_imports") != "3" || s.rows("assets") != "2" {
+		t.Errorf("%s imports and %s assets; before %d", s.rows("data_imports"), s.rows("assets"), strings.Count(before["assets"], "\n"))
+	}
+}
+
+func sameSorted(a, b string) bool {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}
+
+// TestImportRefuses: the tenant is checked before anything is made, rights are named, and hurt
+// tables are not read before somebody says so.
+func TestImportRefuses(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	clustertest.Exec(t, s.c, s.database,
+		"INSERT INTO migration.client_accounts (id, name, slug) VALUES ('bbbbbbbb-0000-4000-8000-000000000001', 'Other', 'other')",
+		"CREATE ROLE looker LOGIN", "GRANT USAGE ON SCHEMA migration TO looker", "GRANT SELECT ON ALL TABLES IN SCHEMA migration TO looker")
+	path := s.source("servers-cmdb.csv")
+	empty := s.whole()
+	base := []string{"import", "--no-case", "--as-mapped", path, "--apply", "--confirm", s.database}
+	nobody := strings.ReplaceAll(s.dsn, cluster.Superuser, "looker")
+	for _, test := range []struct {
+		code exitcode.Code
+		says string
+		args []string
+	}{
+		{exitcode.NotFound, "belongs to client account " + sceneClient, []string{"--dsn", s.dsn, "--client-account", "bbbbbbbb-0000-4000-8000-000000000001", "--engagement", sceneEngagement, "--user", sceneUser, "--pages-not-needed"}},
+		{exitcode.NotFound, "there is no client account", []string{"--dsn", s.dsn, "--client-account", "cccccccc-0000-4000-8000-000000000001", "--engagement", "cccccccc-0000-4000-8000-000000000002", "--pages-not-needed"}},
+		{exitcode.Usage, "it is no UUID", []string{"--dsn", s.dsn, "--client-account", "acme", "--engagement", sceneEngagement, "--pages-not-needed"}},
+		{exitcode.Usage, "say whose rows they are", []string{"--dsn", s.dsn, "--pages-not-needed"}},
+		{exitcode.Refused, "prunes dead tuples", []string{"--dsn", s.dsn, "--client-account", sceneClient, "--engagement", sceneEngagement, "--user", sceneUser}},
+		{exitcode.Permission, "row-level security", []string{"--dsn", nobody, "--client-account", sceneClient, "--engagement", sceneEngagement, "--user", sceneUser, "--pages-not-needed"}},
+		{exitcode.NotFound, "has no table elsewhere", []string{"--dsn", s.dsn, "--schema", "elsewhere", "--client-account", sceneClient, "--engagement", sceneEngagement, "--pages-not-needed"}},
+	} {
+		_, errs := s.exec(test.code, append(slices.Clone(base), test.args...)...)
+		if !strings.Contains(errs, test.says) {
+			t.Errorf("%v: %s\nwant %q", test.args, errs, test.says)
+		}
+	}
+	s.is("after refusals", s.whole(), empty)
+	if _, err := os.Stat(path + receiptSuffix); err == nil {
+		t.Error("a refused import left a receipt")
+	}
+}
+
+// TestImportTable: a table of one's own, by the names of its columns and by a profile.
+func TestImportTable(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	clustertest.Exec(t, s.c, s.database, "CREATE SCHEMA shop", `CREATE TABLE shop.price (id int PRIMARY KEY, name text NOT NULL, cents int CHECK (cents > 0), since date DEFAULT '2020-01-01', "Upper" text, twice int GENERATED ALWAYS AS (cents * 2) STORED)`,
+		"INSERT INTO shop.price VALUES (1, 'apple', 50), (2, 'pear', 99)")
+	path := s.file("prices.csv", "id,name,cents,Upper,note\n1,apple,50,,\n2,pear,70,,\n3,plum,x,U,\n4,fig,-3,,\n5,,7,,\n6,nut,12,V,\n")
+	line := []string{"import", "--no-case", "--dsn", s.dsn, "--pages-not-needed", "--table", "shop.price", path}
+	out, _ := s.exec(exitcode.Findings, line...)
+	if total := sums(out); total.New != 1 || total.There != 1 || total.Different != 1 || total.Refused != 1 {
+		t.Errorf("the preview says %+v", out.Tables)
+	}
+	out, _ = s.exec(exitcode.Findings, append(line, "--apply", "--confirm", s.database)...)
+	got := clustertest.CopyOut(t, s.c, s.database, "SELECT * FROM shop.price ORDER BY id")
+	want := "1\tapple\t50\t2020-01-01\t\\N\t100\n2\tpear\t99\t2020-01-01\t\\N\t198\n6\tnut\t12\t2020-01-01\tV\t24\n"
+	if got != want {
+		t.Errorf("the table is\n%s\nwant\n%s\n%+v", got, want, out.Tables)
+	}
+	if len(out.Differences) == 0 || out.Differences[0].Column != "cents" || out.Files[0].Rejected != 3 {
+		t.Errorf("differences %+v, rejects %+v", out.Differences, out.Files[0])
+	}
+	profile := s.file("mine.yaml", "profile: mine\ntable: shop.price\nnulls: [\"\"]\ncolumns:\n  id: {synonyms: [number]}\n  name: {synonyms: [what]}\n  cents: {convert: [{decimal: \",\"}, int]}\n")
+	other := s.file("other.csv", "number;what;cents\n7;kiwi;8,0\n")
+	s.exec(exitcode.Done, "import", "--no-case", "--dsn", s.dsn, "--pages-not-needed", "--table", "shop.price", "--profile", profile, other, "--apply", "--confirm", s.database)
+	if got := clustertest.Value(t, s.c, s.database, "SELECT name || cents FROM shop.price WHERE id = 7"); got != "kiwi8" {
+		t.Errorf("by the profile came %q", got)
+	}
+}
+
+// TestImportInterrupted: neither a signal nor a connection that is lost leaves a part behind.
+func TestImportInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	path := s.source("e2e-test-data.csv")
+	empty := s.whole()
+	r := &restoreRefusal{t: t, c: s.c}
+	ctx, cancel := context.WithCancel(t.Context())
+	args := append(s.tenant(), "--no-case", "--as-mapped", "--apply", "--confirm", s.database, path)
+	if text := r.interrupt(ctx, "LOCK TABLE migration.assets IN SHARE MODE", cancel, args...); !strings.HasPrefix(text, "interrupted") || !strings.Contains(text, "nothing of it is in the target") {
+		t.Errorf("a signal: it ended with %s", text)
+	}
+	s.is("after the signal", s.whole(), empty)
+	kill := func() {
+		clustertest.Exec(t, s.c, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgrescue/import%'")
+	}
+	if text := r.interrupt(t.Context(), "LOCK TABLE migration.assets IN SHARE MODE", kill, args...); !strings.HasPrefix(text, "failed") {
+		t.Errorf("a lost connection: it ended with %s", text)
+	}
+	s.is("after the lost connection", s.whole(), empty)
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(left) != 1 {
+		t.Errorf("beside the source lies %v (%v)", left, err)
+	}
+	s.apply(exitcode.Done, "--as-mapped", path)
+	if n := s.rows("assets"); n != "18" {
+		t.Errorf("%s assets", n)
+	}
+}
