@@ -169,6 +169,12 @@ func (r *reader) look(odd bool) bool {
 		return r.unwrap(0, line)
 	}
 	before, behind := pieces(line.Text)
+	if r.garbage.bytes > 0 && !begins(before) {
+		before = nil
+	}
+	if r.garbage.bytes > 0 && !begins(behind) {
+		behind = nil
+	}
 	if len(before) > 0 {
 		r.endGarbage()
 		if !r.piece(before) {
