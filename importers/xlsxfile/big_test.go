@@ -60,10 +60,10 @@ func bigBook(t testing.TB, dir string, rows int, shared bool) string {
 			t.Fatal(err)
 		}
 		out := bufio.NewWriterSize(w, 1<<16)
-		switch part.name {
-		case sheetPartName:
+		switch {
+		case part.name == sheetPartName:
 			writeBigSheet(out, rows, shared)
-		case stringsPartName:
+		case part.name == stringsPartName && shared:
 			writeBigStrings(out, rows)
 		default:
 			_, _ = out.Write(part.text)

@@ -168,7 +168,7 @@ func (b *Book) surveySheets(ctx context.Context) error {
 	}
 	for i := range b.workbook.sheets {
 		if part := b.parts.parts[b.workbook.sheets[i].part]; part != nil {
-			b.total += int64(min(part.UncompressedSize64, longestPart))
+			b.total += part.inflated
 		}
 	}
 	for i := range b.workbook.sheets {
@@ -240,6 +240,29 @@ func (b *Book) surveyOne(ctx context.Context, sheet *sheetPart) error {
 
 func (b *Book) newValues() *values {
 	return &values{strings: b.strings, styles: b.styles, from1904: b.workbook.from1904, shown: b.shown}
+}
+
+// gaps lists what concerns all sheets.
+func (b *Book) gaps() []evidence.Gap {
+	var gaps []evidence.Gap
+	if b.parts.cut != "" {
+		gaps = append(gaps, evidence.Gap{
+			Where: b.source.Name, What: "the list of the archive's parts", Why: b.parts.cut,
+			Consequence: fmt.Sprintf("%d parts were found by looking for them; what is behind a cut is missing", len(b.parts.parts)),
+		})
+	}
+	if b.workbook.guessed != "" {
+		gaps = append(gaps, evidence.Gap{
+			Where: b.source.Name, What: "the workbook's own part", Why: b.workbook.guessed,
+			Consequence: "sheets are called by their parts; hidden ones and dates from 1904 are not known",
+		})
+	}
+	for _, name := range b.parts.twice {
+		gaps = append(gaps, evidence.Gap{
+			Where: b.source.Name, What: "part " + name, Why: "the archive has two of that name", Consequence: "the first was read",
+		})
+	}
+	return gaps
 }
 
 // counted counts what is read of the sheets.

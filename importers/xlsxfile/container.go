@@ -27,32 +27,53 @@ var errBomb = errors.New("it inflates to more than a sheet does; this looks like
 // container is the zip archive with its parts, by their names in lower case.
 type container struct {
 	size  int64
-	parts map[string]*zip.File
+	parts map[string]*archivePart
 	twice []string // names that stand more than once
+	cut   string   // why the archive's own list of parts could not be read
 }
 
+// archivePart is one part of the archive.
+type archivePart struct {
+	name                 string
+	compressed, inflated int64 // bytes, as the archive says
+	encrypted            bool
+	open                 func() (io.ReadCloser, error)
+}
+
+// openContainer finds the parts by the archive's own list, or by looking for them where a file
+// was cut and has none.
 func openContainer(file io.ReaderAt, size int64) (*container, error) {
+	c := &container{size: size, parts: make(map[string]*archivePart)}
 	archive, err := zip.NewReader(file, size)
 	if err != nil {
-		return nil, err
+		c.cut = err.Error()
+		return c, c.salvage(file)
 	}
 	if len(archive.File) > mostParts {
 		return nil, fmt.Errorf("the archive lists %d parts; %w", len(archive.File), errBomb)
 	}
 	archive.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser { return flate.NewReader(r) })
-	c := &container{size: size, parts: make(map[string]*zip.File, len(archive.File))}
 	for _, part := range archive.File {
-		name := partName(part.Name)
-		if strings.HasSuffix(part.Name, "/") {
-			continue
-		}
-		if c.parts[name] != nil {
-			c.twice = append(c.twice, part.Name)
-			continue
-		}
-		c.parts[name] = part
+		c.add(&archivePart{
+			name:       part.Name,
+			compressed: int64(min(part.CompressedSize64, 1<<62)),
+			inflated:   int64(min(part.UncompressedSize64, longestPart)),
+			encrypted:  part.Flags&1 != 0,
+			open:       part.Open,
+		})
 	}
 	return c, nil
+}
+
+func (c *container) add(part *archivePart) {
+	name := partName(part.name)
+	switch {
+	case strings.HasSuffix(part.name, "/"):
+	case c.parts[name] != nil:
+		c.twice = append(c.twice, part.name)
+	default:
+		c.parts[name] = part
+	}
 }
 
 // partName is the name under which a part is found: parts are known without regard to case.
@@ -70,15 +91,15 @@ func (c *container) open(name string) (io.ReadCloser, error) {
 	if part == nil {
 		return nil, fmt.Errorf("the archive has no part %s", name)
 	}
-	if part.Flags&1 != 0 {
+	if part.encrypted {
 		return nil, fmt.Errorf("part %s is encrypted", name)
 	}
-	r, err := part.Open()
+	r, err := part.open()
 	if err != nil {
 		return nil, fmt.Errorf("part %s: %w", name, err)
 	}
-	compressed := min(int64(min(part.CompressedSize64, 1<<62)), c.size)
-	return &boundedPart{ReadCloser: r, left: min(max(freelyInflated, mostInflation*compressed), longestPart)}, nil
+	limit := mostInflation * min(part.compressed, c.size)
+	return &boundedPart{ReadCloser: r, left: min(max(freelyInflated, limit), longestPart)}, nil
 }
 
 // readSmall reads a part whole.

@@ -82,6 +82,7 @@ func newRowReader(part io.Reader) (*rowReader, error) {
 	for {
 		found, err := r.s.next()
 		if err != nil || found == tokenEnd {
+			r.over = err == nil
 			return r, err
 		}
 		if found != tokenOpen {

@@ -2,6 +2,7 @@ package xlsxfile
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 
@@ -21,6 +22,8 @@ type shownNumber struct{ format, number string }
 const (
 	showSheet = "Sheet1"
 	mostShown = 1 << 16 // of numbers whose look is remembered
+	// longestCode is Excel's own bound of the code of a format.
+	longestCode = 255
 )
 
 func newShower(from1904 bool) (*shower, error) {
@@ -43,6 +46,9 @@ func (v *values) showNumber(raw []byte, format *numberFormat) importers.Field {
 }
 
 func (s *shower) show(number string, format *numberFormat) (string, error) {
+	if utf8.RuneCountInString(format.code) > longestCode {
+		return "", fmt.Errorf("the format is longer than %d characters", longestCode)
+	}
 	name := format.code
 	if name == "" {
 		name = fmt.Sprint(format.id)

@@ -10,7 +10,7 @@ import (
 
 const (
 	textBlock   = 1 << 20
-	keptBlocks  = 48 // of text in memory; the others are in a file
+	keptBlocks  = 96 // of text in memory; the others are in a file
 	mostStrings = 32 << 20
 )
 

@@ -51,7 +51,7 @@ const (
 
 // surveySheet reads a sheet to its end. An error is one of the context; damage is in the survey.
 func (b *Book) surveySheet(ctx context.Context, sheet *sheetPart, wanted int64) (*survey, error) {
-	v := &survey{lastUsed: make([]int64, maxColumns+1)}
+	v := &survey{lastUsed: make([]int64, maxColumns+1), gaps: b.gaps()}
 	place := fmt.Sprintf("%s: sheet %q", b.source.Name, sheet.name)
 	part, err := b.parts.open(sheet.part)
 	if err != nil {

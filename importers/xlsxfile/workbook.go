@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +16,7 @@ type workbook struct {
 	from1904    bool
 	stylesPart  string
 	stringsPart string
+	guessed     string // why the sheets had to be looked for
 }
 
 // sheetPart is a sheet and where it stands.
@@ -23,8 +26,11 @@ type sheetPart struct {
 	part   string // "": it is a chart or a dialog
 }
 
-// errNoWorkbook tells that the archive is no Excel file.
-var errNoWorkbook = errors.New("the archive holds no workbook")
+// What an archive can lack.
+var (
+	errNoWorkbook = errors.New("the archive holds no workbook")
+	errNoSheets   = errors.New("it names no sheet")
+)
 
 // readWorkbook finds the workbook of the archive and the parts that belong to it.
 func readWorkbook(c *container) (*workbook, error) {
@@ -36,6 +42,31 @@ func readWorkbook(c *container) (*workbook, error) {
 			}
 		}
 	}
+	b, err := parseWorkbook(c, main)
+	if err == nil && len(b.sheets) == 0 {
+		err = fmt.Errorf("part %s: %w", main, errNoSheets)
+	}
+	if err != nil && c.cut != "" {
+		return guessWorkbook(c, err)
+	}
+	return b, err
+}
+
+// guessWorkbook makes a workbook of the sheets that are there, under the names of their parts.
+func guessWorkbook(c *container, why error) (*workbook, error) {
+	b := &workbook{guessed: why.Error(), stylesPart: "xl/styles.xml", stringsPart: "xl/sharedstrings.xml"}
+	for _, name := range slices.Sorted(maps.Keys(c.parts)) {
+		if path.Dir(name) == "xl/worksheets" && path.Ext(name) == ".xml" {
+			b.sheets = append(b.sheets, sheetPart{name: strings.TrimSuffix(path.Base(name), ".xml"), part: name})
+		}
+	}
+	if len(b.sheets) == 0 {
+		return nil, why
+	}
+	return b, nil
+}
+
+func parseWorkbook(c *container, main string) (*workbook, error) {
 	if !c.has(main) {
 		return nil, errNoWorkbook
 	}
@@ -60,9 +91,6 @@ func readWorkbook(c *container) (*workbook, error) {
 	}
 	if err := b.parse(text, targets); err != nil {
 		return nil, fmt.Errorf("part %s: %w", main, err)
-	}
-	if len(b.sheets) == 0 {
-		return nil, fmt.Errorf("part %s names no sheet", main)
 	}
 	return b, nil
 }
