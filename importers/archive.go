@@ -50,9 +50,24 @@ func packageOf(archive *zip.Reader) (content, bool) {
 	return content{}, false
 }
 
+// isCutWorkbook recognises a workbook of which only the beginning is left: its reader looks for
+// the parts that are there.
+func isCutWorkbook(file io.ReaderAt) bool {
+	head := make([]byte, headLength)
+	n, err := file.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	return isZip(head[:n]) && bytes.Contains(head[:n], []byte("[Content_Types].xml")) && bytes.Contains(head[:n], []byte("xl/"))
+}
+
 // archive looks at a zip archive: a workbook of Excel, or files that were packed together.
 func (f *finder) archive(source *Source, file *os.File) error {
 	archive, err := zip.NewReader(file, source.Size)
+	if err != nil && isCutWorkbook(file) {
+		f.accept(source, content{format: FormatXLSX})
+		return nil
+	}
 	if err != nil {
 		f.skip(source.Path, "", "a zip archive or workbook that is damaged: "+err.Error(), hintCopy+", or try to repair it with zip -FF")
 		return nil

@@ -3,6 +3,7 @@ package xlsxfile
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -272,20 +273,15 @@ func TestDamagedSharedStrings(t *testing.T) {
 	hasLine(t, records, "999", "the checksum of the shared strings is wrong")
 }
 
-// TestDamagedTag breaks one tag of a thousand rows, at every byte of a row. The other rows are
+// TestDamagedTag breaks one tag of forty rows, at every byte of a row. The other rows are
 // all there, and the row that is not is told of.
 func TestDamagedTag(t *testing.T) {
 	t.Parallel()
-	whole := thousand(t)
-	var sheet []byte
-	for _, part := range unpack(t, whole) {
-		if part.name == sheetPartName {
-			sheet = part.text
-		}
-	}
-	begin := bytes.Index(sheet, []byte(`<row r="400"`))
-	end := bytes.Index(sheet, []byte(`<row r="401"`))
-	want, _ := readAll(t, theList(t, whole, Options{}))
+	sheet := []byte(`<worksheet ` + mainSpace + `><sheetData>` + numbered(1, 40, func(int) string {
+		return `<c r="A%d" s="1"><v>5</v></c><c t="inlineStr"><is><t>a &amp; b</t></is></c><c><f>A1</f><v>6</v></c>`
+	}) + `</sheetData><mergeCells><mergeCell ref="A1:B2"/></mergeCells></worksheet>`)
+	begin := bytes.Index(sheet, []byte(`<row r="20"`))
+	end := bytes.Index(sheet, []byte(`<row r="21"`))
 	for at := begin; at < end; at++ {
 		for _, c := range []byte{'<', '=', '>', 0x01, '"'} {
 			if sheet[at] == c {
@@ -295,21 +291,18 @@ func TestDamagedTag(t *testing.T) {
 			damaged[at] = c
 			rows := rowsOf(t, damaged)
 			lost := 0
-			for number := int64(1); number <= 1000; number++ {
-				if rows[number] == nil && number != 400 {
+			for number := int64(1); number <= 40; number++ {
+				if rows[number] == nil && number != 20 {
 					lost++
 				}
 			}
 			if lost > 1 {
-				t.Errorf("byte %d of row 400 made %q: %d other rows are lost", at-begin, c, lost)
+				t.Errorf("byte %d of row 20 made %q: %d other rows are lost", at-begin, c, lost)
 			}
-			if rows[400] == nil && rows[-1] == nil {
-				t.Errorf("byte %d of row 400 made %q: it is lost in silence", at-begin, c)
+			if rows[20] == nil && rows[-1] == nil {
+				t.Errorf("byte %d of row 20 made %q: it is lost in silence", at-begin, c)
 			}
 		}
-	}
-	if len(want) != 999 {
-		t.Errorf("%d records", len(want))
 	}
 }
 
@@ -342,9 +335,9 @@ func TestBombs(t *testing.T) {
 	list := theList(t, path, Options{})
 	hasLine(t, gapsOf(list), "this looks like a zip bomb", "behind row 1")
 
-	path = change(t, skeleton(t), stringsPartName, func([]byte) []byte {
+	path = packAt(t, flate.DefaultCompression, changed(t, skeleton(t), stringsPartName, func([]byte) []byte {
 		return append([]byte(`<sst `+mainSpace+`><si><t>only</t></si>`), bytes.Repeat([]byte("<si><t/></si>"), 6<<20)...)
-	})
+	}))
 	list = theList(t, path, Options{Header: -1})
 	hasLine(t, gapsOf(list), "this looks like a zip bomb", "any text of the sheet may be wrong")
 }

@@ -3,6 +3,7 @@ package xlsxfile
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,12 +42,18 @@ func unpack(t testing.TB, path string) []aPart {
 // pack writes parts into an archive whose checksums are right.
 func pack(t testing.TB, parts []aPart) string {
 	t.Helper()
+	return packAt(t, flate.BestSpeed, parts)
+}
+
+func packAt(t testing.TB, level int, parts []aPart) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "packed.xlsx")
 	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	archive := zip.NewWriter(file)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, level) })
 	for _, part := range parts {
 		w, err := archive.Create(part.name)
 		if err != nil {
@@ -73,15 +80,20 @@ const (
 // change packs the archive again with one part changed.
 func change(t testing.TB, path, name string, how func([]byte) []byte) string {
 	t.Helper()
+	return pack(t, changed(t, path, name, how))
+}
+
+func changed(t testing.TB, path, name string, how func([]byte) []byte) []aPart {
+	t.Helper()
 	parts := unpack(t, path)
 	for i := range parts {
 		if parts[i].name == name {
 			parts[i].text = how(bytes.Clone(parts[i].text))
-			return pack(t, parts)
+			return parts
 		}
 	}
 	t.Fatalf("the archive has no part %s", name)
-	return ""
+	return nil
 }
 
 // replace is a change of one text, which must be there.

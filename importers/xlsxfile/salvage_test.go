@@ -180,3 +180,17 @@ func FuzzContainer(f *testing.F) {
 		}
 	})
 }
+
+// TestCutFileIsFound: a workbook that was cut is a source all the same.
+func TestCutFileIsFound(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(pack(t, excelOrder(unpack(t, thousand(t)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "cut.xlsx", content[:len(content)*9/10])
+	sources, _, err := importers.Find(t.Context(), importers.FindOptions{Paths: []string{path}})
+	if err != nil || len(sources) != 1 || sources[0].Format != importers.FormatXLSX {
+		t.Fatalf("sources %v, error %v", sources, err)
+	}
+}
