@@ -63,6 +63,15 @@ func Message(err error) string {
 	return err.Error()
 }
 
+// Constraint is the constraint that an error of a server is about, or "".
+func Constraint(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.ConstraintName
+	}
+	return ""
+}
+
 func failure(op, place string, sentinel, cause error, hint string) error {
 	return &evidence.Error{Op: op, Place: place, Err: evidence.OfKind(sentinel, cause), Hint: hint}
 }

@@ -26,9 +26,14 @@ func (l *loader) settle(ctx context.Context, tables []*loadTable) error {
 			return err
 		}
 	}
-	whole, err := l.insert(ctx, tables)
-	if whole || err != nil {
+	twice, err := l.anyTwice(ctx, tables)
+	if err != nil {
 		return err
+	}
+	if !twice {
+		if whole, err := l.insert(ctx, tables); whole || err != nil {
+			return err
+		}
 	}
 	for _, table := range tables {
 		// Somebody may have put rows in since.
@@ -39,7 +44,7 @@ func (l *loader) settle(ctx context.Context, tables []*loadTable) error {
 	if err := l.look(ctx, tables); err != nil {
 		return err
 	}
-	whole, err = l.insert(ctx, tables)
+	whole, err := l.insert(ctx, tables)
 	if whole || err != nil {
 		return err
 	}
@@ -48,6 +53,25 @@ func (l *loader) settle(ctx context.Context, tables []*loadTable) error {
 			"take the rows out that the message names")
 	}
 	return l.insertSome(ctx, tables[0])
+}
+
+// anyTwice reports whether rows have a key in common that no index of the target watches over.
+func (l *loader) anyTwice(ctx context.Context, tables []*loadTable) (bool, error) {
+	for _, table := range tables {
+		for n := range table.keys {
+			if table.keys[n].index != nil || table.staged == table.out {
+				continue
+			}
+			names := table.keyNames(n, "s")
+			sql := fmt.Sprintf("SELECT EXISTS (SELECT FROM %s s WHERE ROW(%s) IS NOT NULL AND %s GROUP BY %s HAVING count(*) > 1)",
+				table.place.staging(), names, table.notOut("s"), names)
+			twice, err := l.conn().Value(ctx, "compare rows at", sql)
+			if err != nil || twice == "t" {
+				return true, err
+			}
+		}
+	}
+	return false, nil
 }
 
 const opInsert = "write rows at"
@@ -174,6 +198,6 @@ func (l *loader) refuseOne(ctx context.Context, table *loadTable, seq int64) err
 	if live.Code(l.refused) == codeNoParent {
 		table.orphans = append(table.orphans, seq)
 	}
-	return l.conn().Query(ctx, opInsert, fmt.Sprintf("INSERT INTO %s (seq, kind, what, detail) VALUES ($1::bigint, '%c', $2, $3)", table.outTable(), outRefused),
-		live.Parameters(strconv.FormatInt(seq, 10), what, message), func([][]byte) error { return nil })
+	return l.conn().Query(ctx, opInsert, fmt.Sprintf("INSERT INTO %s (seq, kind, what, detail, by) VALUES ($1::bigint, '%c', $2, $3, $4)", table.outTable(), outRefused),
+		live.Parameters(strconv.FormatInt(seq, 10), what, message, live.Constraint(l.refused)), func([][]byte) error { return nil })
 }

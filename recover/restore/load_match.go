@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // notOut leaves the rows of a temporary table, with an alias, that may still go in.
@@ -78,6 +80,24 @@ func (t *loadTable) same(n int, a, b string) string {
 		terms[i] = fmt.Sprintf("%s.%s %s %s.%s", a, name, key.equal[i], b, name)
 	}
 	return strings.Join(terms, " AND ")
+}
+
+// keyNames are the columns of a key, of an alias.
+func (t *loadTable) keyNames(n int, alias string) string {
+	var names []string
+	for _, at := range t.keys[n].columns {
+		names = append(names, alias+"."+t.place.columns[at].name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// keyShown is the columns of a key for people.
+func (t *loadTable) keyShown(n int) string {
+	var names []string
+	for _, at := range t.keys[n].columns {
+		names = append(names, pg.QuoteIdent(t.target.columns[t.ask.columns[at]].name))
+	}
+	return strings.Join(names, ", ")
 }
 
 // compared lists the columns, of an alias, that make rows with the same key different. One
@@ -170,15 +190,11 @@ func (l *loader) differences(ctx context.Context, table *loadTable) error {
 		if len(columns) == 0 {
 			continue
 		}
-		var keys []string
-		for _, at := range table.keys[n].columns {
-			keys = append(keys, table.place.columns[at].name)
-		}
-		sql := fmt.Sprintf("SELECT s.%s, ROW(s.%s)::text, %s, %s FROM %s o JOIN %s s ON s.%s = o.seq JOIN %s t ON %s WHERE o.kind = '%c' AND o.what = 'k%d' ORDER BY o.seq LIMIT %d",
-			seqColumn, strings.Join(keys, ", s."), strings.Join(table.compared(n, "s"), ", "), strings.Join(table.compared(n, "t"), ", "), table.outTable(), table.place.staging(),
+		sql := fmt.Sprintf("SELECT s.%s, ROW(%s)::text, %s, %s FROM %s o JOIN %s s ON s.%s = o.seq JOIN %s t ON %s WHERE o.kind = '%c' AND o.what = 'k%d' ORDER BY o.seq LIMIT %d",
+			seqColumn, table.keyNames(n, "s"), strings.Join(table.compared(n, "s"), ", "), strings.Join(table.compared(n, "t"), ", "), table.outTable(), table.place.staging(),
 			seqColumn, table.place.table.from(), table.same(n, "s", "t"), outDifferent, n, limit)
 		err := l.conn().Query(ctx, "read differences at", sql, nil, func(row [][]byte) error {
-			return table.differs(strings.Join(keys, ", ")+" "+string(row[1]), row, columns)
+			return table.differs(table.keyShown(n)+" "+string(row[1]), row, columns)
 		})
 		if err != nil {
 			return err

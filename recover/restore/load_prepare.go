@@ -149,10 +149,14 @@ func (l *loader) addPlan(table *loadTable) error {
 			plan.Sequences = append(plan.Sequences, SequencePlan{Name: s.name, Column: s.column, Down: s.down})
 		}
 	}
-	table.ask = newEvaluation(target, places, nil, target.checks, "")
 	if err := l.addKeys(table, places); err != nil {
 		return err
 	}
+	var primary *targetIndex
+	if len(table.keys) > 0 && table.keys[0].primary {
+		primary = table.keys[0].index
+	}
+	table.ask = newEvaluation(target, places, primary, target.checks, "")
 	l.Plan.Tables = append(l.Plan.Tables, plan)
 	return nil
 }

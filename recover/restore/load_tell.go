@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -82,7 +81,7 @@ type verdict struct {
 // explainRefusal puts a verdict into words.
 func (l *loader) explainRefusal(table *loadTable, r *LoadRefusal, v verdict) error {
 	if v.what[0] == 'x' {
-		r.Reason = v.detail
+		r.Reason, r.Constraint = v.detail, v.by
 		return nil
 	}
 	n, err := strconv.Atoi(v.what[1:])
@@ -133,14 +132,10 @@ func (l *loader) explainShared(table *loadTable, r *LoadRefusal, n int, v verdic
 		return nil
 	}
 	key := &table.keys[n-sharedKey]
-	var names []string
-	for _, at := range key.columns {
-		names = append(names, table.place.columns[at].name)
-	}
 	if key.index != nil {
 		r.Constraint = key.index.name
 	}
-	r.Reason = fmt.Sprintf("%s has the same %s with other values, and came first", cameFrom(where), strings.Join(names, ", "))
+	r.Reason = fmt.Sprintf("%s has the same %s with other values, and came first", cameFrom(where), table.keyShown(n-sharedKey))
 	return nil
 }
 

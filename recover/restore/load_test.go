@@ -38,6 +38,8 @@ func rowsOf(relation *evidence.Relation, rows []string) iter.Seq2[*evidence.Row,
 type loading struct {
 	t       testing.TB
 	dsn     string
+	ctx     context.Context // nil: the test's
+	options live.Options    // of the session; without a command: for writing
 	refused []string
 	told    []LoadRefusal
 	change  func(*Loading) // nil: as it is
@@ -45,8 +47,14 @@ type loading struct {
 
 func (l *loading) run(tables ...LoadTable) (*Loaded, error) {
 	l.t.Helper()
-	ctx := l.t.Context()
-	conn, err := live.Connect(ctx, l.dsn, live.Options{Command: "test", Mode: live.Write})
+	ctx := l.ctx
+	if ctx == nil {
+		ctx = l.t.Context()
+	}
+	if l.options.Command == "" {
+		l.options = live.Options{Command: "test", Mode: live.Write}
+	}
+	conn, err := live.Connect(ctx, l.dsn, l.options)
 	if err != nil {
 		l.t.Fatal(err)
 	}

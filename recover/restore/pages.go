@@ -69,5 +69,5 @@ func settled(tables []*casefile.TableSummary) bool {
 			}
 		}
 	}
-	return true
+	return len(tables) > 0
 }
