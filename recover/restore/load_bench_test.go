@@ -227,3 +227,29 @@ func loadFile(b *testing.B, name string, count int) string {
 	}
 	return path
 }
+
+// BenchmarkLoadBadRows measures a load in which 1,012 of 100,000 rows are bad against one
+// without a bad row.
+func BenchmarkLoadBadRows(b *testing.B) {
+	const rows, bad = 100_000, 1012
+	c := clustertest.Start(b, cluster.Options{Version: "15", Settings: map[string]string{"autovacuum": "off", "max_wal_size": "20GB"}})
+	clustertest.Exec(b, c, "postgres", loadBenchSQL)
+	l := &loading{t: b, dsn: c.LibpqDSN("postgres")}
+	var clean, broken time.Duration
+	run := func(bad int64) time.Duration {
+		begun := time.Now()
+		done, err := l.run(thousandBad(rows, int(bad)))
+		took := time.Since(begun)
+		if err != nil || done.Refused() != bad || done.Inserted() != rows-bad {
+			b.Fatal(err, counts(done))
+		}
+		clustertest.Exec(b, c, "postgres", "TRUNCATE asset", "CHECKPOINT")
+		return took
+	}
+	for b.Loop() {
+		clean += run(0)
+		broken += run(bad)
+	}
+	b.ReportMetric(float64(broken)/float64(clean), "times-clean")
+	b.ReportMetric(clean.Seconds()/float64(b.N), "clean-s")
+}
