@@ -28,8 +28,9 @@ race: postgresql compiler ## the tests with the race detector, on two versions o
 	CGO_ENABLED=1 $(GO) test $(INMEMORY) -race -short -timeout 40m ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
-	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem -timeout 30m ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream ./recover/casefile ./recover/restore
-	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem -timeout 30m ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream ./recover/casefile ./recover/restore \
+		./importers/csvfile ./importers/jsonfile ./importers/xlsxfile ./logparse
+	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap ./importers/mapping
 
 bench-memory: postgresql ## the peak memory of the commands on 1, 4 and 8 GiB of WAL; PGRESCUE_BENCH_MEMORY_MB=LIST sets the sizes
 	PGRESCUE_BENCH_MEMORY_MB="$${PGRESCUE_BENCH_MEMORY_MB:-1024,4096,8192}" \
@@ -47,7 +48,7 @@ build: ## a static binary in bin/
 check: format-check vet staticcheck vulncheck race ## everything that .ci/run checks
 
 format-check:
-	@unformatted="$$($(RUN) $(GOFUMPT) -l cmd recover testdata)"; \
+	@unformatted="$$($(RUN) $(GOFUMPT) -l cmd importers logparse recover testdata)"; \
 	if [ -n "$$unformatted" ]; then echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; fi
 
 vet:
