@@ -104,12 +104,14 @@ func beginner(candidates []Candidate, text []byte) int {
 // and format in the order of its lines, each with the time that When tells. An entry is valid until the next one is asked for.
 func (s *Source) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
+		s.latest, s.setbacks = make(map[string]Stamp), nil
 		stopped := false
 		out := func(entry *Entry) error {
 			if s.Clocks != nil {
 				s.Clocks.Carried(s, entry.Outer.Stamp, entry.Stamp)
 			}
 			entry.Stamp = s.When(entry.Stamp, entry.Outer)
+			s.setback(entry)
 			if !yield(entry, nil) {
 				stopped = true
 				return errStopped

@@ -49,8 +49,8 @@ func (c *content) Close() {
 	}
 }
 
-// open begins to read the file.
-func (f *file) open() (*content, error) {
+// open begins to read the file; the trail remembers that.
+func (f *file) open(trail *evidence.Trail) (*content, error) {
 	if f.path == "" {
 		if f.used {
 			return nil, errUsed
@@ -58,7 +58,7 @@ func (f *file) open() (*content, error) {
 		f.used = true
 		return f.text(io.MultiReader(bytes.NewReader(f.sample), f.stdin), f.stdin, nil), nil
 	}
-	opened, err := f.trail.Open(f.path, evidence.KindLog)
+	opened, err := trail.Open(f.path, evidence.KindLog)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (f *file) text(r io.Reader, stream *packed.Reader, closer io.Closer) *conte
 	return &content{Reader: r, packed: stream, closer: closer}
 }
 
-// head gives the beginning of the text, as much as a sample is.
+// head gives the beginning of the text, as much as a sample is. No trail remembers it: the file may turn out to be no log.
 func (f *file) head() ([]byte, error) {
 	if f.path == "" {
 		sample := f.sample
@@ -87,7 +87,7 @@ func (f *file) head() ([]byte, error) {
 		}
 		return sample, nil
 	}
-	content, err := f.open()
+	content, err := f.open(nil)
 	if err != nil {
 		return nil, err
 	}

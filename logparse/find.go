@@ -270,9 +270,9 @@ func (s *Source) sniff(ctx context.Context) error {
 }
 
 // sniffLines is how many lines tell the wrapper.
-const sniffLines = 500
+const sniffLines = 1000
 
-// wrapperOf finds the wrapper that at least half of the lines have, within those that are known; nil: none.
+// wrapperOf finds the wrapper that enough of the lines have, within those that are known; nil: none.
 func (s *Source) wrapperOf(ctx context.Context) (*wrapper, error) {
 	known := wrappers()
 	fits, lines := make([]int, len(known)), 0
@@ -292,7 +292,7 @@ func (s *Source) wrapperOf(ctx context.Context) (*wrapper, error) {
 		return nil, err
 	}
 	for i := range known {
-		if fits[i] > 0 && fits[i]*2 >= lines {
+		if fits[i] > 0 && float64(fits[i]) >= known[i].share*float64(lines) {
 			return &known[i], nil
 		}
 	}

@@ -94,7 +94,7 @@ func (r *reader) readSample() error {
 func (r *reader) readFile(i int) error {
 	f := &r.source.files[i]
 	r.line = Line{Source: r.source, File: i}
-	content, err := f.open()
+	content, err := f.open(f.trail)
 	if err != nil {
 		if errors.Is(err, packed.ErrDamaged) {
 			r.gap(0, evidence.Gap{What: "the whole file", Why: err.Error()})

@@ -27,6 +27,8 @@ type Source struct {
 	wrappers []wrapper
 	formats  map[string][]Candidate // by container
 	stated   stated
+	latest   map[string]Stamp // by container
+	setbacks []Setback
 	gaps     []evidence.Gap
 	unheld   int // gaps beyond those that are kept
 }

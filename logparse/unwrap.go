@@ -5,6 +5,8 @@ import "bytes"
 // wrapper is a way in which a transport wraps lines.
 type wrapper struct {
 	name string
+	// share is how much of the lines must fit. Those that are not mistaken for anything else may be few.
+	share float64
 	// fits reports whether a line is wrapped so.
 	fits func(text []byte) bool
 	open func(r *reader) unwrapper
@@ -21,13 +23,13 @@ type unwrapper interface {
 // wrappers lists those that are known, those first that are told most surely.
 func wrappers() []wrapper {
 	return []wrapper{
-		{"docker json-file", fitsDockerJSON, func(*reader) unwrapper { return &dockerJSON{} }},
-		{"journald JSON", fitsJournald, func(r *reader) unwrapper { return &journald{reader: r} }},
-		{"CRI", fitsCRI, func(*reader) unwrapper { return &cri{} }},
-		{"Docker Desktop", fitsDesktop, func(*reader) unwrapper { return &prefixed{cut: cutDesktop} }},
-		{"kubectl --prefix", fitsPod, func(*reader) unwrapper { return &named{cut: cutPod} }},
-		{"docker compose", fitsCompose, func(*reader) unwrapper { return &named{cut: cutCompose} }},
-		{"timestamps of docker logs -t", fitsTimestamps, func(*reader) unwrapper { return &prefixed{cut: cutTimestamp} }},
+		{"docker json-file", 0.05, fitsDockerJSON, func(*reader) unwrapper { return &dockerJSON{} }},
+		{"journald JSON", 0.05, fitsJournald, func(r *reader) unwrapper { return &journald{reader: r} }},
+		{"CRI", 0.05, fitsCRI, func(*reader) unwrapper { return &cri{} }},
+		{"Docker Desktop", 0.3, fitsDesktop, func(*reader) unwrapper { return &prefixed{cut: cutDesktop} }},
+		{"kubectl --prefix", 0.05, fitsPod, func(*reader) unwrapper { return &named{cut: cutPod} }},
+		{"docker compose", 0.5, fitsCompose, func(*reader) unwrapper { return &named{cut: cutCompose} }},
+		{"timestamps of docker logs -t", 0.5, fitsTimestamps, func(*reader) unwrapper { return &prefixed{cut: cutTimestamp} }},
 	}
 }
 
