@@ -48,6 +48,7 @@ func (m *importMade) count(name evidence.RelationName) *importTable {
 type mergedTable struct {
 	relation *evidence.Relation
 	keys     [][]string
+	clocks   map[string]string
 	parts    []mergedPart
 }
 
@@ -66,7 +67,7 @@ func merge(ctx context.Context, lists []*importMade, shapes importShapes) ([]*me
 			if at < 0 {
 				relation := *table.Relation
 				relation.Columns = slices.Clone(relation.Columns)
-				merged = append(merged, &mergedTable{relation: &relation, keys: table.Keys})
+				merged = append(merged, &mergedTable{relation: &relation, keys: table.Keys, clocks: table.Clocks})
 				at = len(merged) - 1
 			}
 			merged[at].parts = append(merged[at].parts, mergedPart{made: made, table: table})
@@ -149,7 +150,7 @@ func (m *mergedTable) rows(heard func(*importMade, *evidence.Row)) iter.Seq2[*ev
 func loadTables(merged []*mergedTable, heard func(*importMade, *evidence.Row)) []restore.LoadTable {
 	tables := make([]restore.LoadTable, len(merged))
 	for i, m := range merged {
-		tables[i] = restore.LoadTable{Relation: m.relation, Keys: m.keys, Rows: m.rows(heard)}
+		tables[i] = restore.LoadTable{Relation: m.relation, Keys: m.keys, Clocks: m.clocks, Rows: m.rows(heard)}
 	}
 	return tables
 }

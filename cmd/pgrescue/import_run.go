@@ -190,11 +190,7 @@ func (r *importRun) mapHeader(made *importMade, columns []mapping.Column) (*mapp
 			}
 		}
 	}
-	profile := made.profile
-	if made.options.storeAsApp() && profile.AsApp() != nil {
-		profile = profile.AsApp()
-	}
-	return profile.Map(header, mapping.MapOptions{Named: named, Columns: columns})
+	return made.profile.Map(header, mapping.MapOptions{Named: named, Columns: columns})
 }
 
 // reject begins the files of rejects of a list, where they are wanted.

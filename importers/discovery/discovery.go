@@ -89,6 +89,9 @@ type Table struct {
 	Relation *evidence.Relation
 	// Keys are columns by which a row is known to be there already, beside the primary key.
 	Keys [][]string
+	// Clocks are, by column, regular expressions of what the application's clock said. A row that is
+	// there differs in nothing else when it is the same row: no file knows these times.
+	Clocks map[string]string
 	// Rows yields the rows. A row is valid until the next one is asked for.
 	Rows iter.Seq2[*evidence.Row, error]
 }
@@ -115,6 +118,7 @@ type Content struct {
 	Filename string
 	Records  int64 // that are kept
 	Size     int64 // characters of the rows' JSON: data_imports.file_size
+	Columns  []string
 }
 
 // New reads the list once, to count its records, and makes an Import of it.
@@ -176,6 +180,7 @@ func (im *Import) Tables(ctx context.Context) []Table {
 	add := func(more ...Table) {
 		for _, t := range more {
 			if t.Relation != nil {
+				t.Clocks = clocks(t.Relation.Name)
 				tables = append(tables, t)
 			}
 		}

@@ -39,6 +39,8 @@ type survivor struct {
 	records  int64 // -1: not known
 	size     int64 // -1: not known
 	told     bool  // the application's own word for the time is known
+	// columns are the names of the header, where only a discovery flow is left, which does not know the file.
+	columns []string
 }
 
 // FromRows makes Ids that know nothing yet; Put teaches them rows, such as those that a case holds.
@@ -89,7 +91,7 @@ func (k *Ids) Import(of Content) (ImportIDs, bool, error) {
 	var same, like []*survivor
 	for _, s := range k.imports {
 		switch {
-		case s.filename != of.Filename || s.records >= 0 && s.records != of.Records:
+		case !s.mayBe(of):
 		case s.size >= 0 && s.size != of.Size:
 			like = append(like, s)
 		default:
@@ -108,6 +110,15 @@ func (k *Ids) Import(of Content) (ImportIDs, bool, error) {
 			of.Filename, of.Records, of.Size, listIDs(like)))
 	}
 	return ImportIDs{}, false, nil
+}
+
+// mayBe reports whether the import may be that of a content. A discovery flow knows the header
+// instead of the file.
+func (s *survivor) mayBe(of Content) bool {
+	if s.filename == "" && s.records == of.Records {
+		return len(s.columns) > 0 && slices.Equal(s.columns, of.Columns)
+	}
+	return s.filename == of.Filename && (s.records < 0 || s.records == of.Records)
 }
 
 func listIDs(list []*survivor) string {
@@ -163,9 +174,7 @@ func (k *Ids) take(table string, v values) {
 		k.takeMasterFlow(id, v)
 	case tableFlows:
 		k.put(table, v.id("flow_id").String(), id)
-		if importID := v.id("data_import_id"); importID != uuid.Nil {
-			k.survivor(importID, v.id("flow_id"))
-		}
+		k.takeFlow(v)
 	case tableRawRecords, tableMappings:
 		of := v.id("data_import_id")
 		number, ok := v("row_number")
@@ -230,26 +239,63 @@ func (k *Ids) takeMasterFlow(id uuid.UUID, v values) {
 		return
 	}
 	s := k.survivor(importID, flow)
-	if t, ok := parsePyTime(c.Time); ok {
-		s.ids.Time, s.told = t, true // it goes before the server's
-	}
+	s.tell(c.Time)
 	if s.filename == "" {
 		s.filename = c.Filename
 	}
 	if s.records < 0 {
-		s.records = stateRecords(v)
+		s.records = stateRecords(v, "flow_persistence_data")
+	}
+}
+
+// takeFlow learns from the state of a discovery flow.
+func (k *Ids) takeFlow(v values) {
+	importID := v.id("data_import_id")
+	if importID == uuid.Nil {
+		return
+	}
+	s := k.survivor(importID, v.id("flow_id"))
+	text, ok := v("state_metadata") // the server has taken it out
+	if !ok {
+		var state struct {
+			Metadata json.RawMessage `json:"metadata"`
+		}
+		whole, _ := v("crewai_state_data")
+		if json.Unmarshal([]byte(whole), &state) != nil {
+			return
+		}
+		text = string(state.Metadata)
+	}
+	var metadata struct {
+		Time    string   `json:"import_timestamp"`
+		Columns []string `json:"detected_columns"`
+	}
+	if json.Unmarshal([]byte(text), &metadata) != nil {
+		return
+	}
+	s.tell(metadata.Time)
+	s.columns = metadata.Columns
+	if s.records < 0 {
+		s.records = stateRecords(v, "crewai_state_data")
+	}
+}
+
+// tell learns the time from the application's own word, which goes before the server's clock.
+func (s *survivor) tell(text string) {
+	if t, ok := parsePyTime(text); ok && !s.told {
+		s.ids.Time, s.told = t, true
 	}
 }
 
 // stateRecords counts the copies of rows in the flow's state; -1: there are none.
-func stateRecords(v values) int64 {
+func stateRecords(v values, column string) int64 {
 	if n := v.number("state_records"); n >= 0 { // the server has counted them
 		return n
 	}
 	var state struct {
 		Rows []json.RawMessage `json:"raw_data"`
 	}
-	text, _ := v("flow_persistence_data")
+	text, _ := v(column)
 	if json.Unmarshal([]byte(text), &state) != nil || state.Rows == nil {
 		return -1
 	}

@@ -74,8 +74,8 @@ func TestSurvivors(t *testing.T) {
 		{left: nil},
 		{left: []string{tableImports}, imp: true, flow: true},
 		{left: []string{tableMasterFlows}, imp: true, flow: true, time: true},
-		{left: []string{tableFlows}}, // it does not say of which file it was
-		{left: []string{tableFlows, tableImports}, imp: true, flow: true},
+		{left: []string{tableFlows}, imp: true, flow: true, time: true}, // by its header and number of rows
+		{left: []string{tableFlows, tableImports}, imp: true, flow: true, time: true},
 		{left: []string{tableMasterFlows, tableAssets}, imp: true, flow: true, time: true, asset: true},
 		{left: []string{tableAssets}, asset: true},
 		{left: []string{tableRawRecords, tableImports}, imp: true, flow: true, raw: true},

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ func lookups() []lookup {
 			"id", "client_account_id", "engagement_id", "master_flow_id", "filename", "total_records", "file_size", "created_at", "started_at",
 		}},
 		{tableMasterFlows, []string{"id", "client_account_id", "engagement_id", "flow_id", "flow_configuration", "state_records"}},
-		{tableFlows, []string{"id", "client_account_id", "engagement_id", "flow_id", "data_import_id"}},
+		{tableFlows, []string{"id", "client_account_id", "engagement_id", "flow_id", "data_import_id", "state_metadata", "state_records"}},
 		{tableRawRecords, []string{"id", "client_account_id", "engagement_id", "data_import_id", "row_number"}},
 		{tableMappings, []string{"id", "client_account_id", "engagement_id", "data_import_id", "source_field"}},
 		{tableAssets, []string{
@@ -31,14 +32,24 @@ func lookups() []lookup {
 	}
 }
 
+// state is the column that holds a flow's state.
+func (l *lookup) state() string {
+	if l.table == tableFlows {
+		return "crewai_state_data"
+	}
+	return "flow_persistence_data"
+}
+
 // sql asks for the columns; those that the target lacks are NULL.
 func (l *lookup) sql(schema *Schema) string {
 	rel := schema.Tables[l.table]
 	terms := make([]string, len(l.columns))
 	for i, c := range l.columns {
 		switch {
-		case c == "state_records" && schema.Has(l.table, "flow_persistence_data"):
-			terms[i] = "CASE WHEN jsonb_typeof(flow_persistence_data -> 'raw_data') = 'array' THEN jsonb_array_length(flow_persistence_data -> 'raw_data') END"
+		case c == "state_records" && schema.Has(l.table, l.state()):
+			terms[i] = fmt.Sprintf("CASE WHEN jsonb_typeof(%s -> 'raw_data') = 'array' THEN jsonb_array_length(%[1]s -> 'raw_data') END", l.state())
+		case c == "state_metadata" && schema.Has(l.table, l.state()):
+			terms[i] = l.state() + " -> 'metadata'"
 		case !schema.Has(l.table, c):
 			terms[i] = "NULL"
 		case strings.HasSuffix(c, "ed_at"):

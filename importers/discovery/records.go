@@ -229,7 +229,7 @@ func heard(*importers.Reject) error { return nil }
 
 // scan reads the list once.
 func (im *Import) scan(ctx context.Context) error {
-	c := Content{Filename: im.opts.Filename}
+	c := Content{Filename: im.opts.Filename, Columns: im.names}
 	all := int64(0)
 	for _, err := range im.records(ctx, im.opts.Rejects, func(raw []byte) { all++; c.Size += int64(len(raw)) }) {
 		if err != nil {

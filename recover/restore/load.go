@@ -47,6 +47,10 @@ type LoadTable struct {
 	Keys [][]string
 	// Rows are asked for once.
 	Rows iter.Seq2[*evidence.Row, error]
+	// Clocks are, by column, regular expressions of what a clock once said, such as .* for a time or
+	// "seen": "[^"]*" within JSON. Rows of the target that differ in nothing else are equal. The
+	// expressions mean the same to PostgreSQL and to package regexp.
+	Clocks map[string]string
 	// Update gives a row that is there the values of this one.
 	Update bool
 }

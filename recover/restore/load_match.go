@@ -134,11 +134,11 @@ SELECT seq, CASE WHEN pg_catalog.bool_or(same) THEN '%c' ELSE '%c' END, 'k%d' FR
 		t.outTable(), outThere, outDifferent, n, seqColumn, t.sameImage(n, "s", "t"), t.place.staging(), t.place.table.from(), t.same(n, "s", "t"), t.notOut("s"))
 }
 
-// sameText takes rows for equal whose values read the same.
+// sameText takes rows for equal whose values read the same, but for what a clock said.
 func (t *loadTable) sameText(n int) string {
 	return fmt.Sprintf("UPDATE %s o SET kind = '%c' FROM %s s JOIN %s t ON %s WHERE o.kind = '%c' AND o.what = 'k%d' AND s.%s = o.seq AND ROW(%s)::text = ROW(%s)::text",
 		t.outTable(), outThere, t.place.staging(), t.place.table.from(), t.same(n, "s", "t"), outDifferent, n, seqColumn,
-		strings.Join(t.compared(n, "s"), ", "), strings.Join(t.compared(n, "t"), ", "))
+		t.comparedText(n, "s"), t.comparedText(n, "t"))
 }
 
 // matchWhole finds rows of a table without a key that the target has: of each as many as
@@ -216,8 +216,7 @@ func (t *loadTable) differs(key string, row [][]byte, columns []int) error {
 	values := valuesOf(row[2:])
 	ours, theirs := values[:len(columns)], values[len(columns):]
 	for i, at := range columns {
-		if !equalValue(&ours[i], &theirs[i]) {
-			name := t.target.columns[t.ask.columns[at]].name
+		if name := t.columnName(at); !t.sameButClocks(name, &ours[i], &theirs[i]) {
 			t.result.Differences = append(t.result.Differences, LoadDifference{Provenance: where, Key: key, Column: name, Theirs: theirs[i], Ours: ours[i]})
 		}
 	}

@@ -121,8 +121,10 @@ type Actual struct {
 	// More are columns that the state does not know, with what they hold in every row: a schema
 	// that has others than the state was written for. By table and column.
 	More map[string]map[string]string
-	// Fewer tables are compared: these are left out.
+	// Without are tables that are not compared.
 	Without []string
+	// AnyTime takes all times for the same: of a loss, parts are of other moments.
+	AnyTime bool
 }
 
 // Check compares the database with the state.
