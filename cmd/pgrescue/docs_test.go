@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,7 +22,8 @@ import (
 // The documents are tested by what they say:
 //
 //   - README.md: `sh` blocks run in bash; /copy/data is the unpacked incident,
-//     /archive its WAL, and /backup/monday a second copy of it. The session between the markers is what the command prints;
+//     /archive its WAL, /backup/monday a second copy of it, and /downloads the source files of
+//     its imports. The session between the markers is what the command prints;
 //     a line that is only … stands for lines left out.
 //   - RUNBOOK.md: see TestRunbook.
 //   - Commands, flags, make targets, links and paths that a document names exist.
@@ -161,7 +166,7 @@ func TestReadmeCommandsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := strings.NewReplacer("/copy/data", data, "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second)
+	paths := strings.NewReplacer("/copy/data", data, "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second, "/downloads", sourcesOf(t, truth))
 	_, blocks := readDocument(t, "README.md")
 	ran, served := 0, 0
 	for _, b := range blocks {
@@ -322,4 +327,65 @@ func anchors(text string) []string {
 		found = append(found, strings.ReplaceAll(slug, " ", "-"))
 	}
 	return found
+}
+
+// sourcesOf writes the source files that the lost imports of the incident came from: a
+// raw record holds a row of its file, header and all.
+func sourcesOf(t *testing.T, truth *testdata.Truth) string {
+	t.Helper()
+	folder := t.TempDir()
+	lost := filepath.Join(repository, "testdata", "incident", "truth", truth.Transaction("retry").Label)
+	names := map[string]string{} // of files, by the id of the import
+	for _, row := range copiedRows(t, filepath.Join(lost, "data_imports.copy")) {
+		names[row[0]] = row[7]
+	}
+	header := []string{"CI Type", "Name", "Host Name", "IP Address", "OS", "OS Version", "Environment", "Application", "Department", "Owner", "Status", "Description", "Location", "CPU Cores", "Memory GB", "Storage GB"}
+	files := map[string]map[int][]string{}
+	for _, row := range copiedRows(t, filepath.Join(lost, "raw_import_records.copy")) {
+		var record map[string]string
+		number, err := strconv.Atoi(row[5])
+		if err := errors.Join(err, json.Unmarshal([]byte(row[6]), &record)); err != nil {
+			t.Fatal(err)
+		}
+		name := names[row[1]]
+		if files[name] == nil {
+			files[name] = map[int][]string{0: header}
+		}
+		for _, h := range header {
+			files[name][number] = append(files[name][number], record[h])
+		}
+	}
+	for name, records := range files {
+		var text strings.Builder
+		writer := csv.NewWriter(&text)
+		for i := range len(records) {
+			if err := writer.Write(records[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		writer.Flush()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+// copiedRows reads a file of COPY's text format.
+func copiedRows(t *testing.T, path string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unescape := strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t", `\r`, "\r")
+	var rows [][]string
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for i := range fields {
+			fields[i] = unescape.Replace(fields[i])
+		}
+		rows = append(rows, fields)
+	}
+	return rows
 }

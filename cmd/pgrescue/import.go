@@ -20,6 +20,7 @@ type importOptions struct {
 	importTenant
 	importSending
 	dsnGiven     bool
+	caseNamed    bool
 	catalogFile  string
 	database     string
 	schema       string
@@ -165,11 +166,12 @@ again, from the same file, wherever it lies now.
 		},
 		RunE: func(command *cobra.Command, args []string) error {
 			options.dsnGiven = command.Flags().Changed("dsn")
+			options.caseNamed = cases.dir != ""
 			if err := options.check(command.Flags()); err != nil {
 				return err
 			}
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
-				return runImport(ctx, &options, args, terminal, found, cases.dir != "")
+				return runImport(ctx, &options, args, terminal, found)
 			})
 		},
 	}
@@ -209,11 +211,36 @@ func (o *importOptions) check(flags *pflag.FlagSet) error {
 			return exitcode.Usagef("the words are: "+strings.Join(choice.words, ", "), "--%s %q is not known", choice.flag, choice.value)
 		}
 	}
+	for _, name := range []string{"delimiter", "quote", "escape", "header", "skip", "ragged"} {
+		if o.asApp && flags.Changed(name) {
+			return exitcode.Usagef("the application knew only the comma, no quotes, and the header on the first line", "import: --%s and --as-app exclude each other", name)
+		}
+	}
 	if o.skip < 0 {
 		return exitcode.Usagef("", "--skip %d is no number of lines", o.skip)
 	}
-	return o.checkTarget()
+	if err := o.checkTarget(); err != nil {
+		return err
+	}
+	return o.checkCase()
 }
+
+// checkCase is check for rows that act, or go into a case.
+func (o *importOptions) checkCase() error {
+	fills := o.caseNamed && !o.apply && o.via == "sql"
+	if (o.apply || fills) && !o.chosen() {
+		return exitcode.Usagef("--as-app makes what the application had made at the incident, --as-mapped what the mapping says; look at both previews first",
+			"import: say how the rows are to be stored, with --as-app or --as-mapped")
+	}
+	if fills && !o.knowsColumns() {
+		return exitcode.Usagef("--dsn names the target, or --catalog a file of `pgrescue catalog dump`",
+			"import: which columns rows have for the case, only a target or its catalog can say")
+	}
+	return nil
+}
+
+// knowsColumns reports whether a server or a catalog tells the target's columns.
+func (o *importOptions) knowsColumns() bool { return o.dsnGiven || o.catalogFile != "" }
 
 // checkTarget is check for where the rows go.
 func (o *importOptions) checkTarget() error {
@@ -234,13 +261,9 @@ func (o *importOptions) checkTarget() error {
 	return nil
 }
 
-// chosen refuses to act while it is open how rows are to be stored.
-func (o *importOptions) chosen(acts bool) error {
-	if !acts || o.table != "" || o.via == "api" || o.asApp || o.asMapped || len(o.fromReceipts) > 0 {
-		return nil
-	}
-	return exitcode.Usagef("--as-app makes what the application had made at the incident, --as-mapped what the mapping says; look at both previews first",
-		"import: say how the rows are to be stored, with --as-app or --as-mapped")
+// chosen reports whether it is said how rows are to be stored.
+func (o *importOptions) chosen() bool {
+	return o.table != "" || o.via == "api" || o.asApp || o.asMapped || len(o.fromReceipts) > 0
 }
 
 // storeAsApp tells how rows are stored: --as-mapped has the last word.

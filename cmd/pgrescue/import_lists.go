@@ -101,20 +101,13 @@ func (s *importSources) skip(skipped []importers.Skipped) {
 	s.skipped = append(s.skipped, skipped...)
 }
 
-// ownSuffixes are the endings of files that pgrescue itself puts beside sources.
-func ownSuffixes() []string {
-	return []string{receiptSuffix, ".rejects.csv", ".rejects.ndjson", ".rejects.jsonl"}
-}
-
-// leaveOutOwn skips receipts and reject files that lie in a folder. One that was named is
-// meant: rejects are repaired and imported again.
+// leaveOutOwn skips receipts that lie in a folder.
 func (s *importSources) leaveOutOwn(sources []*importers.Source, named []string) []*importers.Source {
 	return slices.DeleteFunc(sources, func(source *importers.Source) bool {
-		own := slices.ContainsFunc(ownSuffixes(), func(suffix string) bool { return strings.HasSuffix(source.Name, suffix) })
-		if !own || slices.Contains(named, source.Path) {
+		if !strings.HasSuffix(source.Name, receiptSuffix) || slices.Contains(named, source.Path) {
 			return false
 		}
-		s.skip([]importers.Skipped{{Path: source.Path, Member: source.Member, Why: "pgrescue wrote it at an import", Hint: "name the file itself to import it"}})
+		s.skip([]importers.Skipped{{Path: source.Path, Member: source.Member, Why: "the receipt of an import", Hint: "--from-receipt imports again what it tells of"}})
 		return true
 	})
 }

@@ -106,7 +106,7 @@ func (r *importRun) printFile(f *importFile) error {
 		return err
 	}
 	if f.Formulas > 0 {
-		f.Notes = append(f.Notes, fmt.Sprintf("%s begin like a formula: they are kept as text; mind them when rows are opened in a spreadsheet", term.Plural(f.Formulas, "value", "values")))
+		f.Notes = append(f.Notes, fmt.Sprintf("%s like a formula, and kept as text: mind it when rows are opened in a spreadsheet", term.Plural(f.Formulas, "value begins", "values begin")))
 	}
 	if f.Duplicates > 0 {
 		f.Notes = append(f.Notes, fmt.Sprintf("%s the name of one before, whose asset it shares", term.Plural(f.Duplicates, "record has", "records have")))
@@ -325,6 +325,9 @@ func (r *importRun) sentence() string {
 		return fmt.Sprintf("%s went into the case, %s", rowsWord(total.Rows), how)
 	case importers.OutcomeSent:
 		return "The application took the records"
+	}
+	if !r.options.chosen() {
+		how += " unless you say --as-app"
 	}
 	if r.target.conn == nil {
 		return fmt.Sprintf("A look at the files alone, %s: nothing was changed", how)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
@@ -111,11 +112,40 @@ func (r *importRun) beginReceipts(outcome string) error {
 		if err != nil {
 			return err
 		}
+		if outcome == importers.OutcomeCase {
+			if err := r.notOtherwise(made); err != nil {
+				return err
+			}
+		}
 		file, err := createOutput(path, r.options.force || r.sameFile(path, made))
 		if err != nil {
 			return exitcode.Hinted(err, "--receipt names another file or folder; --force replaces it")
 		}
 		r.receipts = append(r.receipts, &importReceipt{made, outcome, file})
+	}
+	return nil
+}
+
+// notOtherwise refuses rows of a file whose rows the case has by other choices: both would have
+// the same keys, and which of them is meant nobody could tell.
+func (r *importRun) notOtherwise(made *importMade) error {
+	paths, err := filepath.Glob(filepath.Join(r.found.file.Dir(), receiptsFolder, "*"+receiptSuffix))
+	if err != nil || r.options.force {
+		return err
+	}
+	choices := made.choices()
+	for _, path := range paths {
+		before, err := importers.ReadReceipt(path)
+		if err != nil || before.Outcome != importers.OutcomeCase || !before.Of(made.Head().Source) || before.Source.Part != made.Head().Part {
+			continue // whatever lies there is not about these rows
+		}
+		for _, name := range []string{"as-app", "as-mapped", "table", "map", "until", "schema", "client-account", "engagement", "user"} {
+			if !slices.Equal(before.Choices[name], choices[name]) {
+				return exitcode.With(exitcode.Refused, exitcode.Hinted(
+					fmt.Errorf("import: the case has rows of %s by another choice of --%s, as %s says", made.place(), name, path),
+					"use another case; --force puts both into this one"))
+			}
+		}
 	}
 	return nil
 }
@@ -200,6 +230,11 @@ func (r *importRun) receiptOf(made *importMade) *importers.Receipt {
 	}
 	if card := r.target.card; card != nil {
 		receipt.Target = importers.ReceiptTarget{Place: card.Place(), Database: card.Database, SystemIdentifier: card.SystemIdentifier, Version: card.Version}
+	}
+	receipt.Tables, receipt.Run = []importers.ReceiptTable{}, []importers.ReceiptTable{}
+	if len(made.sent) > 0 {
+		r.sentReceipt(receipt, made)
+		return receipt
 	}
 	for i := range made.counts {
 		receipt.Tables = append(receipt.Tables, importers.ReceiptTable{Table: made.counts[i].Table, Given: made.counts[i].Rows, Refused: made.counts[i].Refused})

@@ -38,14 +38,13 @@ type importRun struct {
 	lastSource string
 }
 
-func runImport(ctx context.Context, options *importOptions, paths []string, terminal *term.Terminal, found *recorder, caseNamed bool) (err error) {
+func runImport(ctx context.Context, options *importOptions, paths []string, terminal *term.Terminal, found *recorder) (err error) {
 	r := &importRun{
 		options: options, terminal: terminal, found: found, now: time.Now().UTC(), bySource: map[string]*importMade{}, checked: map[discovery.Tenant]bool{}, bases: map[string]bool{},
 		sources: importSources{terminal: terminal, trail: found.Trail()},
 	}
-	if err := r.decide(caseNamed); err != nil {
-		return err
-	}
+	// A case that is only nearby gets rows when it was said how they are to be stored.
+	r.intoCase = found != nil && !options.apply && options.via == "sql" && options.knowsColumns() && options.chosen()
 	defer func() { err = errors.Join(err, r.sources.end()) }()
 	if r.target, err = openTarget(ctx, options, terminal, found); err != nil {
 		return err
@@ -73,20 +72,6 @@ func runImport(ctx context.Context, options *importOptions, paths []string, term
 		return err
 	}
 	return r.act(ctx)
-}
-
-// decide finds out what the run is to do, and refuses what cannot be meant.
-func (r *importRun) decide(caseNamed bool) error {
-	o := r.options
-	chosen := o.asApp || o.asMapped || o.table != "" || len(o.fromReceipts) > 0
-	r.intoCase = r.found != nil && !o.apply && o.via == "sql" && (caseNamed || chosen)
-	if err := o.chosen(o.apply || r.intoCase); err != nil {
-		return err
-	}
-	if r.intoCase && !o.dsnGiven && o.catalogFile == "" {
-		return exitcode.Usagef("--dsn names the target, or --catalog a file of `pgrescue catalog dump`", "import: which columns rows have for the case, only a target or its catalog can say")
-	}
-	return nil
 }
 
 // make says what a list is made into.
@@ -210,7 +195,7 @@ func (l *importList) tenant() (discovery.Tenant, error) {
 	if request := l.request; request != nil && client == "" && engagement == "" {
 		client, engagement = request.ClientAccount, request.Engagement
 	}
-	if client == "" && engagement == "" && !o.asks() && o.catalogFile == "" {
+	if client == "" && engagement == "" && !o.apply && !o.knowsColumns() {
 		return discovery.Tenant{}, nil // a look at the file alone
 	}
 	if client == "" || engagement == "" {

@@ -101,6 +101,22 @@ func apiError(err error) error {
 	})
 }
 
+// sentReceipt tells where the application is, and the ids that it gave. Which rows it made is
+// its own affair.
+func (r *importRun) sentReceipt(receipt *importers.Receipt, made *importMade) {
+	if place, err := url.Parse(r.options.url); err == nil {
+		receipt.Target = importers.ReceiptTarget{Place: place.Scheme + "://" + place.Host}
+	}
+	first := made.sent[0] // with --api-batch there are more, each an import of its own
+	receipt.Known = nil
+	if first.ImportID != "" {
+		receipt.IDs = map[string]string{"import": first.ImportID}
+		if first.FlowID != "" {
+			receipt.IDs["flow"] = first.FlowID
+		}
+	}
+}
+
 // sentNotes says what became of the requests of a list.
 func (m *importMade) sentNotes() []string {
 	var notes []string

@@ -238,6 +238,11 @@ func TestImportThroughCase(t *testing.T) {
 			if kept.Did != "case" || other.rows("assets") != "0" {
 				t.Fatalf("it did %q, and assets has %s rows", kept.Did, other.rows("assets"))
 			}
+			opposite := map[string]string{"--as-mapped": "--as-app", "--as-app": "--as-mapped"}[store]
+			_, errs := other.exec(exitcode.Refused, append(other.tenant(), "--case", folder, opposite, path)...)
+			if !strings.Contains(errs, "the case has rows of") {
+				t.Errorf("the other way into the same case: %s", errs)
+			}
 			plan := filepath.Join(folder, "plan.json")
 			other.exec(exitcode.Done, "restore", "plan", "--case", folder, "--dsn", other.dsn)
 			other.exec(exitcode.Done, "restore", "apply", plan, "--dsn", other.dsn, "--confirm", "other")
@@ -291,7 +296,7 @@ func TestImportFromReceipt(t *testing.T) {
 // keep the others out, but what ends one ends both.
 func TestImportTogether(t *testing.T) {
 	t.Parallel()
-	s := newImportScene(t, "15")
+	s := newImportScene(t, "18")
 	good := s.file("good.csv", "Name,IP Address\nweb-1,10.0.0.1\nweb-2,10.0.0.2\n")
 	partly := s.file("partly.csv", "Name,IP Address,CPU Cores\nweb-3,10.0.0.3,4\nweb-4,10.0.0.1,4\nweb-5,10.0.0.5,many\nweb-6,"+strings.Repeat("9", 50)+",1\n")
 	out, _ := s.apply(exitcode.Findings, "--as-mapped", good, partly)
@@ -371,7 +376,7 @@ func TestImportRefuses(t *testing.T) {
 // TestImportTable: a table of one's own, by the names of its columns and by a profile.
 func TestImportTable(t *testing.T) {
 	t.Parallel()
-	s := newImportScene(t, "15")
+	s := newImportScene(t, "13")
 	clustertest.Exec(t, s.c, s.database, "CREATE SCHEMA shop", `CREATE TABLE shop.price (id int PRIMARY KEY, name text NOT NULL, cents int CHECK (cents > 0), since date DEFAULT '2020-01-01', "Upper" text, twice int GENERATED ALWAYS AS (cents * 2) STORED)`,
 		"INSERT INTO shop.price VALUES (1, 'apple', 50), (2, 'pear', 99)")
 	path := s.file("prices.csv", "id,name,cents,Upper,note\n1,apple,50,,\n2,pear,70,,\n3,plum,x,U,\n4,fig,-3,,\n5,,7,,\n6,nut,12,V,\n")
@@ -394,6 +399,29 @@ func TestImportTable(t *testing.T) {
 	s.exec(exitcode.Done, "import", "--no-case", "--dsn", s.dsn, "--pages-not-needed", "--table", "shop.price", "--profile", profile, other, "--apply", "--confirm", s.database)
 	if got := clustertest.Value(t, s.c, s.database, "SELECT name || cents FROM shop.price WHERE id = 7"); got != "kiwi8" {
 		t.Errorf("by the profile came %q", got)
+	}
+}
+
+// TestImportOnlyReadsSources: neither a look nor an import that ends well, in part or not at all
+// touches a source; receipts and rejects go where they are told.
+func TestImportOnlyReadsSources(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	folder := filepath.Join(t.TempDir(), "downloads")
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(repository, "testdata", "sources"))); err != nil {
+		t.Fatal(err)
+	}
+	before := fingerprint(t, folder)
+	receipts, rejects := t.TempDir(), t.TempDir()
+	s.run(exitcode.Insufficient, folder)
+	s.run(exitcode.Findings, "--as-app", folder, "--rejects", rejects)
+	s.apply(exitcode.Insufficient, "--as-mapped", folder, "--receipt", receipts, "--rejects", rejects)
+	s.exec(exitcode.Insufficient, append(s.tenant(), "--case", filepath.Join(t.TempDir(), "case"), "--as-mapped", folder)...)
+	if after := fingerprint(t, folder); after != before {
+		t.Error("the folder of the sources is another one")
+	}
+	if made, err := os.ReadDir(receipts); err != nil || len(made) != 6 {
+		t.Errorf("receipts are %v (%v), want one for each file with records", made, err)
 	}
 }
 

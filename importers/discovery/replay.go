@@ -130,8 +130,9 @@ type replayed struct {
 func Replay(ids map[string]string, rows map[string]map[string]string) (Known, error) {
 	r := replayed{rows: rows}
 	var err error
-	if r.ids.Import, err = uuid.Parse(ids[receiptImport]); err == nil {
-		r.ids.Flow, err = uuid.Parse(ids[receiptFlow])
+	r.ids.Import, err = uuid.Parse(ids[receiptImport])
+	if text := ids[receiptFlow]; err == nil && text != "" { // an application need not say it
+		r.ids.Flow, err = uuid.Parse(text)
 	}
 	if text := ids[receiptTime]; err == nil && text != "" {
 		r.ids.Time, err = time.Parse(time.RFC3339Nano, text)
