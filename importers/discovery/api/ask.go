@@ -95,20 +95,31 @@ func (s *session) get(ctx context.Context, p *part, query url.Values, path ...st
 	}
 }
 
+// unanswered is the error of a question to which no answer came.
+func (s *session) unanswered(p *part, err error) error {
+	if errors.Is(err, ErrAddress) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return s.problem(p, ErrCannotAsk, err, "run it again when the server can be reached")
+}
+
 // getOnce asks once, and goes on to another path of the same place when it is sent there.
 func (s *session) getOnce(ctx context.Context, query url.Values, path ...string) (code int, text []byte, after time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	inner, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	place := s.base.JoinPath(path...)
 	place.RawQuery = query.Encode()
 	for range maxRedirects + 1 {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, place.String(), nil)
+		request, err := http.NewRequestWithContext(inner, http.MethodGet, place.String(), nil)
 		if err != nil {
 			return 0, nil, 0, err
 		}
 		s.headers(request)
 		response, err := s.http.Do(request)
 		if err != nil {
+			if inner.Err() != nil && ctx.Err() == nil {
+				err = fmt.Errorf("no answer within %v", askTimeout)
+			}
 			o := failed(ctx, err)
 			if o.fate == final {
 				return 0, nil, 0, s.problem(nil, o.kind, o.err, o.hint)
@@ -146,7 +157,7 @@ func (s *session) ask(ctx context.Context, p *part) (*answers, error) {
 	}
 	code, text, err := s.get(ctx, p, nil, "data-import", "latest-import")
 	if err != nil {
-		return nil, err
+		return nil, s.unanswered(p, err)
 	}
 	var body struct {
 		Success  *bool             `json:"success"`
@@ -181,7 +192,7 @@ func (s *session) askAll(ctx context.Context, p *part) (a *answers, why string, 
 		query := url.Values{"limit": {strconv.Itoa(page)}, "offset": {strconv.Itoa(offset)}}
 		code, text, err := s.get(ctx, p, query, "data-import", "imports")
 		if err != nil {
-			return nil, "", err
+			return nil, "", s.unanswered(p, err)
 		}
 		var body struct {
 			Imports []wire `json:"imports"`
@@ -213,7 +224,7 @@ func (s *session) rowsOf(ctx context.Context, p *part, k *known) error {
 	}
 	code, text, err := s.get(ctx, p, nil, "data-import", "import", k.id)
 	if err != nil {
-		return err
+		return s.unanswered(p, err)
 	}
 	var body struct {
 		Data     []json.RawMessage `json:"data"`

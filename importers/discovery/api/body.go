@@ -56,7 +56,7 @@ func (s *session) prepare(ctx context.Context, imp Import) ([]part, error) {
 		}
 	}
 	if len(parts) == 0 {
-		return nil, s.problem(nil, ErrRefused, fmt.Errorf("%s has no records, and the server takes no empty import", imp.Filename), "")
+		return nil, &evidence.Error{Op: "api: send", Place: imp.Filename, Err: discovery.ErrEmpty, Hint: "the application refuses it too"}
 	}
 	stamp := s.now().UTC().Format("2006-01-02T15:04:05.000Z")
 	first := int64(0)

@@ -99,6 +99,9 @@ func (s *session) post(ctx context.Context, p *part) outcome {
 			if cause := list.source(); cause != nil {
 				return outcome{fate: final, kind: errSource, err: cause}
 			}
+			if inner.Err() != nil && ctx.Err() == nil {
+				err = fmt.Errorf("no answer within %v", timeout)
+			}
 			return failed(ctx, err)
 		}
 		result := s.judge(response)

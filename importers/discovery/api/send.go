@@ -63,7 +63,7 @@ func (s *session) send(ctx context.Context, p *part) (*Part, error) {
 // settle finds out what became of a request in doubt. It returns nothing when it was not stored.
 func (s *session) settle(ctx context.Context, p *part, before map[string]bool, why error) (*Part, error) {
 	doubt := func(cause error) error {
-		return s.problem(p, ErrInDoubt, fmt.Errorf("the request was sent, and may have been stored: %w", cause), "run it again: it asks first")
+		return s.problem(p, ErrInDoubt, fmt.Errorf("the request was sent, and may have been stored: %w", cause), "wait a minute, since the server may be at work on it, and run it again: it asks first")
 	}
 	if ctx.Err() != nil {
 		return nil, doubt(ctx.Err())

@@ -30,6 +30,7 @@ type storedImport struct {
 	upload             string
 	rows               []json.RawMessage
 	body               string
+	lost               int // rows that are gone
 }
 
 const (
@@ -114,6 +115,17 @@ func (s *standIn) store(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusUnprocessableEntity, map[string]any{"detail": err.Error()})
 		return
 	}
+	kept := b.FileData[:0:0]
+	for _, row := range b.FileData {
+		var names map[string]json.RawMessage
+		if err := json.Unmarshal(row, &names); err != nil {
+			s.t.Errorf("row %s: %v", row, err)
+		}
+		if _, dropped := names["null"]; !dropped {
+			kept = append(kept, row)
+		}
+	}
+	b.FileData = kept
 	s.mu.Lock()
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", len(s.imports)+1)
 	s.imports = append(s.imports, storedImport{
@@ -145,12 +157,30 @@ func (s *standIn) list(w http.ResponseWriter, r *http.Request) {
 func (s *standIn) metadata(imp storedImport) map[string]any {
 	return map[string]any{
 		"import_id": imp.id, "filename": imp.filename, "import_type": imp.kind, "status": "processing",
-		"record_count": len(imp.rows), "total_records": len(shown(imp.rows)), "master_flow_id": "f" + imp.id[1:],
+		"record_count": len(imp.rows), "total_records": len(shown(imp)), "master_flow_id": "f" + imp.id[1:],
 	}
 }
 
 // shown are the rows that the server gives: 1000 at most.
-func shown(rows []json.RawMessage) []json.RawMessage { return rows[:min(len(rows), 1000)] }
+func shown(imp storedImport) []json.RawMessage { return imp.rows[:min(len(imp.rows)-imp.lost, 1000)] }
+
+// put stores an import as if somebody else had sent it.
+func (s *standIn) put(filename string, rows []json.RawMessage) {
+	s.imports = append(s.imports, storedImport{id: fmt.Sprintf("99999999-0000-4000-8000-%012d", len(s.imports)), filename: filename, kind: "cmdb", rows: rows})
+}
+
+// rows are those of servers, as another program would write them.
+func rows(n int) []json.RawMessage {
+	var list []json.RawMessage
+	for i := 1; i <= n; i++ {
+		text := fmt.Sprintf(`{"Memory <GB>":9007199254740993,"row_index":%d,"Name":"srv-%d\té"`, i, i)
+		if i%2 == 1 {
+			text += `,"tags":["a",1.1]`
+		}
+		list = append(list, json.RawMessage(text+"}"))
+	}
+	return list
+}
 
 func (s *standIn) tellLatest(w http.ResponseWriter) {
 	s.mu.Lock()
@@ -163,7 +193,7 @@ func (s *standIn) tellLatest(w http.ResponseWriter) {
 		return
 	}
 	imp := s.imports[len(s.imports)-1]
-	reply(w, http.StatusOK, map[string]any{"success": true, "data": shown(imp.rows), "import_metadata": s.metadata(imp)})
+	reply(w, http.StatusOK, map[string]any{"success": true, "data": shown(imp), "import_metadata": s.metadata(imp)})
 }
 
 func (s *standIn) tell(w http.ResponseWriter, id string) {
@@ -171,7 +201,7 @@ func (s *standIn) tell(w http.ResponseWriter, id string) {
 	defer s.mu.Unlock()
 	for _, imp := range s.imports {
 		if imp.id == id {
-			reply(w, http.StatusOK, map[string]any{"success": true, "data_import_id": id, "data": shown(imp.rows), "import_metadata": s.metadata(imp)})
+			reply(w, http.StatusOK, map[string]any{"success": true, "data_import_id": id, "data": shown(imp), "import_metadata": s.metadata(imp)})
 			return
 		}
 	}
