@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/packed"
@@ -19,6 +20,8 @@ type file struct {
 	kind  packed.Kind
 	order byteOrder
 	size  int64 // bytes on disk; -1: not known
+
+	modified time.Time // of standard input: when it was found
 
 	stdin  *packed.Reader // what follows the sample
 	sample []byte         // of standard input

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/packed"
@@ -145,7 +146,7 @@ func (f *finder) file(path string) (*Skipped, error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
-	found := &file{path: path, trail: f.options.Trail, kind: packed.KindOf(head[:n]), size: info.Size()}
+	found := &file{path: path, trail: f.options.Trail, kind: packed.KindOf(head[:n]), size: info.Size(), modified: info.ModTime()}
 	if n == 0 {
 		return &Skipped{Path: path, Why: empty}, nil
 	}
@@ -182,7 +183,7 @@ func (f *finder) standardInput() error {
 	if n == 0 {
 		return refuse("it is empty")
 	}
-	found := &file{kind: packed.KindOf(head[:n]), size: -1}
+	found := &file{kind: packed.KindOf(head[:n]), size: -1, modified: time.Now()}
 	found.stdin, err = packed.NewReader(io.MultiReader(bytes.NewReader(head[:n]), f.options.Stdin), found.kind, packed.Logs())
 	if err != nil {
 		return &evidence.Error{Op: "logparse: read", Place: "standard input", Err: err}

@@ -11,7 +11,7 @@ const (
 	Unended                    // the log ends within it, without a newline
 	NotUTF8                    // some bytes are not UTF-8, and are kept as they are: likely Windows-1252
 	Altered                    // colours were taken off, or characters that pasting had put in: see Plain
-	Replaced                   // the transport put U+FFFD in place of bytes that it could not carry
+	Replaced                   // the transport put U+FFFD in place of bytes that it could not carry, or #011 for a tab
 	Torn                       // garbage stood before it or behind it, so that it may lack a part
 	Bare                       // the other lines of the source have a wrapper that this one lacks
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"strconv"
+	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/packed"
@@ -25,7 +26,7 @@ func plural(n int, one, many string) string {
 // is a gap: see Gaps. An error ends it. Standard input can be read once.
 func (s *Source) Lines(ctx context.Context) iter.Seq2[*Line, error] {
 	return func(yield func(*Line, error) bool) {
-		s.gaps, s.unheld = nil, 0
+		s.gaps, s.unheld, s.notes = nil, 0, nil
 		r := s.newReader(ctx, func(line *Line) bool { return yield(line, nil) })
 		if err := r.readAll(); err != nil && !errors.Is(err, errStopped) {
 			yield(nil, err)
@@ -73,6 +74,16 @@ func (r *reader) readAll() error {
 		r.done += max(r.source.files[i].size, 0)
 	}
 	return r.flush()
+}
+
+// written is when the file that is being read was written last.
+func (r *reader) written() time.Time { return r.source.files[r.line.File].modified }
+
+// note tells what a person should know of the source.
+func (r *reader) note(text string) {
+	if !r.sampling {
+		r.source.notes = append(r.source.notes, text)
+	}
 }
 
 // readSample reads the beginning of the first file.

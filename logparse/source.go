@@ -30,11 +30,15 @@ type Source struct {
 	latest   map[string]Stamp // by container
 	setbacks []Setback
 	gaps     []evidence.Gap
+	notes    []string
 	unheld   int // gaps beyond those that are kept
 }
 
 // Gaps are what could not be read, as far as Lines has come.
 func (s *Source) Gaps() []evidence.Gap { return s.gaps }
+
+// Notes are what a person should know of how the lines were read, as far as Lines has come.
+func (s *Source) Notes() []string { return s.notes }
 
 // maxGaps bounds how many gaps are kept; the others are counted.
 const maxGaps = 1000

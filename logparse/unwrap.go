@@ -29,6 +29,7 @@ func wrappers() []wrapper {
 		{"Docker Desktop", 0.3, fitsDesktop, func(*reader) unwrapper { return &prefixed{cut: cutDesktop} }},
 		{"kubectl --prefix", 0.05, fitsPod, func(*reader) unwrapper { return &named{cut: cutPod} }},
 		{"docker compose", 0.5, fitsCompose, func(*reader) unwrapper { return &named{cut: cutCompose} }},
+		{"syslog", 0.5, fitsSyslog, func(r *reader) unwrapper { return &syslog{reader: r} }},
 		{"timestamps of docker logs -t", 0.5, fitsTimestamps, func(*reader) unwrapper { return &prefixed{cut: cutTimestamp} }},
 	}
 }
@@ -131,7 +132,17 @@ func fitsDesktop(text []byte) bool {
 
 // isLevel reports whether a word names a level, and nothing else.
 func isLevel(word []byte) bool {
-	switch string(bytes.ToUpper(word)) {
+	var upper [8]byte
+	if len(word) > len(upper) {
+		return false
+	}
+	for i, c := range word {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		upper[i] = c
+	}
+	switch string(upper[:len(word)]) {
 	case "TRACE", "DEBUG", "INFO", "NOTICE", "SUCCESS", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "PANIC", "LOG":
 		return true
 	}

@@ -1,6 +1,10 @@
 package logparse
 
-import "bytes"
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
 
 // joiner puts together lines that a transport had cut.
 type joiner struct {
@@ -35,9 +39,7 @@ func (j *joiner) add(line *Line, whole bool, out func(*Line) bool) bool {
 		}
 		return true
 	}
-	p.line.Marks |= line.Marks
-	p.line.Length += line.Length
-	p.text = append(p.text, line.Text[:min(len(line.Text), MaxLine-len(p.text))]...)
+	p.join(line)
 	if !whole {
 		return true
 	}
@@ -57,9 +59,32 @@ func (j *joiner) begin(key stream, line *Line) *partial {
 		p = &partial{}
 		j.waiting[key] = p
 	}
+	p.keep(line)
+	return p
+}
+
+// flush hands on the lines whose end has not come.
+func (j *joiner) flush(out func(*Line) bool) bool {
+	var held []*partial
+	for _, p := range j.waiting {
+		if p.line.Source != nil {
+			held = append(held, p)
+		}
+	}
+	return endAll(held, Unended, out)
+}
+
+// keep keeps the first piece of a line.
+func (p *partial) keep(line *Line) {
 	p.line = *line
 	p.text = append(p.text[:0], line.Text...)
-	return p
+}
+
+// join adds a piece.
+func (p *partial) join(line *Line) {
+	p.line.Marks |= line.Marks
+	p.line.Length += line.Length
+	p.text = append(p.text, line.Text[:min(len(line.Text), MaxLine-len(p.text))]...)
 }
 
 // end hands the line on.
@@ -76,26 +101,18 @@ func (p *partial) end(out func(*Line) bool) bool {
 	return more
 }
 
-// flush hands on the lines whose end has not come, in no order but the file's.
-func (j *joiner) flush(out func(*Line) bool) bool {
-	for {
-		var first *partial
-		for _, p := range j.waiting {
-			if p.line.Source == nil {
-				continue
-			}
-			if first == nil || p.line.File < first.line.File || p.line.File == first.line.File && p.line.Number < first.line.Number {
-				first = p
-			}
-		}
-		if first == nil {
-			return true
-		}
-		first.line.Marks |= Unended
-		if !first.end(out) {
+// endAll hands lines on in their order.
+func endAll(held []*partial, marks Marks, out func(*Line) bool) bool {
+	slices.SortFunc(held, func(a, b *partial) int {
+		return cmp.Or(cmp.Compare(a.line.File, b.line.File), cmp.Compare(a.line.Number, b.line.Number))
+	})
+	for _, p := range held {
+		p.line.Marks |= marks
+		if !p.end(out) {
 			return false
 		}
 	}
+	return true
 }
 
 // dockerJSON reads what Docker's json-file driver writes: an object a line, of at most 16 KiB of text
