@@ -40,28 +40,35 @@ const (
 	leastShare = 0.02
 )
 
-// Recognise finds the formats of the sources' lines, for Entries. What no detector offers
-// anything for keeps an empty Format, and gives no entries.
+// Recognise finds the formats of the sources' lines, for Entries, by samples of their beginning, middle and
+// end. What no detector offers anything for keeps an empty Format, and gives no entries: see Unread. Containers
+// that stand in no sample are recognised when they come.
 func Recognise(ctx context.Context, sources []*Source, detectors ...Detector) error {
 	for _, source := range sources {
 		samples, err := source.Sample(ctx)
 		if err != nil {
 			return err
 		}
-		source.formats = make(map[string][]Candidate)
+		source.formats, source.detectors = make(map[string][]Candidate), detectors
 		var shown []string
 		for _, container := range slices.Sorted(maps.Keys(samples)) {
 			chosen := choose(samples[container], detectors)
 			source.formats[container] = chosen
-			for _, candidate := range chosen {
-				if !slices.Contains(shown, candidate.Format) {
-					shown = append(shown, candidate.Format)
-				}
-			}
+			shown = appendFormats(shown, chosen)
 		}
 		source.Format = strings.Join(shown, "; ")
 	}
 	return nil
+}
+
+// appendFormats adds the names of formats that are not there yet.
+func appendFormats(shown []string, chosen []Candidate) []string {
+	for _, candidate := range chosen {
+		if !slices.Contains(shown, candidate.Format) {
+			shown = append(shown, candidate.Format)
+		}
+	}
+	return shown
 }
 
 // choose takes the best candidate, and those whose entries begin on lines that no better one takes.
@@ -123,62 +130,4 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[*Entry, error] {
 			yield(nil, err)
 		}
 	}
-}
-
-// frame gives each line to the framer of its container.
-func (s *Source) frame(ctx context.Context, out func(*Entry) error) error {
-	parties := make(map[string]*party)
-	var last *party
-	var of string
-	for line, err := range s.Lines(ctx) {
-		if err != nil {
-			return err
-		}
-		if last == nil || line.Outer.Container != of {
-			of = line.Outer.Container
-			if last = parties[of]; last == nil {
-				last = newParty(s.formats[of])
-				parties[of] = last
-			}
-		}
-		if err := last.frame(line, out); err != nil {
-			return err
-		}
-	}
-	for _, container := range slices.Sorted(maps.Keys(parties)) {
-		for _, framer := range parties[container].framers {
-			if err := framer.Flush(out); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// party is the formats of one container's lines.
-type party struct {
-	formats []Candidate
-	framers []Framer
-	current int // whose entry the last line belonged to
-}
-
-func newParty(formats []Candidate) *party {
-	p := &party{formats: formats}
-	for _, format := range formats {
-		p.framers = append(p.framers, format.Framer())
-	}
-	return p
-}
-
-func (p *party) frame(line *Line, out func(*Entry) error) error {
-	switch len(p.framers) {
-	case 0:
-		return nil
-	case 1:
-		return p.framers[0].Frame(line, out)
-	}
-	if which := beginner(p.formats, line.Text); which >= 0 {
-		p.current = which
-	}
-	return p.framers[p.current].Frame(line, out)
 }

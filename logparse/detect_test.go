@@ -192,3 +192,44 @@ func TestSetbacks(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatComesLate: a container, and a program in the same container, that begin behind the first sample.
+func TestWhatComesLate(t *testing.T) {
+	t.Parallel()
+	early, late := "red 2025-10-07 18:22:49 a\n", "blue 2025-10-07 18:22:50 b\n"
+	many := 2 * sampleSize / len(early)
+	for name, test := range map[string]struct {
+		text string
+		want int
+	}{
+		"a container": {strings.Repeat("a-1  | "+early, many) + "b-1  | " + late + "a-1  | " + early, 1},
+		"many lines":  {strings.Repeat("a-1  | "+early, many) + strings.Repeat("b-1  | "+late, 3*lateLines), 3 * lateLines},
+		"a program":   {strings.Repeat(early, 2*many) + strings.Repeat(late, 2*many), 2 * many},
+	} {
+		source := found(t, test.text)
+		if err := Recognise(context.Background(), []*Source{source}, toy{"red", 0.9, true}, toy{"blue", 0.9, true}); err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, message := range messages(t, source) {
+			if message == strings.TrimSuffix(late, "\n") {
+				got++
+			}
+		}
+		if got != test.want || !strings.Contains(source.Format, "blue") {
+			t.Errorf("%s: %d entries in %q, want %d", name, got, source.Format, test.want)
+		}
+	}
+}
+
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	source := found(t, "a-1  | red 2025-10-07 18:22:49 a\nb-1  | green\nb-1  | green\n")
+	if err := Recognise(context.Background(), []*Source{source}, toy{"red", 1, true}); err != nil {
+		t.Fatal(err)
+	}
+	messages(t, source)
+	if got := source.Unread(); !slices.Equal(got, []Unread{{"b-1", 2}}) {
+		t.Errorf("%v", got)
+	}
+}

@@ -101,3 +101,34 @@ func (f *file) head() ([]byte, error) {
 	}
 	return sample, err
 }
+
+const (
+	excerptSize  = 128 << 10
+	excerptLines = 500
+)
+
+// excerpts gives whole lines of the middle and the end of the source's last file, as far as that can be had
+// without reading what stands before them.
+func (s *Source) excerpts() ([][]byte, error) {
+	f := &s.files[len(s.files)-1]
+	if f.path == "" || f.kind != packed.None || f.order != 0 || f.size <= sampleSize+2*excerptSize {
+		return nil, nil
+	}
+	opened, err := evidence.Open(f.path)
+	if err != nil {
+		return nil, &evidence.Error{Op: "logparse: open", Place: f.path, Err: cause(err)}
+	}
+	defer opened.Close()
+	var excerpts [][]byte
+	for _, at := range []int64{f.size / 2, f.size - excerptSize} {
+		excerpt := make([]byte, excerptSize)
+		n, err := opened.ReadAt(excerpt, at)
+		if err != nil && err != io.EOF { //nolint:errorlint // ReadAt ends with this very value
+			return nil, &evidence.Error{Op: "logparse: read", Place: f.path, Err: cause(err)}
+		}
+		if _, rest, found := bytes.Cut(excerpt[:n], newline); found {
+			excerpts = append(excerpts, rest)
+		}
+	}
+	return excerpts, nil
+}

@@ -34,11 +34,13 @@ func (s *Source) Lines(ctx context.Context) iter.Seq2[*Line, error] {
 	}
 }
 
-// Sample gives copies of the first lines of each container.
+// Sample gives copies of some lines of each container: the first ones, and some of the middle and the end, which
+// are numbered from where they were taken.
 func (s *Source) Sample(ctx context.Context) (map[string][]Line, error) {
 	samples := make(map[string][]Line)
+	most := sampleLines
 	r := s.newReader(ctx, func(line *Line) bool {
-		if kept := samples[line.Outer.Container]; len(kept) < sampleLines {
+		if kept := samples[line.Outer.Container]; len(kept) < most {
 			c := *line
 			c.Text = bytes.Clone(line.Text)
 			samples[line.Outer.Container] = append(kept, c)
@@ -46,7 +48,20 @@ func (s *Source) Sample(ctx context.Context) (map[string][]Line, error) {
 		return true
 	})
 	r.sampling = true
-	return samples, r.readSample()
+	if err := r.readSample(); err != nil {
+		return nil, err
+	}
+	excerpts, err := s.excerpts()
+	if err != nil {
+		return nil, err
+	}
+	for _, excerpt := range excerpts {
+		most += excerptLines
+		if err := r.readExcerpt(excerpt, true); err != nil {
+			return nil, err
+		}
+	}
+	return samples, nil
 }
 
 // reader makes lines of files.
@@ -93,9 +108,14 @@ func (r *reader) readSample() error {
 	if err != nil {
 		return err
 	}
+	return r.readExcerpt(sample, len(sample) == sampleSize)
+}
+
+// readExcerpt reads lines of some bytes; the last line may be cut.
+func (r *reader) readExcerpt(excerpt []byte, cut bool) error {
 	r.line = Line{Source: r.source}
-	r.feed.open(bytes.NewReader(sample), f.order != 0)
-	if err := r.readLines(len(sample) == sampleSize); err != nil {
+	r.feed.open(bytes.NewReader(excerpt), false)
+	if err := r.readLines(cut); err != nil {
 		return err
 	}
 	return r.flush()

@@ -23,15 +23,17 @@ type Source struct {
 	// Clocks, where there are some, learn from Entries how the source's clock differs from its transport's.
 	Clocks *Clocks
 
-	files    []file // one for each of Paths, or standard input
-	wrappers []wrapper
-	formats  map[string][]Candidate // by container
-	stated   stated
-	latest   map[string]Stamp // by container
-	setbacks []Setback
-	gaps     []evidence.Gap
-	notes    []string
-	unheld   int // gaps beyond those that are kept
+	files     []file // one for each of Paths, or standard input
+	wrappers  []wrapper
+	formats   map[string][]Candidate // by container
+	detectors []Detector
+	unread    []Unread
+	stated    stated
+	latest    map[string]Stamp // by container
+	setbacks  []Setback
+	gaps      []evidence.Gap
+	notes     []string
+	unheld    int // gaps beyond those that are kept
 }
 
 // Gaps are what could not be read, as far as Lines has come.

@@ -28,7 +28,7 @@ func rooms() map[string][]string {
 		"recover/evidence":  {"recover/pg"},
 		"recover/packed":    base,
 		"recover/casefile":  base,
-		"recover/wal":       base,
+		"recover/wal":       append(slices.Clone(base), "recover/packed"),
 		"recover/heap":      base,
 		"recover/live":      base,
 		// pitr holds only the test clusters so far; it moves up when it plans recoveries.

@@ -199,7 +199,7 @@ func newXZ(r *counter) (io.Reader, error) {
 	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, err
 	}
-	if xzDictionary(head[:n]) > maxWindow {
+	if XZDictionary(head[:n]) > maxWindow {
 		return nil, fmt.Errorf("it asks for a dictionary of more than %d MiB", maxWindow>>20)
 	}
 	z, err := xz.NewReader(io.MultiReader(bytes.NewReader(head[:n]), r))
@@ -209,9 +209,9 @@ func newXZ(r *counter) (io.Reader, error) {
 	return &wholeXZ{z, r}, nil
 }
 
-// xzDictionary is the size in bytes of the dictionary that the first block of an xz stream asks for
+// XZDictionary is the size in bytes of the dictionary that the first block of an xz stream asks for
 // (sections 3.1 and 5.3.1 of the .xz file format), or 0. The library would make it before it looks at the block.
-func xzDictionary(head []byte) uint64 {
+func XZDictionary(head []byte) uint64 {
 	r := binreader.New(head)
 	r.Skip(12 + 1) // the stream's header, the block header's size
 	flags := r.Uint8()

@@ -18,6 +18,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
+
+	"github.com/pgrescue/pgrescue/recover/packed"
 )
 
 const (
@@ -205,7 +207,7 @@ func TestInflate(t *testing.T) {
 func TestBigDictionaryIsRefused(t *testing.T) {
 	t.Parallel()
 	stored := deflated(t, pages(t))[".xz"]
-	if got := xzDictionary(stored); got != 8<<20 {
+	if got := packed.XZDictionary(stored); got != 8<<20 {
 		t.Fatalf("the library's own dictionary has %d bytes", got)
 	}
 	lie := bytes.Clone(stored)

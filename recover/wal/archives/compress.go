@@ -15,6 +15,7 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/packed"
 )
 
 // headSize is how many bytes of a file are looked at for marks.
@@ -93,39 +94,11 @@ func openLZMA(r io.Reader, _ []byte) (io.Reader, func(), error) {
 }
 
 func openXZ(r io.Reader, head []byte) (io.Reader, func(), error) {
-	if xzDictionary(head) > maxDictionary {
+	if packed.XZDictionary(head) > maxDictionary {
 		return nil, nil, errDictionary
 	}
 	z, err := xz.NewReader(r)
 	return z, func() {}, err
-}
-
-// xzDictionary is the size in bytes of the dictionary that the first block of an xz
-// stream asks for (section 3.1 and 5.3.1 of the .xz file format), or 0. The library
-// would make it before it looks at the block.
-func xzDictionary(head []byte) uint64 {
-	r := binreader.New(head)
-	r.Skip(12 + 1) // the stream's header, the block header's size
-	flags := r.Uint8()
-	for _, optional := range []uint8{0x40, 0x80} { // sizes of the block
-		if flags&optional != 0 {
-			skipVarint(&r)
-		}
-	}
-	const lzma2 = 0x21
-	if flags&3 != 0 || r.Uint8() != lzma2 || r.Uint8() != 1 {
-		return 0
-	}
-	bits := r.Uint8()
-	if !r.OK() || bits > 40 {
-		return 0
-	}
-	return uint64(2|bits&1) << (bits/2 + 11)
-}
-
-func skipVarint(r *binreader.Reader) {
-	for r.Uint8()&0x80 != 0 && r.OK() { //nolint:revive // the condition does the work
-	}
 }
 
 // Encrypted tells that a file cannot be read without its key.
