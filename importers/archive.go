@@ -94,16 +94,6 @@ func (f *finder) archive(source *Source, file *os.File) error {
 	return nil
 }
 
-// accept takes a document as a source, or says why not.
-func (f *finder) accept(source *Source, document content) {
-	if document.format == "" {
-		f.skip(source.Path, source.Member, document.why, document.hint)
-		return
-	}
-	source.Format = document.format
-	f.sources = append(f.sources, source)
-}
-
 // member looks at a member of an archive.
 func (f *finder) member(path string, member *zip.File) {
 	base := member.Name[strings.LastIndexAny(member.Name, `/\`)+1:]

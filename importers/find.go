@@ -16,7 +16,7 @@ import (
 // FindOptions say where sources are looked for.
 type FindOptions struct {
 	Paths []string        // files, and folders with all that is in them
-	Trail *evidence.Trail // remembers what was looked at; nil: nothing
+	Trail *evidence.Trail // remembers the sources; nil: nothing
 }
 
 // Skipped is what was found and is no source.
@@ -168,7 +168,7 @@ func (f *finder) skip(path, member, why, hint string) {
 
 // file looks into a file.
 func (f *finder) file(path string, named bool) error {
-	file, err := f.trail.Open(path, evidence.KindSource)
+	file, err := evidence.Open(path)
 	if err != nil {
 		return &evidence.Error{Op: "importers: find", Place: path, Err: err}
 	}
@@ -196,7 +196,7 @@ func (f *finder) file(path string, named bool) error {
 // compressed looks at the beginning of what is in a compressed file. Damage behind it is found when it is read.
 func (f *finder) compressed(source *Source, named bool) error {
 	const damage = "the file is damaged from its beginning on: look for another copy"
-	content, err := source.Open(f.trail)
+	content, err := source.Open(nil)
 	if err != nil {
 		f.skip(source.Path, "", cause(err), damage)
 		return nil
@@ -207,7 +207,7 @@ func (f *finder) compressed(source *Source, named bool) error {
 	case err != nil && len(head) == 0:
 		f.skip(source.Path, "", cause(err), damage)
 	case isZip(head):
-		f.inner(source, func() (io.ReadCloser, error) { return source.Open(f.trail) })
+		f.inner(source, func() (io.ReadCloser, error) { return source.Open(nil) })
 	case packed.KindOf(head) != packed.None:
 		f.skip(source.Path, "", "compressed more than once", "decompress it, and name the result")
 	default:
@@ -218,13 +218,18 @@ func (f *finder) compressed(source *Source, named bool) error {
 
 // judge takes a content as a source, or says why not.
 func (f *finder) judge(source *Source, head []byte, named bool) {
-	content := contentOf(head, source.Name, named)
-	if content.format == "" {
-		f.skip(source.Path, source.Member, content.why, content.hint)
+	f.accept(source, contentOf(head, source.Name, named))
+}
+
+// accept takes a file as a source, or says why not.
+func (f *finder) accept(source *Source, is content) {
+	if is.format == "" {
+		f.skip(source.Path, source.Member, is.why, is.hint)
 		return
 	}
-	source.Format = content.format
+	source.Format = is.format
 	f.sources = append(f.sources, source)
+	f.trail.Note(source.Path, evidence.KindSource)
 }
 
 // readHead reads the beginning of a content. An error comes with what was read before it.

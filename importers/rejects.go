@@ -29,8 +29,16 @@ type RejectWriter struct {
 	reasons *rejectFile
 	records *rejectFile
 	count   int64
-	last    struct{ line, offset int64 } // of the record that was written last
+	last    where
+	written map[where]struct{} // the records that are in the file, up to maxWritten of them
 }
+
+// where is the place of a record in its source.
+type where struct{ line, offset int64 }
+
+// maxWritten bounds the memory that knows which records are in the file. Behind it, a record that
+// is rejected at two times is there twice.
+const maxWritten = 1 << 18
 
 // rejectForm is how rejected records are written.
 type rejectForm uint8
@@ -43,7 +51,7 @@ const (
 
 // NewRejectWriter makes a writer of BASE.rejects.csv, or .ndjson for JSON, and BASE.rejects.jsonl.
 func NewRejectWriter(base string, head *Head) *RejectWriter {
-	w := &RejectWriter{base: base, head: head, form: asFields}
+	w := &RejectWriter{base: base, head: head, form: asFields, written: make(map[where]struct{})}
 	switch head.Source.Format {
 	case FormatCSV:
 		w.form = asText
@@ -97,10 +105,13 @@ func (w *RejectWriter) Put(reject *Reject) error {
 	if err := w.reasons.write(encoded); err != nil {
 		return err
 	}
-	if w.count > 1 && reject.Line == w.last.line && reject.Offset == w.last.offset {
+	place := where{reject.Line, reject.Offset}
+	if _, there := w.written[place]; there || place == w.last {
 		return nil
 	}
-	w.last.line, w.last.offset = reject.Line, reject.Offset
+	if w.last = place; len(w.written) < maxWritten {
+		w.written[place] = struct{}{}
+	}
 	record, err := w.record(reject)
 	if err != nil {
 		return w.failed(err)

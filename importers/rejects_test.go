@@ -37,12 +37,14 @@ func TestRejectWriter(t *testing.T) {
 				{Line: 7, Offset: 90, Number: 5, Column: "a", Reason: "no number <x>", Text: []byte("\"x\r\ny\";2")},
 				{Line: 7, Offset: 90, Number: 5, Column: "b", Reason: "no date", Text: []byte("\"x\r\ny\";2")},
 				{Line: 9, Offset: 120, Reason: "byte 0xFF", Text: []byte("\xff;2")},
+				{Line: 7, Offset: 90, Number: 5, Reason: "refused later", Text: []byte("\"x\r\ny\";2")},
 			},
 			".csv", "\"a\";b\n1\n\"x\r\ny\";2\n\xff;2\n",
 			`{"line":2,"offset":6,"column":"b","reason":"1 field where the header has 2","text":"1"}` + "\n" +
 				`{"line":7,"number":5,"offset":90,"column":"a","reason":"no number <x>","text":"\"x\r\ny\";2"}` + "\n" +
 				`{"line":7,"number":5,"offset":90,"column":"b","reason":"no date","text":"\"x\r\ny\";2"}` + "\n" +
-				`{"line":9,"offset":120,"reason":"byte 0xFF","text":"` + "\ufffd" + `;2"}` + "\n",
+				`{"line":9,"offset":120,"reason":"byte 0xFF","text":"` + "\ufffd" + `;2"}` + "\n" +
+				`{"line":7,"number":5,"offset":90,"reason":"refused later","text":"\"x\r\ny\";2"}` + "\n",
 		},
 		{
 			"json", json,

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,6 +38,12 @@ func benchRows(b *testing.B) int {
 // inventory writes an inventory of 20 columns, about 275 bytes a row: quotes, lines within quotes, UTF-8.
 func inventory(tb testing.TB, rows int) *importers.Source {
 	tb.Helper()
+	return badInventory(tb, rows, 0)
+}
+
+// badInventory writes one in which one row of so many is bad, in four ways in turn; 0: none.
+func badInventory(tb testing.TB, rows, bad int) *importers.Source {
+	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "inventory.csv")
 	file, err := os.Create(path)
 	if err != nil {
@@ -45,6 +52,10 @@ func inventory(tb testing.TB, rows int) *importers.Source {
 	w := bufio.NewWriterSize(file, 1<<20)
 	fmt.Fprintln(w, "id,hostname,ip_address,os,environment,criticality,owner,department,location,cpu,memory,disk,status,application,dependencies,description,updated,cost,contact,tag")
 	for i := range rows {
+		if bad > 0 && i%bad == bad-1 {
+			fmt.Fprintln(w, []string{"1,short", strings.Repeat("long,", 30), "1,\"open", "\xff" + strings.Repeat(",", 19)}[i/bad%4])
+			continue
+		}
 		note := "Primary web server handling customer traffic"
 		switch i % 10 {
 		case 3:
@@ -156,4 +167,36 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(rows), "allocs/record")
 		})
 	}
+}
+
+// BenchmarkBadRows reads 100,000 rows of which 1,020 are bad and go into files of rejects, beside as many that are sound.
+func BenchmarkBadRows(b *testing.B) {
+	const rows, every = 100_000, 98
+	clean, dirty := inventory(b, rows), badInventory(b, rows, every)
+	var good, bad time.Duration
+	for b.Loop() {
+		start := cpuTime(b)
+		readList(b, clean, csvfile.Options{})
+		good += cpuTime(b) - start
+		start = cpuTime(b)
+		list, err := csvfile.Open(b.Context(), dirty, csvfile.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		w := importers.NewRejectWriter(filepath.Join(b.TempDir(), "bad"), list.Head())
+		for _, err := range list.Records(b.Context(), w.Put) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			b.Fatal(err)
+		}
+		bad += cpuTime(b) - start
+		if want := rows / every; int(w.Count()) != want {
+			b.Fatalf("%d rejects, want %d", w.Count(), want)
+		}
+	}
+	b.ReportMetric(bad.Seconds()/good.Seconds(), "x-clean")
+	b.ReportMetric(bad.Seconds()/float64(b.N), "cpu-s")
 }

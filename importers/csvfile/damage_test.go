@@ -296,3 +296,12 @@ func TestAllocatesNothingPerRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestSwallowedLines tells of a record that takes so many lines that a quote in it may be closed in the wrong place.
+func TestSwallowedLines(t *testing.T) {
+	t.Parallel()
+	got := look(t, source(t, "a,b\n1,\""+strings.Repeat("x,y\n", 150)+"\"\n2,3\n"), csvfile.Options{})
+	if len(got.records) != 2 || len(got.remarks) != 1 || !strings.HasPrefix(got.remarks[0], "2 a record of 151 lines") {
+		t.Errorf("%d records, remarks %q", len(got.records), got.remarks)
+	}
+}
