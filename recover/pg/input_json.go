@@ -6,11 +6,20 @@ import (
 )
 
 // The most that a JSON text of which one is certain has: levels, digits of a number in
-// jsonb, where it becomes a numeric, and bytes.
+// jsonb, where it becomes a numeric, bytes, and bytes as jsonb, whose offsets have 28 bits.
 const (
 	mostLevels = 64
 	mostDigits = 300
-	mostJSON   = 64 << 20
+	mostJSON   = 500_000_000
+	mostJSONB  = 250_000_000
+)
+
+// What jsonb has beside the bytes of a text or the digits of a number, at most: its entry, and
+// the header and the padding of what has one.
+const (
+	entrySize     = 4
+	containerSize = entrySize + 8
+	numberSize    = entrySize + 16
 )
 
 // certainJSON reports whether a text is JSON, and with binary what jsonb can hold, too:
@@ -20,7 +29,7 @@ func certainJSON(text []byte, binary bool) bool {
 		return false
 	}
 	s := jsonScanner{text: text, binary: binary}
-	return s.document()
+	return s.document() && (!binary || s.size <= mostJSONB)
 }
 
 // jsonScanner reads a JSON text from its beginning.
@@ -28,6 +37,7 @@ type jsonScanner struct {
 	text   []byte
 	at     int
 	binary bool
+	size   int // as jsonb, at most
 }
 
 // space skips white space, and gives the next byte; 0: the end.
@@ -56,6 +66,7 @@ func (s *jsonScanner) document() bool {
 			}
 			levels++
 			objects <<= 1
+			s.size += containerSize
 			s.at++
 			next := s.space()
 			if c == '{' {
@@ -124,6 +135,7 @@ func (s *jsonScanner) word(word string) bool {
 		return false
 	}
 	s.at = end
+	s.size += entrySize
 	// PostgreSQL reads on through letters and digits.
 	return end == len(s.text) || !isWordByte(s.text[end])
 }
@@ -165,12 +177,14 @@ func (s *jsonScanner) number() bool {
 			return false
 		}
 	}
+	s.size += s.at - from + numberSize
 	return s.at-from <= mostDigits && (s.at == len(s.text) || !isWordByte(s.text[s.at]))
 }
 
 // quoted reads a text in quotes.
 func (s *jsonScanner) quoted() bool {
 	s.at++
+	from := s.at
 	for {
 		s.at += plainJSON(s.text[s.at:])
 		if s.at >= len(s.text) {
@@ -178,6 +192,7 @@ func (s *jsonScanner) quoted() bool {
 		}
 		switch c := s.text[s.at]; {
 		case c == '"':
+			s.size += s.at - from + entrySize
 			s.at++
 			return true
 		case c != '\\' || !s.escape():

@@ -187,3 +187,21 @@ func BenchmarkCertainInput(b *testing.B) {
 		})
 	}
 }
+
+// jsonb has offsets of 28 bits: of what comes near them one is not certain, however it is written.
+func TestCertainInputOfLongJSON(t *testing.T) {
+	t.Parallel()
+	list := func(item string, n int) []byte {
+		return []byte("[" + strings.Repeat(item+",", n-1) + item + "]")
+	}
+	certain := pg.CertainInput("jsonb")
+	for _, test := range []struct {
+		item string
+		n    int
+		want bool
+	}{{"1", 1_000_000, true}, {"1", 13_000_000, false}, {`"` + strings.Repeat("x", 1000) + `"`, 200_000, true}, {`"` + strings.Repeat("x", 1000) + `"`, 260_000, false}, {"[]", 30_000_000, false}} {
+		if got := certain(list(test.item, test.n)); got != test.want {
+			t.Errorf("%d times %.10s: %v", test.n, test.item, got)
+		}
+	}
+}

@@ -12,6 +12,9 @@ import (
 // copyChunk is how much of COPY's text is made at a time.
 const copyChunk = 64 << 10
 
+// keepMost is how much room is kept after a huge row.
+const keepMost = 4 << 20
+
 // copyReader is rows as COPY's text, made while it is read.
 type copyReader[R any] struct {
 	rows iter.Seq2[R, error]
@@ -42,6 +45,9 @@ func (r *copyReader[R]) Read(p []byte) (int, error) {
 }
 
 func (r *copyReader[R]) fill() {
+	if cap(r.buf) > keepMost {
+		r.buf = nil
+	}
 	r.buf = r.buf[:0]
 	lines := int64(0)
 	for !r.full() && r.err == nil {
