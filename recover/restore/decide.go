@@ -34,6 +34,8 @@ type decision struct {
 	// lived: an update left the row in place, and nothing says that its transaction deleted
 	// it afterwards.
 	lived bool
+	// imported: the row is from a source file, whose columns are not the table's.
+	imported bool
 	// none: nothing of the key was there at the time asked for.
 	none bool
 }
@@ -71,6 +73,7 @@ func decide(versions []version, columns []ColumnPlan, asOf moment, twice Twice) 
 	d := decision{values: slices.Clone(best.values), successor: best.successor, from: []int64{best.id}}
 	d.deleted = best.Operation == evidence.OpDelete || best.Operation == evidence.OpTruncate || best.Operation == evidence.OpDrop
 	d.lived = best.Operation == evidence.OpUpdate
+	d.imported = best.imported()
 	if len(same) > 0 && placeless(best) {
 		same = chooseTwice(&d, append([]*version{best}, same...), twice)
 	}
@@ -141,6 +144,11 @@ func compareNumbers[N pg.LSN | int64](a, b N) int {
 		return 1
 	}
 	return 0
+}
+
+// imported reports whether a version is from a source file.
+func (v *version) imported() bool {
+	return v.Route == evidence.RouteImport && v.Confidence == evidence.Derived
 }
 
 // placeless reports whether nothing tells where and when a version was: it is from a

@@ -112,6 +112,11 @@ func (m *planner) eachMultiple(ctx context.Context, table *plannedTable, visit f
 				b.takeTypes(it)
 				b.takeUnknowns(it)
 			}
+		}
+		if err := b.takeDefaults(ctx, items); err != nil {
+			return err
+		}
+		for i, it := range items {
 			if err := visit(it, counts[i]); err != nil {
 				return err
 			}
@@ -170,7 +175,7 @@ func (m *planner) multiples(ctx context.Context, table *plannedTable) func(func(
 			}
 			if v := shape.version(candidate); m.counts(candidate, &v) {
 				if current.decision == nil {
-					current.decision = &decision{values: v.values}
+					current.decision = &decision{values: v.values, imported: v.imported()}
 				}
 				if len(current.from) < mostVersions {
 					current.from = append(current.from, v.id)

@@ -139,8 +139,9 @@ type item struct {
 	data   []evidence.Value
 	before []evidence.Value
 	answer answer
-	again  bool // data is not what the server was asked about
-	apart  bool // the target's row is another one, as far as anybody said
+	again  bool  // data is not what the server was asked about
+	lacks  []int // of data: columns that the row's source file does not have
+	apart  bool  // the target's row is another one, as far as anybody said
 }
 
 func (b *batch) add(ctx context.Context, d *decision) error {
@@ -168,10 +169,15 @@ func (b *batch) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var again []*item
 	for i, it := range items {
 		it.answer = answers[i]
 		b.compare(it)
+	}
+	if err := b.takeDefaults(ctx, items); err != nil {
+		return err
+	}
+	var again []*item
+	for _, it := range items {
 		if it.again {
 			again = append(again, it)
 		}
@@ -259,6 +265,10 @@ func (b *batch) compareNew(it *item) {
 func (b *batch) takeUnknowns(it *item) {
 	for i := range it.data {
 		if it.data[i].State != evidence.Unknown {
+			continue
+		}
+		if it.imported && it.data[i].Reason == evidence.ReasonNoColumn {
+			it.lacks = append(it.lacks, i)
 			continue
 		}
 		name := pg.QuoteIdent(b.table.plan.Columns[i].Name)
