@@ -14,8 +14,7 @@ type asker struct {
 	connect func(ctx context.Context) (*live.Conn, error)
 	conn    *live.Conn
 	types   map[askedColumn]string
-	known   map[askedColumn]map[string]string // value -> why it is refused, or ""
-	bytes   int
+	bytes   int // of the values whose answers are kept
 }
 
 // askedColumn is a column of a table of the load.
@@ -39,33 +38,31 @@ func (a *asker) close() {
 // answer fills in why values are refused.
 func (a *asker) answer(ctx context.Context, l *loader, table *loadTable, asked []question) error {
 	if a.bytes > mostKnown {
-		a.known, a.bytes = nil, 0
-	}
-	if a.known == nil {
-		a.known = map[askedColumn]map[string]string{}
-	}
-	open := map[askedColumn][]string{}
-	for i := range asked {
-		column := askedColumn{table.index, asked[i].column}
-		known := a.known[column]
-		if known == nil {
-			known = map[string]string{}
-			a.known[column] = known
+		for _, table := range l.tables {
+			for i := range table.checks {
+				clear(table.checks[i].known)
+			}
 		}
-		text := string(asked[i].text)
-		if _, ok := known[text]; !ok {
+		a.bytes = 0
+	}
+	open := map[int][]string{}
+	for i := range asked {
+		column := asked[i].column
+		known := table.checks[column].known
+		if _, ok := known[string(asked[i].text)]; !ok {
+			text := string(asked[i].text)
 			known[text] = ""
 			a.bytes += len(text) + 64
 			open[column] = append(open[column], text)
 		}
 	}
 	for column, texts := range open {
-		if err := a.column(ctx, l, table, column, texts); err != nil {
+		if err := a.column(ctx, l, table, askedColumn{table.index, column}, texts); err != nil {
 			return err
 		}
 	}
 	for i := range asked {
-		asked[i].reason = a.known[askedColumn{table.index, asked[i].column}][string(asked[i].text)]
+		asked[i].reason = table.checks[asked[i].column].known[string(asked[i].text)]
 	}
 	return nil
 }
@@ -89,7 +86,7 @@ func (a *asker) column(ctx context.Context, l *loader, table *loadTable, column 
 		texts = texts[len(some):]
 		good, err := a.together(ctx, typ, some)
 		if err == nil && !good {
-			err = a.each(ctx, typ, some, a.known[column])
+			err = a.each(ctx, typ, some, table.checks[column.column].known)
 		}
 		if err != nil {
 			return err

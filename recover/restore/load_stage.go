@@ -17,6 +17,13 @@ import (
 type valueCheck struct {
 	certain func(text []byte) bool
 	notNull bool
+	known   map[string]string // values that were asked about -> why they are refused, or ""
+}
+
+// taken reports whether the server is known to take a text.
+func (c *valueCheck) taken(text []byte) bool {
+	reason, known := c.known[string(text)]
+	return known && reason == ""
 }
 
 // settleAt is how much text is gathered behind the first value that is asked about, so that
@@ -95,7 +102,7 @@ func (l *loader) valueChecks(table *loadTable) []valueCheck {
 			plain := certain
 			certain = func(text []byte) bool { return bytes.IndexByte(text, '\\') < 0 && plain(text) }
 		}
-		checks[i] = valueCheck{certain, column.notNull && !before}
+		checks[i] = valueCheck{certain, column.notNull && !before, map[string]string{}}
 	}
 	return checks
 }
@@ -163,7 +170,7 @@ func (s *stager) line(dst []byte, row *evidence.Row) ([]byte, error) {
 		v, check := &row.Values[field], &table.checks[i]
 		switch v.State {
 		case evidence.Known:
-			if !check.certain(v.Text) {
+			if !check.certain(v.Text) && !check.taken(v.Text) {
 				s.ask(i, v.Text)
 			}
 			dst = evidence.AppendCopyText(dst, v.Text)
