@@ -78,7 +78,8 @@ type engine struct {
 	op       string // for errors, such as "restore: apply to"
 	conn     *live.Conn
 	card     *live.Card
-	replica  bool // triggers and the server's own foreign key checks are off
+	replica  bool   // triggers and the server's own foreign key checks are off
+	again    string // what to do when the target has changed; "": plan anew
 	step     Step
 	reported time.Time
 	findings int64

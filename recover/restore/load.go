@@ -164,7 +164,7 @@ func Compare(ctx context.Context, loading Loading) (*Loaded, error) {
 
 func newLoader(loading Loading, dry bool) *loader {
 	l := &loader{Loading: loading, dry: dry, byOID: map[string]*loadTable{}, result: &Loaded{Tables: make([]LoadedTable, len(loading.Tables))}}
-	l.engine = engine{Acting: Acting{Connect: loading.Probe, Progress: loading.Progress}, op: "restore: load rows into", conn: loading.Conn}
+	l.engine = engine{Acting: Acting{Connect: loading.Probe, Progress: loading.Progress}, op: "restore: load rows into", conn: loading.Conn, again: "nothing was changed; run the command again"}
 	if dry {
 		l.engine.op = "restore: compare rows with"
 	}
@@ -264,7 +264,7 @@ func (l *loader) refuse(table *loadTable, r LoadRefusal) error {
 // noColumn is the error of a column that the target does not have.
 func (l *loader) noColumn(table *loadTable, name string) error {
 	return l.fail(ErrNoColumn, fmt.Errorf("table %s has no column %s", table.target, pg.QuoteIdent(name)),
-		"give the columns that the table has; `restore.DescribeTables` lists them")
+		"name columns that the table has")
 }
 
 var errNoRelation = errors.New("no relation is named")

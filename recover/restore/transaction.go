@@ -204,18 +204,22 @@ func (e *engine) fate(ctx context.Context, xid pg.FullXID) (string, error) {
 
 // explain turns an answer of the server into what it means for the plan.
 func (e *engine) explain(err error) error {
+	stale, rejected := hintPlanAnew, "nothing was changed; a trigger or a constraint may have changed since the plan was made"
+	if e.again != "" {
+		stale, rejected = e.again, e.again
+	}
 	code := live.Code(err)
 	switch {
 	case code == "":
 		return err
 	case code == "23505", code == "23503", code == "23P01":
-		return e.fail(ErrStale, errors.Unwrap(err), hintPlanAnew)
+		return e.fail(ErrStale, errors.Unwrap(err), stale)
 	case strings.HasPrefix(code, "23"), strings.HasPrefix(code, "22"), strings.HasPrefix(code, "P0"):
-		return e.fail(ErrRejected, errors.Unwrap(err), "nothing was changed; a trigger or a constraint may have changed since the plan was made")
+		return e.fail(ErrRejected, errors.Unwrap(err), rejected)
 	case strings.HasPrefix(code, "40"):
 		return e.fail(live.ErrTimeout, errors.Unwrap(err), "others work on the same rows; nothing of this transaction was done, run the command again")
 	case code == "42P01", code == "3F000":
-		return e.fail(ErrStale, errors.Unwrap(err), hintPlanAnew)
+		return e.fail(ErrStale, errors.Unwrap(err), stale)
 	}
 	return err
 }
