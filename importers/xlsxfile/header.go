@@ -20,12 +20,12 @@ type columns struct {
 
 // findHeader looks for the row that names the columns.
 //
-// The range of a filter begins with it. Otherwise it is the first row that is mostly texts, all
+// A table of Excel's, or the range of a filter, begins with it. Otherwise it is the first row that is mostly texts, all
 // different, and that names most of the columns which are filled in the rows below: titles and
 // stamps above a table fill one or two.
 func (v *survey) findHeader() *keptRow {
 	for i := range v.first {
-		if row := &v.first[i]; v.tail.filter.firstRow == row.number && !row.bad {
+		if row := &v.first[i]; v.isHeader(row.number) && !row.bad {
 			return row
 		}
 	}

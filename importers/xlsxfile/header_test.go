@@ -1,10 +1,12 @@
 package xlsxfile
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/xuri/excelize/v2"
 
@@ -255,6 +257,41 @@ func TestWrongDimension(t *testing.T) {
 		equalLines(t, dimension, records, `2: "a" "b"`, `3: "c" "d"`)
 		if got := strings.Join(list.Head().Notes, "\n"); got != note {
 			t.Errorf("dimension %s: notes %s, expected %s", dimension, got, note)
+		}
+	}
+}
+
+// TestTable: where a table of Excel's begins is the header, and its totals are no record.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	file := rowsBook(t, []any{"Some", "words"}, []any{"above", "all"}, []any{"Name", "CPU"}, []any{"x", 1}, []any{"y", 2}, []any{"Total", 3}, []any{"z", 4})
+	if err := file.AddTable("Sheet1", &excelize.Table{Range: "A3:B6", Name: "Assets"}); err != nil {
+		t.Fatal(err)
+	}
+	path := save(t, file)
+	if head := theList(t, path, Options{}).Head(); head.Line != 3 {
+		t.Errorf("header in row %d", head.Line)
+	}
+	path = replace(t, path, "xl/tables/table1.xml", ` displayName=`, ` totalsRowCount="1" displayName=`)
+	records, rejects := readAll(t, theList(t, path, Options{}))
+	equalLines(t, "records", records, `4: "x" 1`, `5: "y" 2`, `7: "z" 4`)
+	equalLines(t, "rejects", rejects, `6: "Total" 3: it is the row of totals of table "Assets"`)
+}
+
+// TestWidePart: a part may be written in UTF-16.
+func TestWidePart(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]binary.AppendByteOrder{"little": binary.LittleEndian, "big": binary.BigEndian} {
+		path := change(t, thousand(t), sheetPartName, func(text []byte) []byte {
+			units := utf16.Encode([]rune("\uFEFF" + strings.Replace(string(text), "UTF-8", "UTF-16", 1)))
+			var wide []byte
+			for _, unit := range units {
+				wide = order.AppendUint16(wide, unit)
+			}
+			return wide
+		})
+		if records, _ := readAll(t, theList(t, path, Options{})); len(records) != 999 || records[0] != `2: "srv-0002" 2 "team 2"` {
+			t.Errorf("%s: %d records", name, len(records))
 		}
 	}
 }

@@ -68,8 +68,8 @@ func (l *List) read(ctx context.Context, rejects importers.Rejects, yield func(*
 			m.pass(row)
 			continue
 		}
-		if row.bad != "" {
-			if err := rejects(m.reject(row)); err != nil {
+		if refused := m.refused(row); refused != "" {
+			if err := rejects(m.reject(row, refused)); err != nil {
 				return err
 			}
 			continue
@@ -175,14 +175,20 @@ func (m *maker) record(row *sheetRow) *importers.Record {
 	return &m.out
 }
 
-// reject is the row as far as it could be read.
-func (m *maker) reject(row *sheetRow) *importers.Reject {
-	m.fields(row)
-	m.refuse = importers.Reject{
-		Line:   row.number,
-		Offset: -1,
-		Reason: fmt.Sprintf("the row is damaged at byte %d of its part: %s", row.offset, row.bad),
-		Fields: m.out.Fields,
+// refused says why the row is no record.
+func (m *maker) refused(row *sheetRow) string {
+	if row.bad != "" {
+		return fmt.Sprintf("the row is damaged at byte %d of its part: %s", row.offset, row.bad)
 	}
+	if table, ok := m.list.survey.totalsOf(row.number); ok {
+		return fmt.Sprintf("it is the row of totals of table %q", table)
+	}
+	return ""
+}
+
+// reject is the row as far as it could be read.
+func (m *maker) reject(row *sheetRow, reason string) *importers.Reject {
+	m.fields(row)
+	m.refuse = importers.Reject{Line: row.number, Offset: -1, Reason: reason, Fields: m.out.Fields}
 	return &m.refuse
 }

@@ -22,6 +22,7 @@ type survey struct {
 	first      []keptRow
 	wanted     *keptRow // the row that was asked for as the header
 	tail       tail
+	tables     []table
 	counts     valueCounts
 	gaps       []evidence.Gap
 	moreGaps   int64
@@ -52,6 +53,7 @@ const (
 // surveySheet reads a sheet to its end. An error is one of the context; damage is in the survey.
 func (b *Book) surveySheet(ctx context.Context, sheet *sheetPart, wanted int64) (*survey, error) {
 	v := &survey{lastUsed: make([]int64, maxColumns+1), gaps: b.gaps()}
+	v.tables = b.readTables(sheet)
 	place := fmt.Sprintf("%s: sheet %q", b.source.Name, sheet.name)
 	part, err := b.parts.open(sheet.part)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/pgrescue/pgrescue/importers"
 )
 
 // token is what a scanner finds.
@@ -37,6 +39,7 @@ type scanner struct {
 	start    int   // of the token found last
 	base     int64 // where buf begins in the part
 	readErr  error // how reading ended
+	begun    bool
 
 	open  []byte // the names of the open elements, one after the other
 	marks []int  // where each begins
@@ -151,13 +154,46 @@ func (s *scanner) fill() error {
 		}
 		s.buf = append(s.buf, make([]byte, len(s.buf))...)
 	}
+	s.read()
+	if !s.begun {
+		s.begun = true
+		return s.widen()
+	}
+	return nil
+}
+
+func (s *scanner) read() {
 	for s.end < len(s.buf) && s.readErr == nil {
 		var n int
 		n, s.readErr = s.r.Read(s.buf[s.end:])
 		s.end += n
 	}
+}
+
+// widen decodes a part that is written in UTF-16, which its first bytes tell.
+func (s *scanner) widen() error {
+	for _, encoding := range []importers.Encoding{importers.UTF16LE, importers.UTF16BE} {
+		if !bytes.HasPrefix(s.buf[:s.end], encoding.ByteOrderMark()) {
+			continue
+		}
+		behind := s.r
+		if s.readErr != nil {
+			behind = &failedReader{s.readErr}
+		}
+		decoded, err := importers.DecodeText(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), behind), encoding)
+		if err != nil {
+			return err
+		}
+		s.r, s.end, s.readErr = decoded, 0, nil
+		s.read()
+	}
 	return nil
 }
+
+// failedReader ends as the reader before it did.
+type failedReader struct{ err error }
+
+func (f *failedReader) Read([]byte) (int, error) { return 0, f.err }
 
 // finish says whether the part may end here.
 func (s *scanner) finish() error {
