@@ -130,7 +130,7 @@ func (s *step) apply(text []byte, field importers.Kind, buf *[]byte) ([]byte, fa
 	case opUUID:
 		return convertUUID(text, buf)
 	case opJSON:
-		return s.json(text, field)
+		return s.json(text)
 	case opJSONString:
 		return s.jsonString(text, field, buf)
 	case opAppInt:

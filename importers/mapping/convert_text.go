@@ -139,10 +139,7 @@ func convertUUID(text []byte, buf *[]byte) ([]byte, failure) {
 func notUUID(text []byte) failure { return failure{reason: shown(text) + " is no uuid"} }
 
 // json takes what is JSON.
-func (s *step) json(text []byte, field importers.Kind) ([]byte, failure) {
-	if field == importers.Number || field == importers.Bool {
-		return text, failure{}
-	}
+func (s *step) json(text []byte) ([]byte, failure) {
 	if !utf8.Valid(text) || !json.Valid(text) {
 		return nil, failure{reason: shown(text) + " is not JSON", hint: "json_string makes it a JSON string"}
 	}
@@ -224,7 +221,7 @@ func hexValue(c byte) byte {
 // jsonString makes a JSON string of a text; numbers, booleans and JSON stay.
 func (s *step) jsonString(text []byte, field importers.Kind, buf *[]byte) ([]byte, failure) {
 	if field != importers.Text {
-		return s.json(text, field)
+		return s.json(text)
 	}
 	if bytes.IndexByte(text, 0) >= 0 {
 		return nil, failure{reason: zeroByte}

@@ -19,25 +19,6 @@ func AppendJSON(dst []byte, f *importers.Field) []byte {
 	return append(dst, "null"...)
 }
 
-// AppendObject appends the fields as one JSON object. A field that the source lacks is left out.
-func AppendObject(dst []byte, names []string, fields []importers.Field) []byte {
-	dst = append(dst, '{')
-	first := true
-	for i := range fields {
-		if i >= len(names) || fields[i].Kind == importers.Missing {
-			continue
-		}
-		if !first {
-			dst = append(dst, ", "...)
-		}
-		first = false
-		dst = AppendJSONString(dst, names[i])
-		dst = append(dst, ": "...)
-		dst = AppendJSON(dst, &fields[i])
-	}
-	return append(dst, '}')
-}
-
 const hexDigits = "0123456789abcdef"
 
 // AppendJSONString appends a text as a JSON string in ASCII. As Python does, it escapes all but the printable

@@ -228,28 +228,29 @@ func (a *assigner) exact() {
 		if _, ok := a.usable(r.Column, r.Optional); !ok || r.value != nil {
 			continue
 		}
+		own := a.own(r)
 		for i, h := range a.Header {
 			// A header that is the column's name to the letter comes before one that only folds to it.
 			if !a.done[i] && h == r.Column {
-				a.assign(Assigned{Index: i, Header: h, Target: r.Column, Confidence: a.confidence(r, h), How: Exact})
+				a.assign(Assigned{Index: i, Header: h, Target: r.Column, Confidence: own.Confidence, How: Exact, Or: own.Or})
 			}
 		}
 		for i, h := range a.Header {
 			if !a.done[i] && slices.Contains(a.Profile.forms(h), a.Profile.folded(r.Column)) {
-				a.assign(Assigned{Index: i, Header: h, Target: r.Column, Confidence: a.confidence(r, r.Column), How: Exact})
+				a.assign(Assigned{Index: i, Header: h, Target: r.Column, Confidence: own.Confidence, How: Exact, Or: own.Or})
 			}
 		}
 	}
 }
 
-// confidence is what the profile says of a column's own name.
-func (a *assigner) confidence(r *Rule, header string) float64 {
+// own is what the profile says of a column's own name among its synonyms.
+func (a *assigner) own(r *Rule) Synonym {
 	for _, s := range r.Synonyms {
-		if a.Profile.folded(s.Header) == a.Profile.folded(header) {
-			return s.Confidence
+		if a.Profile.folded(s.Header) == a.Profile.folded(r.Column) {
+			return s
 		}
 	}
-	return 0
+	return Synonym{}
 }
 
 // synonyms gives headers to columns as the profile says, first synonym first.
