@@ -50,6 +50,8 @@ func codesOf(command *cobra.Command) exitcode.Set {
 		return readingCodes(exitcode.Findings, exitcode.VerifyFailed)
 	case "pgrescue restore plan", "pgrescue restore apply", "pgrescue restore verify", "pgrescue restore undo":
 		return restoringCodes(command.Name())
+	case "pgrescue import profile check", "pgrescue import profile new":
+		return readingCodes(exitcode.Findings)
 	case "pgrescue import profile show":
 		return exitcode.Set{exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Failed, exitcode.NotFound}
 	case "pgrescue wal target":

@@ -176,7 +176,7 @@ again, from the same file, wherever it lies now.
 		},
 	}
 	options.addFlags(command)
-	command.AddCommand(newImportProfileCommand(terminal))
+	command.AddCommand(newImportProfileCommand(terminal, cases))
 	return command
 }
 

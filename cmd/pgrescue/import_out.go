@@ -71,6 +71,8 @@ type importColumn struct {
 	Column     string  `json:"column"` // "": none
 	How        string  `json:"how,omitempty"`
 	Confidence float64 `json:"confidence,omitempty"`
+	// Or is another column that the header may mean: the application's own tables disagree.
+	Or string `json:"or,omitempty"`
 	// TakenBy is the header that has the column which this one means too.
 	TakenBy string `json:"taken_by,omitempty"`
 	// Suggested is a column that the header resembles; it is not used unless --map names it.

@@ -139,6 +139,9 @@ func columnTable(columns []importColumn) *term.Table {
 		if c.Confidence > 0 {
 			how += fmt.Sprintf(" %.2f", c.Confidence)
 		}
+		if c.Or != "" {
+			how += ", or " + c.Or
+		}
 		switch {
 		case c.TakenBy != "":
 			how = fmt.Sprintf("%q has its column", c.TakenBy)

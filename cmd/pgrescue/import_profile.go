@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,15 +15,17 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
-func newImportProfileCommand(terminal *term.Terminal) *cobra.Command {
+func newImportProfileCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Command {
 	return newGroup(
 		"profile", "Which header of a source goes into which column",
 		`Which header of a source goes into which column, how values are converted, and by which
 columns a row is known to be there. The profile of the discovery import ships inside.`,
 		`  pgrescue import profile show
-  pgrescue import profile show > mine.yaml
-  pgrescue import profile show mine.yaml --json`,
+  pgrescue import profile check mine.yaml servers.csv --dsn 'host=db dbname=shop'
+  pgrescue import profile new --table inventory.hosts hosts.csv --dsn 'host=db dbname=shop' -o hosts.yaml`,
 		newProfileShowCommand(terminal),
+		newProfileCheckCommand(terminal, cases),
+		newProfileNewCommand(terminal, cases),
 	)
 }
 
@@ -54,6 +57,7 @@ const profileKeysHelp = `A profile is YAML. A key that is not known is an error,
   nulls                  words that mean NULL, in any case of letters; [""] is the empty text
   convert                conversions of columns that have none of their own
   skip                   headers that mean nothing; a star at the end stands for any rest
+  given                  columns that the import path fills itself; no header may go there
   identifiers            headers under which a record names itself, best first
   unmapped               the column that takes, as one JSON object, what no column takes:
                          NAME, or {column: NAME, headers: [known ones], all: true}
@@ -114,8 +118,11 @@ func findProfile(name string) (*mapping.Profile, error) {
 	}
 	file, err := evidence.Open(name)
 	if err != nil {
-		return nil, exitcode.Hinted(fmt.Errorf("open profile: %w", err),
-			"a profile is a file, or discovery; `pgrescue import profile new` writes one")
+		err = exitcode.Hinted(fmt.Errorf("open profile: %w", err), "a profile is a file, or discovery; `pgrescue import profile new` writes one")
+		if errors.Is(err, evidence.ErrNotRegular) {
+			err = exitcode.With(exitcode.Usage, err)
+		}
+		return nil, err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, mapping.MaxProfile+1))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/importers/mapping"
 )
 
 // report gathers what the run found out.
@@ -95,25 +96,28 @@ func (m *importMade) report() importFile {
 const mostUnresolved = 20
 
 // columns says where each name of the header goes.
-func (m *importMade) columns() []importColumn {
-	header := m.Head().Header
+func (m *importMade) columns() []importColumn { return columnsOfHeader(m.Head().Header, m.mapping) }
+
+// columnsOfHeader is that for any header; the mapping may be nil.
+func columnsOfHeader(header []string, m *mapping.Mapping) []importColumn {
 	columns := make([]importColumn, len(header))
 	for i, name := range header {
 		columns[i].Header = name
 	}
-	if m.mapping == nil {
+	if m == nil {
 		return columns
 	}
-	for _, f := range m.mapping.Fields {
-		columns[f.Index].Column, columns[f.Index].How, columns[f.Index].Confidence = f.Target, string(f.How), f.Confidence
+	for _, f := range m.Fields {
+		c := &columns[f.Index]
+		c.Column, c.How, c.Confidence, c.Or = f.Target, string(f.How), f.Confidence, f.Or
 	}
-	for _, c := range m.mapping.Clashes {
+	for _, c := range m.Clashes {
 		columns[c.Index].TakenBy = c.Taker
 	}
-	for _, s := range m.mapping.Suggestions {
+	for _, s := range m.Suggestions {
 		columns[s.Index].Suggested = s.Target
 	}
-	for _, at := range m.mapping.Skipped {
+	for _, at := range m.Skipped {
 		columns[at].Skipped = true
 	}
 	return columns

@@ -45,14 +45,22 @@ func (r *importRun) makeTable(ctx context.Context, made *importMade) error {
 	return nil
 }
 
+// qualified reads the name of a table with its schema.
+func qualified(text string) (evidence.RelationName, error) {
+	parts, _, err := pg.SplitName(text)
+	if err != nil || len(parts) != 2 {
+		return evidence.RelationName{}, exitcode.Usagef("write it as in SQL: schema.name", "--table %q names no table with its schema", text)
+	}
+	return evidence.RelationName{Schema: parts[0], Name: parts[1]}, nil
+}
+
 // tableShape finds the table in the target.
 func (r *importRun) tableShape(ctx context.Context, made *importMade) (*restore.TableShape, error) {
 	text := made.options.table
-	parts, _, err := pg.SplitName(text)
-	if err != nil || len(parts) != 2 {
-		return nil, exitcode.Usagef("write it as in SQL: schema.name", "--table %q names no table with its schema", text)
+	name, err := qualified(text)
+	if err != nil {
+		return nil, err
 	}
-	name := evidence.RelationName{Schema: parts[0], Name: parts[1]}
 	if !r.target.known() {
 		return nil, exitcode.Usagef("--dsn names the target, or --catalog a file of `pgrescue catalog dump`", "import: which columns table %s has, only a target or its catalog can say", text)
 	}

@@ -59,7 +59,7 @@ func (c *checker) all() {
 	c.keys()
 	for i := range c.columns {
 		t := &c.columns[i]
-		if t.NotNull && !t.HasDefault && t.Identity == 0 && !t.Generated && c.profile.Rule(t.Name) == nil {
+		if t.NotNull && !t.HasDefault && t.Identity == 0 && !t.Generated && c.profile.Rule(t.Name) == nil && !slices.Contains(c.profile.Given, t.Name) {
 			c.note(0, t.Name, "is NOT NULL without a default, and the profile does not have it")
 		}
 	}

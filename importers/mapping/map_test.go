@@ -15,6 +15,7 @@ const hosts = `profile: hosts
 table: t
 skip: ["_*", id]
 identifiers: [ci_id, id]
+given: [tenant]
 unmapped: {column: extra, headers: [last_updated]}
 columns:
   hostname:
@@ -100,6 +101,7 @@ func TestNamedWrongly(t *testing.T) {
 		{map[string]string{"a": "rack"}, []Column{{Name: "hostname"}, {Name: "sum", Generated: true}}, ErrNoColumn, "the columns are: hostname"},
 		{map[string]string{"a": "sum"}, []Column{{Name: "sum", Generated: true}}, ErrNoColumn, ""},
 		{map[string]string{"a": "hostname", "host": "hostname"}, nil, ErrTwice, ""},
+		{map[string]string{"a": "tenant"}, []Column{{Name: "tenant"}}, ErrTwice, "the import path fills the column itself"},
 		{map[string]string{"a": "extra"}, []Column{{Name: "extra"}}, ErrTwice, "takes all fields that no other takes"},
 	} {
 		_, err := p.Map([]string{"a", "host"}, MapOptions{Named: test.named, Columns: test.columns})

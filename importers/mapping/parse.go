@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 func profileKeys() []string {
 	return []string{
 		"profile", "description", "table", "headers", "nulls", "convert", "skip", "identifiers", "unmapped",
-		"keys", "columns", "as_app",
+		"given", "keys", "columns", "as_app",
 	}
 }
 
@@ -43,6 +44,7 @@ func Parse(name string, text []byte) (*Profile, error) {
 		if a.Keys == nil {
 			a.Keys = p.Keys
 		}
+		a.Given = p.Given
 		if a.Identifiers == nil {
 			a.Identifiers = p.Identifiers
 		}
@@ -73,6 +75,11 @@ func (d *document) finish(p *Profile, line int) {
 	}
 	if len(p.Columns) == 0 {
 		d.fail(line, "columns: lists what goes where", "it has no columns")
+	}
+	for _, r := range p.Columns {
+		if slices.Contains(p.Given, r.Column) {
+			d.fail(r.Line, "leave it out of one of them", "column %s is one of given: too", r.Column)
+		}
 	}
 	seen := map[string]*Rule{}
 	for _, r := range p.Columns {
@@ -115,6 +122,8 @@ func (d *document) setting(p *Profile, e entry) {
 		p.steps = d.steps(e)
 	case "skip":
 		p.Skip = d.texts(e)
+	case "given":
+		p.Given = d.texts(e)
 	case "identifiers":
 		p.Identifiers = d.texts(e)
 	case "unmapped":

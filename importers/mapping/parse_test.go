@@ -52,6 +52,7 @@ func TestParseErrorsNameTheLine(t *testing.T) {
 		{lead + "columns:\n  a:\n    synonyms: [\"??\"]\n", "p.yaml:5", "neither letter nor digit", ""},
 		{lead + "keys: [[]]\ncolumns: {a: }\n", "p.yaml:3", "a key names no columns", ""},
 		{lead + "keys:\n  - {column: [a]}\ncolumns: {a: }\n", "p.yaml:4", `a key has no key "column"`, "columns, with, without"},
+		{lead + "given: [a]\ncolumns:\n  a:\n", "p.yaml:5", "column a is one of given: too", ""},
 		{lead + "headers: loose\ncolumns: {a: }\n", "p.yaml:3", "want exact or folded", ""},
 		{lead + "columns: {a: }\nas_app:\n  table: x\n  columns: {a: }\n", "p.yaml:5", `as_app has no key "table"`, ""},
 		{lead + "columns: {a: *x}\n", "p.yaml:3", "", ""},
@@ -98,6 +99,7 @@ columns:
 as_app:
   columns:
     c: {value: eleven}
+given: [tenant]
 `)
 	columns := []Column{
 		{Name: "a", Type: "integer"},
@@ -109,6 +111,7 @@ as_app:
 		{Name: "g", Type: "date"},
 		{Name: "extra", Type: "boolean"},
 		{Name: "id", Type: "uuid", NotNull: true},
+		{Name: "tenant", Type: "uuid", NotNull: true},
 		{Name: "number", Type: "bigint", NotNull: true, Identity: 'a'},
 	}
 	var got []string

@@ -29,6 +29,8 @@ type Profile struct {
 	UnmappedHeaders []string
 	// Skip are headers that mean nothing to the application, such as id; a star at the end stands for any rest.
 	Skip []string
+	// Given are columns that whoever makes the rows fills himself: no header may go there.
+	Given []string
 	// Identifiers are headers under which a record names itself for other records to refer to.
 	Identifiers []string
 	Columns     []*Rule
