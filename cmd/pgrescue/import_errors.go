@@ -24,6 +24,7 @@ func importError(err error) error {
 		{mapping.ErrNoHeader, exitcode.Usage},
 		{mapping.ErrNoColumn, exitcode.Usage},
 		{mapping.ErrTwice, exitcode.Usage},
+		{mapping.ErrFilled, exitcode.Usage},
 		{discovery.ErrEmpty, exitcode.Insufficient},
 		{discovery.ErrAmbiguous, exitcode.Refused},
 		{discovery.ErrNoTenant, exitcode.NotFound},

@@ -112,11 +112,9 @@ func (c *checker) rule(r *Rule) {
 	if r.ownSteps {
 		steps = r.steps
 	}
-	typed := false
 	for i := range steps {
 		s := steps[i]
 		s.kind = k
-		typed = typed || s.typed()
 		if !s.suits(k) {
 			c.fatal(s.line, r.Column, "the conversion %s makes nothing that %s takes", s.name(), t.Type)
 		}
@@ -180,12 +178,12 @@ func (c *checker) constant(line int, column, typ string, f *fit, text string) {
 	k := kindOf(typ)
 	check, known := k.strict()
 	bad := f.check([]byte(text))
-	if known && bad.reason == "" {
+	if known && bad == nil {
 		s := step{op: check, kind: k}
 		var buf []byte
 		_, bad = s.apply([]byte(text), 0, &buf)
 	}
-	if bad.reason != "" {
+	if bad != nil {
 		c.fatal(line, column, "%q: %s", text, bad.reason)
 	}
 }

@@ -109,14 +109,14 @@ func (s *step) typed() bool { return s.op >= opText && s.op <= opAppFloat || s.o
 func (s *step) trims() bool { return s.op == opTrim || s.op == opLookup }
 
 // apply converts a text. What it makes anew is appended to buf. A nil result is NULL.
-func (s *step) apply(text []byte, field importers.Kind, buf *[]byte) ([]byte, failure) {
+func (s *step) apply(text []byte, field importers.Kind, buf *[]byte) ([]byte, *failure) {
 	switch s.op {
 	case opTrim:
-		return trim(text), failure{}
+		return trim(text), nil
 	case opLower:
-		return lower(text, buf), failure{}
+		return lower(text, buf), nil
 	case opUpper:
-		return upper(text, buf), failure{}
+		return upper(text, buf), nil
 	case opInt:
 		return s.kind.integer(text, buf)
 	case opFloat:
@@ -150,7 +150,7 @@ func (s *step) apply(text []byte, field importers.Kind, buf *[]byte) ([]byte, fa
 	case opList:
 		return s.list(text, field, buf)
 	}
-	return text, failure{}
+	return text, nil
 }
 
 // steps reads a list of conversions, or one.

@@ -8,17 +8,17 @@ import (
 )
 
 // appInt is what int(float(text)) of the application gave: NULL when that failed.
-func (k *kind) appInt(text []byte, buf *[]byte) ([]byte, failure) {
+func (k *kind) appInt(text []byte, buf *[]byte) ([]byte, *failure) {
 	value, ok := pythonFloat(text, buf)
 	if !ok {
-		return nil, failure{reason: shown(text) + " is no number to the application, which stored NULL", lossy: true}
+		return nil, &failure{reason: shown(text) + " is no number to the application, which stored NULL", lossy: true}
 	}
 	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return nil, failure{reason: shown(text) + " is no whole number to the application, which stored NULL", lossy: true}
+		return nil, &failure{reason: shown(text) + " is no whole number to the application, which stored NULL", lossy: true}
 	}
 	limit := math.Ldexp(1, k.width()-1)
 	if value = math.Trunc(value); value >= limit || value < -limit {
-		return nil, failure{reason: fmt.Sprintf("%s is out of range for %s; the application failed here too", shown(text), k.named("bigint"))}
+		return nil, &failure{reason: fmt.Sprintf("%s is out of range for %s; the application failed here too", shown(text), k.named("bigint"))}
 	}
 	start := len(*buf)
 	*buf = strconv.AppendInt(*buf, int64(value), 10)
@@ -26,10 +26,10 @@ func (k *kind) appInt(text []byte, buf *[]byte) ([]byte, failure) {
 }
 
 // appFloat is what float(text) of the application gave: NULL when that failed.
-func (k *kind) appFloat(text []byte, buf *[]byte) ([]byte, failure) {
+func (k *kind) appFloat(text []byte, buf *[]byte) ([]byte, *failure) {
 	value, ok := pythonFloat(text, buf)
 	if !ok {
-		return nil, failure{reason: shown(text) + " is no number to the application, which stored NULL", lossy: true}
+		return nil, &failure{reason: shown(text) + " is no number to the application, which stored NULL", lossy: true}
 	}
 	start := len(*buf)
 	switch {
@@ -46,18 +46,18 @@ func (k *kind) appFloat(text []byte, buf *[]byte) ([]byte, failure) {
 }
 
 // ofApp checks a number of the application against the type, which its own statement failed on.
-func (k *kind) ofApp(text, number []byte) ([]byte, failure) {
+func (k *kind) ofApp(text, number []byte) ([]byte, *failure) {
 	fits := true
 	if special := number[len(number)-1] > '9'; special { // NaN or an infinity
 		fits = k.base != typeNumeric || number[0] == 'N' // numeric has infinities since PostgreSQL 14, and never with a limit of digits
 	} else {
 		_, bad := k.float(number)
-		fits = bad.reason == ""
+		fits = bad == nil
 	}
 	if !fits {
-		return nil, failure{reason: fmt.Sprintf("%s is out of range for %s; the application failed here too", shown(text), k.named("double precision"))}
+		return nil, &failure{reason: fmt.Sprintf("%s is out of range for %s; the application failed here too", shown(text), k.named("double precision"))}
 	}
-	return number, failure{}
+	return number, nil
 }
 
 // appendFloat writes the shortest text that reads as the same number.

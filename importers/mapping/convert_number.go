@@ -79,8 +79,8 @@ func (n *number) magnitude() (power int, ok bool) {
 }
 
 // notNumber says what is wrong with a text that is no number, and what would help.
-func notNumber(text []byte) failure {
-	f := failure{reason: shown(text) + " is no number"}
+func notNumber(text []byte) *failure {
+	f := &failure{reason: shown(text) + " is no number"}
 	switch start, rest := digits(bytes.TrimLeft(text, "+-")); {
 	case len(start) == 0:
 	case bytes.IndexByte(text, ',') >= 0:
@@ -103,15 +103,15 @@ func (k *kind) width() int {
 }
 
 // integer takes whole numbers of the type's range; 16.0 and 1.6e1 are 16.
-func (k *kind) integer(text []byte, buf *[]byte) ([]byte, failure) {
+func (k *kind) integer(text []byte, buf *[]byte) ([]byte, *failure) {
 	n, ok := parseNumber(text)
 	if !ok {
 		return nil, notNumber(text)
 	}
 	out := text
 	if n.scientific || len(n.whole)+1 < len(text) && len(n.part) > 0 || bytes.IndexByte(text, '.') >= 0 {
-		var bad failure
-		if out, bad = n.expand(text, buf); bad.reason != "" {
+		var bad *failure
+		if out, bad = n.expand(text, buf); bad != nil {
 			return nil, bad
 		}
 	}
@@ -119,9 +119,9 @@ func (k *kind) integer(text []byte, buf *[]byte) ([]byte, failure) {
 		return k.float(out)
 	}
 	if !inRange(out, k.width()) {
-		return nil, failure{reason: fmt.Sprintf("%s is out of range for %s", shown(text), k.named("bigint"))}
+		return nil, &failure{reason: fmt.Sprintf("%s is out of range for %s", shown(text), k.named("bigint"))}
 	}
-	return out, failure{}
+	return out, nil
 }
 
 // named is the type's name, or another when it is not known.
@@ -133,14 +133,14 @@ func (k *kind) named(other string) string {
 }
 
 // expand writes a whole number without point and exponent.
-func (n *number) expand(text []byte, buf *[]byte) ([]byte, failure) {
+func (n *number) expand(text []byte, buf *[]byte) ([]byte, *failure) {
 	power, ok := n.magnitude()
 	if !ok {
 		*buf = append(*buf, '0')
-		return (*buf)[len(*buf)-1 : len(*buf) : len(*buf)], failure{}
+		return (*buf)[len(*buf)-1 : len(*buf) : len(*buf)], nil
 	}
 	if power > 30 {
-		return nil, failure{reason: shown(text) + " is out of range"}
+		return nil, &failure{reason: shown(text) + " is out of range"}
 	}
 	start := len(*buf)
 	if n.negative {
@@ -152,14 +152,14 @@ func (n *number) expand(text []byte, buf *[]byte) ([]byte, failure) {
 			*buf = append(*buf, c)
 		} else if c != '0' {
 			*buf = (*buf)[:start]
-			return nil, failure{reason: shown(text) + " is no whole number"}
+			return nil, &failure{reason: shown(text) + " is no whole number"}
 		}
 	}
 	if power < 0 {
 		*buf = (*buf)[:start]
-		return nil, failure{reason: shown(text) + " is no whole number"}
+		return nil, &failure{reason: shown(text) + " is no whole number"}
 	}
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
 // leading counts the zeros before the first other digit.
@@ -205,14 +205,14 @@ func inRange(text []byte, bits int) bool {
 }
 
 // float takes decimal numbers; their digits stay as they are.
-func (k *kind) float(text []byte) ([]byte, failure) {
+func (k *kind) float(text []byte) ([]byte, *failure) {
 	n, ok := parseNumber(text)
 	if !ok {
 		return nil, notNumber(text)
 	}
 	power, nonzero := n.magnitude()
 	if !nonzero {
-		return text, failure{}
+		return text, nil
 	}
 	fits := true
 	switch k.base {
@@ -224,9 +224,9 @@ func (k *kind) float(text []byte) ([]byte, failure) {
 		fits = power > -307 && power < 308 || floatFits(text, 64)
 	}
 	if !fits {
-		return nil, failure{reason: fmt.Sprintf("%s is out of range for %s", shown(text), k.named("double precision"))}
+		return nil, &failure{reason: fmt.Sprintf("%s is out of range for %s", shown(text), k.named("double precision"))}
 	}
-	return text, failure{}
+	return text, nil
 }
 
 // floatFits asks the standard library, which rounds as PostgreSQL does.

@@ -77,6 +77,7 @@ func numberCases() []conversionCase {
 		makes("int", "integer", "", "NULL"),
 		refuses("int", "integer", "0x10", "is no number"),
 		refuses("int", "integer", "--5", "is no number"),
+		makes("[]", "integer", " 16 ", "16"),
 		makes("[]", "integer", "16.0", "16"), // whole numbers are checked though nothing says so
 		refuses("[]", "integer", "many", "is no number"),
 

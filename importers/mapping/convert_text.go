@@ -66,20 +66,20 @@ func folding(text []byte, buf *[]byte, from, to byte, fold func(rune) rune) []by
 }
 
 // boolean takes PostgreSQL's words, or those of the profile.
-func (s *step) boolean(text []byte, buf *[]byte) ([]byte, failure) {
+func (s *step) boolean(text []byte, buf *[]byte) ([]byte, *failure) {
 	for i := range s.words {
 		if bytes.EqualFold(s.words[i].word, text) {
-			return s.words[i].to, failure{}
+			return s.words[i].to, nil
 		}
 	}
 	if s.words == nil {
 		if word := boolWord(text); word != "" {
 			start := len(*buf)
 			*buf = append(*buf, word...)
-			return (*buf)[start:len(*buf):len(*buf)], failure{}
+			return (*buf)[start:len(*buf):len(*buf)], nil
 		}
 	}
-	return nil, failure{reason: shown(text) + " is neither true nor false", hint: "list its words: bool: {true: [...], false: [...]}"}
+	return nil, &failure{reason: shown(text) + " is neither true nor false", hint: "list its words: bool: {true: [...], false: [...]}"}
 }
 
 // boolWord is true or false, or "" when the text is no word that PostgreSQL takes for them.
@@ -104,7 +104,7 @@ func boolWord(text []byte) string {
 }
 
 // convertUUID takes the 32 digits with or without hyphens and braces, and writes them as PostgreSQL does.
-func convertUUID(text []byte, buf *[]byte) ([]byte, failure) {
+func convertUUID(text []byte, buf *[]byte) ([]byte, *failure) {
 	inner := text
 	if n := len(inner); n >= 2 && inner[0] == '{' && inner[n-1] == '}' {
 		inner = inner[1 : n-1]
@@ -133,22 +133,22 @@ func convertUUID(text []byte, buf *[]byte) ([]byte, failure) {
 		*buf = append(*buf, c)
 		digits++
 	}
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
-func notUUID(text []byte) failure { return failure{reason: shown(text) + " is no uuid"} }
+func notUUID(text []byte) *failure { return &failure{reason: shown(text) + " is no uuid"} }
 
 // json takes what is JSON.
-func (s *step) json(text []byte) ([]byte, failure) {
+func (s *step) json(text []byte) ([]byte, *failure) {
 	if !utf8.Valid(text) || !json.Valid(text) {
-		return nil, failure{reason: shown(text) + " is not JSON", hint: "json_string makes it a JSON string"}
+		return nil, &failure{reason: shown(text) + " is not JSON", hint: "json_string makes it a JSON string"}
 	}
 	if s.kind.base == typeJSONB {
 		if why := notInJSONB(text); why != "" {
-			return nil, failure{reason: why}
+			return nil, &failure{reason: why}
 		}
 	}
-	return text, failure{}
+	return text, nil
 }
 
 // notInJSONB says what valid JSON holds that jsonb cannot.
@@ -219,33 +219,33 @@ func hexValue(c byte) byte {
 }
 
 // jsonString makes a JSON string of a text; numbers, booleans and JSON stay.
-func (s *step) jsonString(text []byte, field importers.Kind, buf *[]byte) ([]byte, failure) {
+func (s *step) jsonString(text []byte, field importers.Kind, buf *[]byte) ([]byte, *failure) {
 	if field != importers.Text {
 		return s.json(text)
 	}
 	if bytes.IndexByte(text, 0) >= 0 {
-		return nil, failure{reason: zeroByte}
+		return nil, &failure{reason: zeroByte}
 	}
 	start := len(*buf)
 	*buf = AppendJSONString(*buf, text)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
 // lookup replaces a word by another.
-func (s *step) lookup(text []byte) ([]byte, failure) {
+func (s *step) lookup(text []byte) ([]byte, *failure) {
 	for i := range s.words {
 		if bytes.EqualFold(s.words[i].word, text) {
 			if s.words[i].null {
-				return nil, failure{}
+				return nil, nil
 			}
-			return s.words[i].to, failure{}
+			return s.words[i].to, nil
 		}
 	}
 	return s.others(text)
 }
 
 // contains takes the first word that stands in the text.
-func (s *step) contains(text []byte) ([]byte, failure) {
+func (s *step) contains(text []byte) ([]byte, *failure) {
 next:
 	for i := range s.words {
 		for _, part := range s.words[i].parts {
@@ -254,9 +254,9 @@ next:
 			}
 		}
 		if s.words[i].null {
-			return nil, failure{}
+			return nil, nil
 		}
-		return s.words[i].to, failure{}
+		return s.words[i].to, nil
 	}
 	return s.others(text)
 }
@@ -271,29 +271,29 @@ func containsFold(text, part []byte) bool {
 	return false
 }
 
-func (s *step) others(text []byte) ([]byte, failure) {
+func (s *step) others(text []byte) ([]byte, *failure) {
 	switch s.other {
 	case keepOthers:
-		return text, failure{}
+		return text, nil
 	case nullOthers:
-		return nil, failure{}
+		return nil, nil
 	}
-	return nil, failure{reason: shown(text) + " is none of the words of the profile", hint: "add it to them, or say else: keep"}
+	return nil, &failure{reason: shown(text) + " is none of the words of the profile", hint: "add it to them, or say else: keep"}
 }
 
 // list splits a text and makes a JSON list of it, or an array when the column is one.
-func (s *step) list(text []byte, field importers.Kind, buf *[]byte) ([]byte, failure) {
+func (s *step) list(text []byte, field importers.Kind, buf *[]byte) ([]byte, *failure) {
 	if bytes.IndexByte(text, 0) >= 0 {
-		return nil, failure{reason: zeroByte}
+		return nil, &failure{reason: zeroByte}
 	}
 	if field == importers.JSON {
 		if s.kind.array {
-			return nil, failure{reason: "it is JSON, and the column is an array"}
+			return nil, &failure{reason: "it is JSON, and the column is an array"}
 		}
-		return text, failure{}
+		return text, nil
 	}
 	if len(text) > 0 && text[0] == '[' && !s.kind.array && json.Valid(text) {
-		return text, failure{} // it is one already
+		return text, nil // it is one already
 	}
 	start := len(*buf)
 	open, shut, comma := byte('['), byte(']'), ", "
@@ -321,7 +321,7 @@ func (s *step) list(text []byte, field importers.Kind, buf *[]byte) ([]byte, fai
 		}
 	}
 	*buf = append(*buf, shut)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
 // appendArrayItem quotes an item of an array.

@@ -320,29 +320,29 @@ func (r *reader) month() int {
 }
 
 // moment reads a text by the profile's formats, or as ISO 8601. It never guesses.
-func (s *step) moment(text []byte) (moment, failure) {
+func (s *step) moment(text []byte) (moment, *failure) {
 	for i := range s.forms {
 		if m, ok := s.forms[i].read(text); ok {
-			return m, failure{}
+			return m, nil
 		}
 	}
 	if s.forms == nil {
 		if m, ok := isoMoment(text); ok {
-			return m, failure{}
+			return m, nil
 		}
 	}
 	return moment{}, s.notMoment(text)
 }
 
-func (s *step) notMoment(text []byte) failure {
+func (s *step) notMoment(text []byte) *failure {
 	if len(s.forms) > 0 {
 		var formats []string
 		for i := range s.forms {
 			formats = append(formats, s.forms[i].text)
 		}
-		return failure{reason: fmt.Sprintf("%s is no %s of the format %s", shown(text), s.what(), strings.Join(formats, " or "))}
+		return &failure{reason: fmt.Sprintf("%s is no %s of the format %s", shown(text), s.what(), strings.Join(formats, " or "))}
 	}
-	f := failure{reason: fmt.Sprintf("%s is no %s as ISO 8601 writes it, such as 2024-01-15", shown(text), s.what()), hint: "a profile says how they are written: " + s.what() + ": DD.MM.YYYY"}
+	f := &failure{reason: fmt.Sprintf("%s is no %s as ISO 8601 writes it, such as 2024-01-15", shown(text), s.what()), hint: "a profile says how they are written: " + s.what() + ": DD.MM.YYYY"}
 	if start, rest := digits(text); len(start) > 0 && len(start) <= 2 && len(rest) > 0 && bytes.IndexByte([]byte("/.-"), rest[0]) >= 0 {
 		f.reason = shown(text) + " does not say which is the day and which the month"
 		f.hint = "a profile says it: " + s.what() + ": DD/MM/YYYY, or MM/DD/YYYY"
@@ -358,23 +358,23 @@ func (s *step) what() string {
 }
 
 // date writes a date. A time of day that would be lost is refused.
-func (s *step) date(text []byte, buf *[]byte) ([]byte, failure) {
+func (s *step) date(text []byte, buf *[]byte) ([]byte, *failure) {
 	m, bad := s.moment(text)
-	if bad.reason != "" {
+	if bad != nil {
 		return nil, bad
 	}
 	if m.hour|m.minute|m.second|m.micros != 0 || m.zoned && m.offset != 0 {
-		return nil, failure{reason: shown(text) + " has a time of day, which a date would lose"}
+		return nil, &failure{reason: shown(text) + " has a time of day, which a date would lose"}
 	}
 	start := len(*buf)
 	*buf = m.appendDate(*buf)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
 // timestamp writes a timestamp. A column without a zone gets UTC; a text without one is UTC, as all times of pgrescue are.
-func (s *step) timestamp(text []byte, buf *[]byte) ([]byte, failure) {
+func (s *step) timestamp(text []byte, buf *[]byte) ([]byte, *failure) {
 	m, bad := s.moment(text)
-	if bad.reason != "" {
+	if bad != nil {
 		return nil, bad
 	}
 	if s.kind.base == typeTimestamp && m.zoned && m.offset != 0 {
@@ -382,7 +382,7 @@ func (s *step) timestamp(text []byte, buf *[]byte) ([]byte, failure) {
 		m.year, m.month, m.day = at.Year(), int(at.Month()), at.Day()
 		m.hour, m.minute, m.offset = at.Hour(), at.Minute(), 0
 		if m.year < 1 || m.year > 9999 {
-			return nil, failure{reason: shown(text) + " is out of range"}
+			return nil, &failure{reason: shown(text) + " is out of range"}
 		}
 	}
 	start := len(*buf)
@@ -399,7 +399,7 @@ func (s *step) timestamp(text []byte, buf *[]byte) ([]byte, failure) {
 	if s.kind.base != typeTimestamp {
 		*buf = m.appendOffset(*buf)
 	}
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
 func (m *moment) appendDate(dst []byte) []byte {

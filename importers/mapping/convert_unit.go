@@ -40,7 +40,7 @@ func (d *document) units(s *step, e entry) {
 }
 
 // unit takes the unit behind or before a number away, and counts in the column's unit. A number alone stays.
-func (s *step) unit(text []byte, buf *[]byte) ([]byte, failure) {
+func (s *step) unit(text []byte, buf *[]byte) ([]byte, *failure) {
 	end := len(text)
 	for end > 0 && !isDigit(text[end-1]) && text[end-1] != '.' {
 		end--
@@ -56,7 +56,7 @@ func (s *step) unit(text []byte, buf *[]byte) ([]byte, failure) {
 		count = trim(text[:end])
 	}
 	if len(name) == 0 || begin == end {
-		return text, failure{}
+		return text, nil
 	}
 	for i := range s.units {
 		u := &s.units[i]
@@ -64,20 +64,20 @@ func (s *step) unit(text []byte, buf *[]byte) ([]byte, failure) {
 			continue
 		}
 		if u.up == u.down {
-			return count, failure{}
+			return count, nil
 		}
 		if _, ok := parseNumber(count); !ok {
 			return nil, notNumber(count)
 		}
 		value, err := strconv.ParseFloat(string(count), 64)
 		if value = value * u.up / u.down; err != nil || math.IsInf(value, 0) {
-			return nil, failure{reason: shown(text) + " is out of range"}
+			return nil, &failure{reason: shown(text) + " is out of range"}
 		}
 		start := len(*buf)
 		*buf = appendFloat(*buf, value)
-		return (*buf)[start:len(*buf):len(*buf)], failure{}
+		return (*buf)[start:len(*buf):len(*buf)], nil
 	}
-	return nil, failure{
+	return nil, &failure{
 		reason: fmt.Sprintf("%s has the unit %s, which the profile does not know", shown(text), shown(name)),
 		hint:   "add it with its factor: unit: {GB: 1, MB: 1/1024}",
 	}
@@ -97,10 +97,10 @@ func numberEnd(text []byte, mark byte) int {
 }
 
 // thousands takes the marks between groups of three digits away. Marks anywhere else are refused: 1,5 is no thousands.
-func (s *step) thousands(text []byte, buf *[]byte) ([]byte, failure) {
+func (s *step) thousands(text []byte, buf *[]byte) ([]byte, *failure) {
 	mark := s.marks[0]
 	if bytes.IndexByte(text, mark) < 0 {
-		return text, failure{}
+		return text, nil
 	}
 	start, end := len(*buf), numberEnd(text, mark)
 	run, marks, fraction := 0, 0, false
@@ -128,26 +128,26 @@ func (s *step) thousands(text []byte, buf *[]byte) ([]byte, failure) {
 		return nil, misplaced(text, mark)
 	}
 	*buf = append(*buf, text[end:]...)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
-func misplaced(text []byte, mark byte) failure {
-	return failure{reason: fmt.Sprintf("%s has a %q where none can stand between thousands", shown(text), mark)}
+func misplaced(text []byte, mark byte) *failure {
+	return &failure{reason: fmt.Sprintf("%s has a %q where none can stand between thousands", shown(text), mark)}
 }
 
 // decimal makes a point of the mark before the fraction. A point that is there already is refused.
-func (s *step) decimal(text []byte, buf *[]byte) ([]byte, failure) {
+func (s *step) decimal(text []byte, buf *[]byte) ([]byte, *failure) {
 	at := bytes.IndexByte(text, s.marks[0])
 	if s.marks[0] == '.' {
-		return text, failure{}
+		return text, nil
 	}
 	if bytes.IndexByte(text, '.') >= 0 || at >= 0 && bytes.IndexByte(text[at+1:], s.marks[0]) >= 0 {
-		return nil, failure{reason: fmt.Sprintf("%s has more than one mark, and %q is the decimal one", shown(text), s.marks)}
+		return nil, &failure{reason: fmt.Sprintf("%s has more than one mark, and %q is the decimal one", shown(text), s.marks)}
 	}
 	if at < 0 {
-		return text, failure{}
+		return text, nil
 	}
 	start := len(*buf)
 	*buf = append(append(append(*buf, text[:at]...), '.'), text[at+1:]...)
-	return (*buf)[start:len(*buf):len(*buf)], failure{}
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }

@@ -44,13 +44,13 @@ func FuzzConversions(f *testing.F) {
 			return
 		}
 		limit := k.fitOf()
-		if bad := limit.check(v.Text); bad.reason != "" {
+		if bad := limit.check(v.Text); bad != nil {
 			t.Errorf("%q does not fit %s: %s", v.Text, typ, bad.reason)
 		}
 		if check, ok := k.strict(); ok && !strings.Contains(string(v.Text), "NaN") && !strings.Contains(string(v.Text), "Infinity") {
 			s := step{op: check, kind: k}
 			var buf []byte
-			if again, bad := s.apply(v.Text, importers.Text, &buf); bad.reason != "" {
+			if again, bad := s.apply(v.Text, importers.Text, &buf); bad != nil {
 				t.Errorf("%q is no %s: %s", v.Text, typ, bad.reason)
 			} else if check == opDate && string(again) != string(v.Text) {
 				t.Errorf("%q becomes %q", v.Text, again)

@@ -16,8 +16,10 @@ var (
 	ErrNoHeader = errors.New("the source has no such header")
 	// ErrNoColumn tells that a column was named that the table does not have.
 	ErrNoColumn = errors.New("the table has no such column")
-	// ErrTwice tells that a column was named that something else fills.
-	ErrTwice = errors.New("something else fills the column")
+	// ErrTwice tells that two headers were named for one column.
+	ErrTwice = errors.New("two headers are named for one column")
+	// ErrFilled tells that a column was named that is filled in another way.
+	ErrFilled = errors.New("the column is filled in another way")
 )
 
 // UNMAPPED is the target of a header that no column takes.
@@ -171,13 +173,13 @@ func (a *assigner) named(named map[string]string) error {
 			return mapError(fmt.Sprintf("%s=%s", h, target), ErrNoColumn, a.columnsHint())
 		}
 		if slices.Contains(a.Profile.Given, target) {
-			return mapError(fmt.Sprintf("%s=%s", h, target), ErrTwice, "the import path fills the column itself")
+			return mapError(fmt.Sprintf("%s=%s", h, target), ErrFilled, "the import path fills the column itself")
 		}
 		if target == a.Profile.Unmapped {
-			return mapError(fmt.Sprintf("%s=%s", h, target), ErrTwice, "the column takes all fields that no other takes, as one JSON object")
+			return mapError(fmt.Sprintf("%s=%s", h, target), ErrFilled, "the column takes all fields that no other takes, as one JSON object")
 		}
 		if taker, taken := a.taken[target]; taken {
-			return mapError(fmt.Sprintf("%s=%s", h, target), fmt.Errorf("%w: the header %q is named for it too", ErrTwice, a.Header[taker]), "")
+			return mapError(fmt.Sprintf("%s=%s", h, target), fmt.Errorf("%w: %q has it", ErrTwice, a.Header[taker]), "")
 		}
 		a.assign(Assigned{Index: i, Header: h, Target: target, How: Named})
 	}

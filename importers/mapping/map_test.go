@@ -101,8 +101,8 @@ func TestNamedWrongly(t *testing.T) {
 		{map[string]string{"a": "rack"}, []Column{{Name: "hostname"}, {Name: "sum", Generated: true}}, ErrNoColumn, "the columns are: hostname"},
 		{map[string]string{"a": "sum"}, []Column{{Name: "sum", Generated: true}}, ErrNoColumn, ""},
 		{map[string]string{"a": "hostname", "host": "hostname"}, nil, ErrTwice, ""},
-		{map[string]string{"a": "tenant"}, []Column{{Name: "tenant"}}, ErrTwice, "the import path fills the column itself"},
-		{map[string]string{"a": "extra"}, []Column{{Name: "extra"}}, ErrTwice, "takes all fields that no other takes"},
+		{map[string]string{"a": "tenant"}, []Column{{Name: "tenant"}}, ErrFilled, "the import path fills the column itself"},
+		{map[string]string{"a": "extra"}, []Column{{Name: "extra"}}, ErrFilled, "takes all fields that no other takes"},
 	} {
 		_, err := p.Map([]string{"a", "host"}, MapOptions{Named: test.named, Columns: test.columns})
 		var e *evidence.Error
@@ -216,6 +216,22 @@ columns:
 	m = mapped(t, p, []string{"urgency", "wave", "name"}, MapOptions{Columns: columns})
 	if _, refused := m.Row(nil, record("1", "1", "")); refused != nil {
 		t.Errorf("refused: %s", refused.Reason)
+	}
+}
+
+func TestValueIsWithoutDefaults(t *testing.T) {
+	t.Parallel()
+	m := mapped(t, parse(t, plain), []string{"server", "cores"}, MapOptions{})
+	for i, want := range map[string]string{"name": "NULL", "cores": "16", "level": "NULL"} {
+		at := slices.IndexFunc(m.Targets, func(target Target) bool { return target.Name == i })
+		v, refused := m.Value(at, record("", "16.0"))
+		got := "NULL"
+		if v.State == evidence.Known {
+			got = string(v.Text)
+		}
+		if refused != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", i, got, refused, want)
+		}
 	}
 }
 

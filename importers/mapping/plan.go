@@ -30,14 +30,16 @@ func (a *assigner) plan(c Column, source int, r *Rule) plan {
 	p.steps = slices.Clone(steps)
 	if !slices.ContainsFunc(p.steps, func(s step) bool { return s.typed() }) {
 		if implied, ok := k.implied(); ok {
-			p.steps = append(p.steps, step{op: implied})
+			p.steps, p.trims = append(p.steps, step{op: implied}), true // spaces around a number or a date mean nothing to the server either
 		}
 	}
-	p.quick = true
+	for len(p.steps) > 0 && (p.steps[0].op == opTrim || p.steps[0].op == opText) {
+		p.trims = p.trims || p.steps[0].op == opTrim
+		p.steps = p.steps[1:]
+	}
+	p.quick = len(p.steps) == 0
 	for i := range p.steps {
 		p.steps[i].kind = k
-		p.trims = p.trims || p.steps[i].op == opTrim
-		p.quick = p.quick && (p.steps[i].op == opTrim || p.steps[i].op == opText)
 	}
 	return p
 }

@@ -48,8 +48,8 @@ type plan struct {
 	field   int    // of the record; -1: none
 	lengths uint64 // of the words for NULL, as bits; the last one is for all longer ones
 	fit     fit
-	quick   bool // nothing but trims may be done to the text
-	trims   bool // a quick one is trimmed
+	trims   bool // the text is trimmed before anything else
+	quick   bool // and nothing else is done to it
 	lossy   bool
 	notNull bool // and nothing else can give a value
 	rest    bool // the unmapped fields
@@ -156,19 +156,22 @@ func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *R
 		return nil
 	}
 	text := f.Text
+	if p.trims {
+		text = trim(text)
+	}
 	if p.null(text) {
 		return nil
 	}
 	for s := range p.steps {
-		var bad failure
-		if text, bad = p.steps[s].apply(text, f.Kind, &m.buf); bad.reason != "" {
+		var bad *failure
+		if text, bad = p.steps[s].apply(text, f.Kind, &m.buf); bad != nil {
 			return m.failed(i, f, record, bad)
 		}
 		if text == nil || p.steps[s].trims() && p.null(text) {
 			return nil
 		}
 	}
-	if bad := p.fit.check(text); bad.reason != "" {
+	if bad := p.fit.check(text); bad != nil {
 		return m.failed(i, f, record, bad)
 	}
 	v.State, v.Text = evidence.Known, text
@@ -186,7 +189,7 @@ func null(words [][]byte, text []byte) bool {
 }
 
 // failed makes a Refusal, or counts a Loss.
-func (m *Mapping) failed(i int, f *importers.Field, record *importers.Record, bad failure) *Refusal {
+func (m *Mapping) failed(i int, f *importers.Field, record *importers.Record, bad *failure) *Refusal {
 	p, a := &m.plans[i], &m.Fields[m.Targets[i].Source]
 	if p.lossy || bad.lossy {
 		l := &m.losses[i]
@@ -223,7 +226,7 @@ func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Rec
 			}
 		}
 		if row[i].State == evidence.Known {
-			if bad := p.fit.check(row[i].Text); bad.reason != "" {
+			if bad := p.fit.check(row[i].Text); bad != nil {
 				m.refuse = Refusal{Column: m.Targets[i].Name, Reason: "its default " + bad.reason, Text: row[i].Text}
 				return dst[:base], &m.refuse
 			}

@@ -92,21 +92,21 @@ type fit struct {
 const zeroByte = "holds a zero byte, which PostgreSQL cannot hold in a text"
 
 // check says why a text does not fit.
-func (f *fit) check(text []byte) failure {
+func (f *fit) check(text []byte) *failure {
 	if bytes.IndexByte(text, 0) >= 0 {
-		return failure{reason: zeroByte}
+		return &failure{reason: zeroByte}
 	}
 	if len(text) > f.limit {
 		return f.long(text)
 	}
-	return failure{}
+	return nil
 }
 
 // long counts characters. PostgreSQL cuts spaces off that are too many, and nothing else.
-func (f *fit) long(text []byte) failure {
+func (f *fit) long(text []byte) *failure {
 	n := utf8.RuneCount(text)
 	if n <= f.limit || utf8.RuneCount(bytes.TrimRight(text, " ")) <= f.limit {
-		return failure{}
+		return nil
 	}
-	return failure{reason: fmt.Sprintf("has %d characters, and the column takes %d", n, f.limit)}
+	return &failure{reason: fmt.Sprintf("has %d characters, and the column takes %d", n, f.limit)}
 }
