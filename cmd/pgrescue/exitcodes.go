@@ -47,7 +47,7 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Locked, exitcode.Interrupted,
 		}
 	case "pgrescue import":
-		return readingCodes(exitcode.Findings, exitcode.VerifyFailed)
+		return readingCodes(exitcode.Findings)
 	case "pgrescue restore plan", "pgrescue restore apply", "pgrescue restore verify", "pgrescue restore undo":
 		return restoringCodes(command.Name())
 	case "pgrescue import profile check", "pgrescue import profile new":

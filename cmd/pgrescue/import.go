@@ -119,7 +119,7 @@ func (o *importOptions) addFlags(command *cobra.Command) {
 	flags.BoolVar(&o.asMapped, "as-mapped", false, "store as the mapping says; with --as-app, read as the application did")
 	flags.StringVar(&o.until, "until", "assets", "how far the application had come: store, map or assets")
 	flags.StringVar(&o.category, "category", "", "the upload's `category`, which is import_type (default what the file says, or cmdb)")
-	flags.StringVar(&o.importID, "import-id", "", "`UUID` of the import, when the target or the case has more than one of the same file")
+	flags.StringVar(&o.importID, "import-id", "", "`UUID` of the import, when the target or the case has several that may be meant; new makes another one")
 	o.importTenant.addFlags(flags)
 	flags.BoolVar(&o.apply, "apply", false, "put the rows into the database, in one transaction; without it nothing is changed")
 	flags.StringVar(&o.confirm, "confirm", "", "the `name` of the database, or the host of --url, instead of typing it")
@@ -127,7 +127,7 @@ func (o *importOptions) addFlags(command *cobra.Command) {
 	flags.StringVar(&o.rejects, "rejects", "", "`folder` for the records that cannot be taken (default with --apply or --case: beside the receipt)")
 	flags.StringVar(&o.receipt, "receipt", "", "`file` for the receipt, or a folder (default in the case, or beside the source)")
 	flags.StringArrayVar(&o.fromReceipts, "from-receipt", nil, "import again what this receipt tells of: same file, same choices, same ids; may be repeated")
-	flags.BoolVar(&o.force, "force", false, "replace receipts and reject files that are there")
+	flags.BoolVar(&o.force, "force", false, "replace receipts of other files, and put rows of a file by a second choice into a case")
 	o.importSending.addFlags(flags)
 }
 
@@ -148,6 +148,12 @@ there are left alone, so that a second run changes nothing. With --case and with
 Two ways to store are to choose from. --as-app makes what the application made at the
 incident: it cut quoted commas, and dropped most mapped values. --as-mapped makes what the
 mapping says. Both together read as the application did, and store as mapped.
+
+All files of a run go in by one transaction, or none. A record that cannot be taken keeps
+no other out: it goes into a reject file, as it stands in the source, and the exit code
+is 1. Reading the target's tables prunes their dead tuples, which may hold rows that
+nobody has brought back: so it is refused until a case holds their pages or every lost
+row, or with --pages-not-needed.
 
 A receipt is written by --apply and into a case. --from-receipt does exactly the same
 again, from the same file, wherever it lies now.

@@ -39,6 +39,11 @@ func (r *importRun) act(ctx context.Context) (err error) {
 		return err
 	}
 	r.report()
+	for i := range r.out.Files {
+		if err := r.found.gaps(r.out.Files[i].Gaps); err != nil {
+			return err
+		}
+	}
 	if err := r.writeReceipts(); err != nil {
 		return err
 	}
@@ -133,7 +138,7 @@ func (r *importRun) refused(refusal restore.LoadRefusal) error {
 		return fmt.Errorf("import: a row of %s, line %d, was refused: %s", refusal.Source, refusal.Line, refusal.Reason)
 	}
 	made.count(refusal.Table).Refused++
-	if refusal.Line > 0 {
+	if refusal.Line > 0 && made.trouble.writer != nil {
 		made.refusals = append(made.refusals, importRefusal{refusal.Line, refusal.Table.String(), refusal.Column, refusal.Reason})
 	}
 	made.trouble.note(refusal.Table.String(), refusal.Column, refusal.Reason, importTrouble{Line: refusal.Line, Text: firstBytes(refusal.Text)})

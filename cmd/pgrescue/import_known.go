@@ -37,6 +37,7 @@ func (r *importRun) known(ctx context.Context, made *importMade, tenant discover
 		if err != nil {
 			return nil, restoreError(err)
 		}
+		r.except(ids, made, tenant)
 		known = append(known, ids)
 	}
 	if r.found != nil {
@@ -44,13 +45,25 @@ func (r *importRun) known(ctx context.Context, made *importMade, tenant discover
 		if err != nil {
 			return nil, err
 		}
+		r.except(ids, made, tenant)
 		known = append(known, ids)
 	}
 	return discovery.Prefer(known...), nil
 }
 
+// except leaves out what other lists of this run are made into: sheets of one workbook have its
+// name, and may have as many records.
+func (r *importRun) except(ids *discovery.Ids, made *importMade, tenant discovery.Tenant) {
+	own := discovery.MadeID(tenant, made.Head())
+	for _, other := range r.lists {
+		if id := discovery.MadeID(tenant, other.Head()); id != own {
+			ids.Except(id)
+		}
+	}
+}
+
 // knownToCase learns from the rows that the case has of the application's tables.
-func (r *importRun) knownToCase(ctx context.Context, tenant discovery.Tenant, choice discovery.Choice, schema *discovery.Schema) (discovery.Known, error) {
+func (r *importRun) knownToCase(ctx context.Context, tenant discovery.Tenant, choice discovery.Choice, schema *discovery.Schema) (*discovery.Ids, error) {
 	ids := discovery.FromRows(tenant, choice)
 	relations, err := r.found.file.Relations(ctx)
 	if err != nil {

@@ -97,6 +97,7 @@ func (m *mergedTable) align(shapes importShapes) error {
 			}
 		}
 	}
+	m.keys = usableKeys(m.keys, m.relation)
 	for i := range m.parts {
 		part := &m.parts[i]
 		for _, c := range *columns {

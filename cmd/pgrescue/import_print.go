@@ -44,7 +44,11 @@ func (r *importRun) outcome() error {
 	case gaps > 0:
 		return exitcode.PartialIf(gaps)
 	case rejected > 0:
-		return exitcode.With(exitcode.Findings, fmt.Errorf("import: %s not taken; the rest is", term.Plural(rejected, "record or value is", "records or values are")))
+		what := term.Plural(rejected, "record or value", "records or values")
+		if r.out.Did == didPreview {
+			return exitcode.With(exitcode.Findings, fmt.Errorf("import: %s cannot be taken; the rest can", what))
+		}
+		return exitcode.With(exitcode.Findings, fmt.Errorf("import: %s not taken; the rest was", what))
 	case different > 0:
 		return exitcode.With(exitcode.Findings, fmt.Errorf("import: %s there with other values, and left as they are", term.Plural(different, "row is", "rows are")))
 	}
@@ -117,6 +121,11 @@ func (r *importRun) printFile(f *importFile) error {
 	if err := r.printSentences("Not in the file:", f.CannotGiveBack); err != nil {
 		return err
 	}
+	if f.Receipt != "" {
+		if err := r.terminal.Printf("  Receipt: %s\n", term.Printable(f.Receipt)); err != nil {
+			return err
+		}
+	}
 	r.terminal.Gaps(f.Gaps, shownGaps)
 	return r.terminal.Printf("\n")
 }
@@ -183,7 +192,7 @@ func (r *importRun) printRejects(f *importFile) error {
 	reasons := term.NewTable("", "", "")
 	reasons.Columns[0].Right = true
 	for _, reason := range f.Reasons[:min(len(f.Reasons), shownTroubles)] {
-		reasons.Add(term.Count(reason.Count), strings.TrimPrefix(reason.Table+"."+reason.Column, "."), reason.Reason)
+		reasons.Add(term.Count(reason.Count), strings.Trim(reason.Table+"."+reason.Column, "."), reason.Reason)
 	}
 	if err := reasons.Write(r.terminal.Out, "    "); err != nil {
 		return err

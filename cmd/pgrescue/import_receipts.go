@@ -175,6 +175,7 @@ func (r *importRun) writeReceipts() error {
 			return err
 		}
 		if r.found != nil {
+			content.Known = nil // as many as the file has records
 			if err := r.found.run.Event(casefile.Event{
 				Time: r.now, Source: receipt.made.place(), Certainty: receipt.outcome, Actor: userName(), Message: "import: " + receipt.outcome + " " + receipt.made.place(), Detail: jsonOf(content),
 			}); err != nil {

@@ -31,7 +31,7 @@ type importRun struct {
 	checked  map[discovery.Tenant]bool // that are there
 	receipts []*importReceipt
 	bases    map[string]bool // of files of rejects
-	many     bool            // there is more than one list
+	lists    []*importList
 	out      importOut
 	// the row that was heard last
 	lastHeard  *importMade
@@ -57,7 +57,7 @@ func runImport(ctx context.Context, options *importOptions, paths []string, term
 	if err != nil {
 		return err
 	}
-	r.many = len(lists) > 1
+	r.lists = lists
 	if err := options.checkNamed(lists); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (r *importRun) mapHeader(made *importMade, columns []mapping.Column) (*mapp
 		return nil, err
 	}
 	header := made.Head().Header
-	if r.many {
+	if len(r.lists) > 1 {
 		for name := range named {
 			if !contains(header, name) {
 				delete(named, name)

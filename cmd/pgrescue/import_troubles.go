@@ -17,6 +17,7 @@ type troubles struct {
 	reasons map[troubleKind]int64
 	first   []importTrouble
 	writer  *importers.RejectWriter // nil: none are wanted
+	values  *regexp.Regexp          // in reasons: those that differ in them alone are one
 	muted   bool                    // the list is read once more, and everything was heard
 }
 
@@ -47,7 +48,9 @@ const (
 )
 
 func newTroubles(head *importers.Head) *troubles {
-	return &troubles{head: head, reasons: make(map[troubleKind]int64)}
+	return &troubles{
+		head: head, reasons: make(map[troubleKind]int64), values: regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\([^()]*\)=\([^()]*\)`),
+	}
 }
 
 // put is an importers.Rejects.
@@ -65,7 +68,7 @@ func (t *troubles) put(reject *importers.Reject) error {
 // note counts one.
 func (t *troubles) note(table, column, reason string, trouble importTrouble) {
 	t.total++
-	kind := troubleKind{table, column, withoutValues(reason)}
+	kind := troubleKind{table, column, t.values.ReplaceAllString(reason, "…")}
 	if t.reasons[kind] == 0 && len(t.reasons) == mostReasons {
 		kind = troubleKind{reason: "other reasons"}
 	}
@@ -74,11 +77,6 @@ func (t *troubles) note(table, column, reason string, trouble importTrouble) {
 		trouble.Table, trouble.Column, trouble.Reason = table, column, reason
 		t.first = append(t.first, trouble)
 	}
-}
-
-// withoutValues makes reasons that differ in the values that they name one.
-func withoutValues(reason string) string {
-	return regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\(=?[^()]*\)=\([^()]*\)`).ReplaceAllString(reason, "…")
 }
 
 func firstBytes(text []byte) string {

@@ -119,6 +119,8 @@ type Content struct {
 	Records  int64 // that are kept
 	Size     int64 // characters of the rows' JSON: data_imports.file_size
 	Columns  []string
+	// Made is the id that the import gets when nothing is known of it: pgrescue may have made it before.
+	Made uuid.UUID
 }
 
 // New reads the list once, to count its records, and makes an Import of it.

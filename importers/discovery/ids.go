@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -130,10 +131,16 @@ func (m maker) id(kind, rest string) uuid.UUID {
 	return uuid.NewSHA1(namespace, name)
 }
 
+// MadeID is the id of the import of a list for a tenant when nothing is known of it.
+func MadeID(tenant Tenant, head *importers.Head) uuid.UUID {
+	return newMaker(tenant, head.Source.SHA256, head.Part).id(tableImports, "")
+}
+
 // identify finds or makes the ids of the import.
 func (im *Import) identify() error {
 	head := im.list.Head()
 	im.made = newMaker(im.opts.Tenant, head.Source.SHA256, head.Part)
+	im.content.Made = im.made.id(tableImports, "")
 	ids, known, err := im.opts.Known.Import(im.content)
 	if err != nil {
 		return &evidence.Error{
@@ -143,7 +150,7 @@ func (im *Import) identify() error {
 	}
 	im.summary.Known = known
 	if ids.Import == uuid.Nil {
-		ids.Import = im.made.id(tableImports, "")
+		ids.Import = im.content.Made
 	}
 	if ids.Flow == uuid.Nil {
 		ids.Flow = im.made.id("flow", "")

@@ -14,6 +14,7 @@ import (
 
 // Ids are ids of rows that exist, or existed. They are a Known, and a Sink for the rows that they learn from.
 type Ids struct {
+	others      []uuid.UUID // imports of other lists
 	tenant      Tenant
 	choice      Choice
 	imports     []*survivor
@@ -75,6 +76,9 @@ func (k *Ids) Row(table, key string) (uuid.UUID, bool) {
 	return id, ok
 }
 
+// Except names imports that are of other lists, and so of none that is asked about.
+func (k *Ids) Except(imports ...uuid.UUID) { k.others = append(k.others, imports...) }
+
 // Import finds the import of a content.
 func (k *Ids) Import(of Content) (ImportIDs, bool, error) {
 	if k.choice.Another {
@@ -90,6 +94,12 @@ func (k *Ids) Import(of Content) (ImportIDs, bool, error) {
 	}
 	var same, like []*survivor
 	for _, s := range k.imports {
+		if s.ids.Import == of.Made { // this very list went in before
+			return s.ids, true, nil
+		}
+		if slices.Contains(k.others, s.ids.Import) {
+			continue
+		}
 		switch {
 		case !s.mayBe(of):
 		case s.size >= 0 && s.size != of.Size:
