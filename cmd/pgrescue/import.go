@@ -222,6 +222,9 @@ func (o *importOptions) check(flags *pflag.FlagSet) error {
 			return exitcode.Usagef("the application knew only the comma, no quotes, and the header on the first line", "import: --%s and --as-app exclude each other", name)
 		}
 	}
+	if o.batch < 0 {
+		return exitcode.Usagef("", "--api-batch %d is no number of records", o.batch)
+	}
 	if o.skip < 0 {
 		return exitcode.Usagef("", "--skip %d is no number of lines", o.skip)
 	}

@@ -55,6 +55,13 @@ func TestImportWorkbook(t *testing.T) {
 	if len(first.Files) != 2 || first.Files[0].HeaderLine != 3 || first.Files[0].Part != "Sheet1" {
 		t.Fatalf("the lists are %+v", first.Files)
 	}
+	if len(first.Skipped) != 1 || first.Skipped[0].Member != "Old" || first.Skipped[0].Hint != "--sheet Old reads it" {
+		t.Errorf("it skipped %+v", first.Skipped)
+	}
+	s.run(exitcode.NotFound, "--as-mapped", path, "--sheet", "Nowhere")
+	if hidden, _ := s.run(exitcode.Done, "--as-mapped", path, "--sheet", "Old"); len(hidden.Files) != 1 || hidden.Files[0].Records != 1 {
+		t.Errorf("the hidden sheet is %+v", hidden.Files)
+	}
 	before := s.state()
 	if got := clustertest.CopyOut(t, s.c, s.database, "SELECT name, cpu_cores, memory_gb FROM migration.assets ORDER BY 1"); got != "db-1\t\\N\t64\ndb-2\t\\N\t128.5\nweb-1\t4\t\\N\nweb-2\t8\t\\N\n" {
 		t.Errorf("the assets are\n%s", got)

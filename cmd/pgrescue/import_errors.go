@@ -8,6 +8,7 @@ import (
 	"github.com/pgrescue/pgrescue/importers/discovery"
 	"github.com/pgrescue/pgrescue/importers/jsonfile"
 	"github.com/pgrescue/pgrescue/importers/mapping"
+	"github.com/pgrescue/pgrescue/importers/xlsxfile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/restore"
 )
@@ -20,6 +21,7 @@ func importError(err error) error {
 		{importers.ErrNoReceipt, exitcode.Insufficient},
 		{importers.ErrOtherFile, exitcode.NotFound},
 		{jsonfile.ErrNoList, exitcode.Insufficient},
+		{xlsxfile.ErrNoSheet, exitcode.NotFound},
 		{mapping.ErrProfile, exitcode.Usage},
 		{mapping.ErrNoHeader, exitcode.Usage},
 		{mapping.ErrNoColumn, exitcode.Usage},

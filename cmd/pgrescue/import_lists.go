@@ -194,7 +194,27 @@ func (s *importSources) openXLSX(ctx context.Context, o *importOptions, source *
 	for _, list := range book.Lists() {
 		lists = append(lists, &importList{List: list, gaps: list.Gaps})
 	}
+	if len(o.sheets) == 0 {
+		s.leftSheets(source, book)
+	}
 	return lists, nil
+}
+
+// leftSheets tells which sheets of a workbook are not read, and why.
+func (s *importSources) leftSheets(source *importers.Source, book *xlsxfile.Book) {
+	for _, sheet := range book.Sheets() {
+		if sheet.Read {
+			continue
+		}
+		left := importers.Skipped{Path: source.Path, Member: sheet.Name, Why: sheet.Note}
+		switch {
+		case sheet.Empty:
+			left.Why = "an empty sheet"
+		case sheet.Hidden:
+			left.Why, left.Hint = "a hidden sheet", "--sheet "+quoteForShell(sheet.Name)+" reads it"
+		}
+		s.skip([]importers.Skipped{left})
+	}
 }
 
 func (s *importSources) openJSON(ctx context.Context, o *importOptions, source *importers.Source) ([]*importList, error) {
