@@ -89,7 +89,6 @@ type importTable struct {
 	Different int64    `json:"different"`
 	Twice     int64    `json:"twice,omitempty"` // came before in the same run
 	Refused   int64    `json:"refused"`
-	Updated   int64    `json:"updated,omitempty"`
 	Compared  bool     `json:"compared"`           // with a target
 	Defaults  []string `json:"defaults,omitempty"` // columns that take the target's default
 	Notes     []string `json:"notes,omitempty"`
@@ -110,7 +109,7 @@ type importDifference struct {
 // add adds the rows of one list to those of a table.
 func (t *importTable) add(more *importTable) {
 	t.Rows, t.New, t.There, t.Different = t.Rows+more.Rows, t.New+more.New, t.There+more.There, t.Different+more.Different
-	t.Twice, t.Refused, t.Updated = t.Twice+more.Twice, t.Refused+more.Refused, t.Updated+more.Updated
+	t.Twice, t.Refused = t.Twice+more.Twice, t.Refused+more.Refused
 }
 
 // textOf is a value for people and JSON; nil is NULL.

@@ -9,6 +9,9 @@ import (
 	"github.com/pgrescue/pgrescue/importers/mapping"
 )
 
+// noTenant is the id of nobody.
+const noTenant = "00000000-0000-0000-0000-000000000000"
+
 // report gathers what the run found out.
 func (r *importRun) report() {
 	o := r.options
@@ -29,6 +32,9 @@ func (r *importRun) report() {
 		r.out.Target = r.target.card
 	}
 	r.out.Skipped = noNil(r.sources.skipped)
+	if len(r.made) > 0 && r.made[0].whose.ClientAccount != noTenant {
+		r.out.Tenant = &r.made[0].whose
+	}
 	for _, made := range r.made {
 		file := made.report()
 		for _, receipt := range r.receipts {
