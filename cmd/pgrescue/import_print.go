@@ -269,6 +269,17 @@ func (r *importRun) printTables() error {
 	if err := table.Write(r.terminal.Out, ""); err != nil {
 		return err
 	}
+	var defaults []string
+	for i := range r.out.Tables {
+		if t := &r.out.Tables[i]; t.New > 0 && len(t.Defaults) > 0 {
+			defaults = append(defaults, fmt.Sprintf("%s %d", t.Table, len(t.Defaults)))
+		}
+	}
+	if len(defaults) > 0 {
+		if err := r.terminal.Printf("Columns that nothing gives a value, and that take the target's default or NULL: %s.\n", strings.Join(defaults, ", ")); err != nil {
+			return err
+		}
+	}
 	for i := range r.out.Tables {
 		t := &r.out.Tables[i]
 		notes := t.Notes
