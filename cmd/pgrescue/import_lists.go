@@ -218,7 +218,7 @@ func (s *importSources) leftSheets(source *importers.Source, book *xlsxfile.Book
 }
 
 func (s *importSources) openJSON(ctx context.Context, o *importOptions, source *importers.Source) ([]*importList, error) {
-	found, err := jsonfile.Open(ctx, source, jsonfile.Options{Path: o.path, Trail: s.trail})
+	found, err := jsonfile.Open(ctx, source, jsonfile.Options{Path: o.path, Encoding: o.encoding, Trail: s.trail})
 	if err != nil {
 		return nil, err
 	}

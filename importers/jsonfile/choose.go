@@ -203,7 +203,7 @@ func (l *List) describe() {
 	f := l.found
 	l.head.Part, l.head.Header = f.path, f.names.list
 	if l.document > 1 {
-		l.head.Part = fmt.Sprintf("%s of document %d", f.path, l.document)
+		l.head.Part = fmt.Sprintf("%s%s%d", f.path, ofDocument, l.document)
 	}
 	shape := "a list"
 	switch {

@@ -26,11 +26,14 @@ func document(ctx context.Context, src *importers.Source, options Options) (*win
 	head := make([]byte, 4)
 	n, _ := io.ReadFull(file, head) // an error comes again with the next read
 	head = head[:n]
-	enc := options.Encoding
-	if enc == "" {
-		if enc = detect(head); enc == "" {
-			return fail(errUTF32, "convert it to UTF-8 with iconv")
+	enc := detect(head)
+	if options.Encoding != "" {
+		if enc, err = importers.ParseEncoding(options.Encoding); err != nil {
+			return fail(err, "")
 		}
+	}
+	if enc == "" {
+		return fail(errUTF32, "convert it to UTF-8 with iconv")
 	}
 	mark := int64(0)
 	for _, known := range marks() {

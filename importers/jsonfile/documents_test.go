@@ -89,6 +89,11 @@ func TestSeveralDocuments(t *testing.T) {
 	if strings.Join(got, "|") != want || len(lists[0].Gaps()) != 1 || !strings.Contains(lists[0].Gaps()[0].String(), " line 3, byte 116: document 3") {
 		t.Errorf("got %q, gaps %v", got, lists[0].Gaps())
 	}
+	// A receipt names the part, which finds the same lists again.
+	again, err := Open(context.Background(), lists[0].Head().Source, Options{Path: lists[2].Head().Part})
+	if err != nil || len(again) != 3 || again[2].Head().Part != lists[2].Head().Part || again[1].Request().Filename != "b.csv" {
+		t.Errorf("by its part: %d lists, %v", len(again), err)
+	}
 	list, records, _ := read(t, "{\"id\":1,\"items\":[{\"sku\":7}]}\n{\"id\":2,\"items\":[]}\n", "")
 	if len(records) != 2 || strings.Join(list.Head().Header, ",") != "id,items" || len(list.Head().Notes) != 1 || !strings.Contains(list.Head().Notes[0], "--path items takes it") {
 		t.Errorf("records %q, notes %q", records, list.Head().Notes)

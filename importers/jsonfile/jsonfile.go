@@ -17,10 +17,11 @@ var ErrNoList = errors.New("no list of objects is in it")
 // Options say how a document is read.
 type Options struct {
 	// Path leads to the list, or to the one object: names with dots between them, or a JSON
-	// pointer. Empty: the list is found.
+	// pointer. Part of a Head can stand here, too. Empty: the list is found.
 	Path string
-	// Encoding is that of the document. Empty: UTF-8 or UTF-16, as its first bytes tell.
-	Encoding importers.Encoding
+	// Encoding is that of the document, by a name that importers.ParseEncoding knows. Empty: UTF-8
+	// or UTF-16, as its first bytes tell.
+	Encoding string
 	Trail    *evidence.Trail
 }
 

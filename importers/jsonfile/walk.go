@@ -104,10 +104,10 @@ func (k *walk) index(path []string) error {
 	}
 }
 
-// step goes into a value when the path that was asked for leads through it, and past it otherwise.
+// step goes into a value, and past a list that the path that was asked for does not lead through.
 func (k *walk) step(path []string) error {
 	if k.want != nil && (len(path) > len(k.want) || !slices.Equal(k.want[:len(path)], path)) {
-		if c, ok := k.w.peek(); ok && (c == '{' || c == '[') {
+		if c, ok := k.w.peek(); ok && c == '[' {
 			return k.pass()
 		}
 	}
@@ -283,8 +283,17 @@ func pathText(path []string) string {
 	return strings.Join(path, ".")
 }
 
-// parsePath reads names with dots between them, or a JSON pointer as RFC 6901 has it.
+// ofDocument stands in the part of a list that is in another document than the first.
+const ofDocument = " of document "
+
+// parsePath reads names with dots between them, or a JSON pointer as RFC 6901 has it. Of which
+// document the list is does not matter: the lists of all of them are opened.
 func parsePath(text string) []string {
+	if before, number, found := strings.Cut(text, ofDocument); found {
+		if _, err := strconv.ParseUint(number, 10, 31); err == nil {
+			text = before
+		}
+	}
 	if text == "" {
 		return nil
 	}
