@@ -308,6 +308,10 @@ func TestFindRefusesAndSkips(t *testing.T) {
 	if _, _, err := Find(context.Background(), FindOptions{Paths: []string{"-"}}); err == nil {
 		t.Error("standard input that is not there was taken")
 	}
+	var refused *evidence.Error
+	if _, _, err := Find(context.Background(), FindOptions{Paths: []string{os.DevNull}}); !errors.As(err, &refused) || !strings.Contains(refused.Hint, "standard input") {
+		t.Error(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, _, err := Find(ctx, FindOptions{Paths: []string{dir}}); !errors.Is(err, context.Canceled) {

@@ -78,7 +78,11 @@ func (f *finder) path(ctx context.Context, path string) error {
 	if !info.IsDir() {
 		why, err := f.file(path)
 		if err != nil {
-			return &evidence.Error{Op: "logparse: open", Place: path, Err: cause(err)}
+			refused := &evidence.Error{Op: "logparse: open", Place: path, Err: cause(err)}
+			if errors.Is(err, evidence.ErrNotRegular) {
+				refused.Hint = "pipe it in, and name - for standard input"
+			}
+			return refused
 		}
 		switch {
 		case why != nil && why.Why == empty:
