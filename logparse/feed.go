@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"unicode/utf8"
 )
 
 // blockSize is how much is read at once.
@@ -156,19 +157,36 @@ func (f *feed) damage() error {
 	return f.err
 }
 
-// firstOdd finds the first byte that is zero, an escape or not ASCII, or len(b).
+// firstOdd finds the first byte that is zero, an escape or not ASCII, or len(b). It looks at a stretch at a time,
+// as who asks wants to know of the next line, and asks again behind it.
 func firstOdd(b []byte) int {
-	const low, high, escapes = 0x0101010101010101, 0x8080808080808080, 0x1B1B1B1B1B1B1B1B
+	const stretch = 512
+	at := 0
+	for ; at+stretch <= len(b); at += stretch {
+		if i := oddWithin(b[at : at+stretch]); i < stretch {
+			return at + i
+		}
+	}
+	return at + oddWithin(b[at:])
+}
+
+func oddWithin(b []byte) int {
+	const high = 0x8080808080808080
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	if i := bytes.IndexByte(b, 0x1B); i >= 0 {
+		b = b[:i]
+	}
 	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		e := w ^ escapes
-		if (w|(w-low)|(e-low)&^e)&high != 0 {
+	for ; i+32 <= len(b); i += 32 {
+		c := b[i : i+32]
+		if (binary.LittleEndian.Uint64(c)|binary.LittleEndian.Uint64(c[8:])|binary.LittleEndian.Uint64(c[16:])|binary.LittleEndian.Uint64(c[24:]))&high != 0 {
 			break
 		}
 	}
 	for ; i < len(b); i++ {
-		if c := b[i]; c == 0 || c == 0x1B || c >= 0x80 {
+		if b[i] >= utf8.RuneSelf {
 			return i
 		}
 	}
