@@ -173,27 +173,24 @@ func orderOf(name string) binary.AppendByteOrder {
 	return binary.LittleEndian
 }
 
-// repeated is a reader of so many bytes that are all the same.
+// repeated is a reader of so many bytes, a block again and again.
 type repeated struct {
-	b    byte
-	left int
+	block []byte
+	left  int
 }
 
 func (r *repeated) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
 	}
-	n := min(len(p), r.left)
-	for i := range p[:n] {
-		p[i] = r.b
-	}
+	n := copy(p[:min(len(p), r.left)], r.block)
 	r.left -= n
 	return n, nil
 }
 
 func TestLineOf500MB(t *testing.T) {
 	const size = 500 << 20
-	in := io.MultiReader(strings.NewReader(oneLine+"\n"), &repeated{'x', size}, strings.NewReader("\n"+otherLine+"\n"))
+	in := io.MultiReader(strings.NewReader(oneLine+"\n"), &repeated{bytes.Repeat([]byte{'x'}, blockSize), size}, strings.NewReader("\n"+otherLine+"\n"))
 	sources, _, err := Find(context.Background(), FindOptions{Paths: []string{"-"}, Stdin: in})
 	if err != nil {
 		t.Fatal(err)
