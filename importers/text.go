@@ -60,8 +60,7 @@ func (e Encoding) Width(text []byte) int64 {
 	return int64(utf8.RuneCount(text))
 }
 
-// ParseEncoding finds an encoding by its name: utf-8, utf-16le, utf-16be, utf-16 for the one that
-// is found, windows-1250 to 1258, iso-8859-1 to 16, latin1, koi8-r, ibm437, ibm850 and the like.
+// ParseEncoding finds an encoding by its name: utf-8, utf-16le, utf-16be, windows-1250 to 1258, iso-8859-1 to 16, latin1, koi8-r, ibm437, ibm850 and the like.
 func ParseEncoding(name string) (Encoding, error) {
 	wanted := plainName(name)
 	for alias, e := range map[string]Encoding{

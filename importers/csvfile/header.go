@@ -10,19 +10,22 @@ import (
 )
 
 // headerOf gives the fields of the record that is the header.
-func headerOf(records []sampled) []string {
-	if i := headerIndex(records); i >= 0 {
+func headerOf(records []sampled, delimiter byte) []string {
+	if i := headerIndex(records, delimiter); i >= 0 {
 		return records[i].fields
 	}
 	return nil
 }
 
 // headerIndex finds the header: the first record, or the one behind lines that hold next to
-// nothing where most records hold more, such as titles.
-func headerIndex(records []sampled) int {
+// nothing where most records hold more, such as titles. -1: what looks like the header cannot be read.
+func headerIndex(records []sampled, delimiter byte) int {
 	count, times := usualCount(records)
 	for i := range records {
 		if records[i].found != sound {
+			if 2*strings.Count(records[i].raw, string(rune(delimiter))) >= count-1 {
+				return -1
+			}
 			continue
 		}
 		filled := 0
@@ -48,12 +51,12 @@ func headerIndex(records []sampled) int {
 // sniffHeader finds the header and its names.
 func (l *List) sniffHeader(sample []byte, start place, whole bool) error {
 	records := parseSample(sample[start.at:], l.dialect, whole)
-	at := headerIndex(records)
-	if l.opts.Header > 0 && len(records) > 0 && records[0].found == sound {
+	at := headerIndex(records, l.dialect.delimiter)
+	if l.opts.Header > 0 {
 		at = 0
 	}
-	if at < 0 {
-		return errors.New("no header was found: no line at its beginning can be read as a record")
+	if at < 0 || len(records) == 0 || records[at].found != sound {
+		return errors.New("no header was found: its line cannot be read as a record; repair it, or name another with --header")
 	}
 	header := records[at]
 	l.head.Line = int64(start.line + header.place.line - 1)

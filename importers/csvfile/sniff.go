@@ -291,12 +291,12 @@ func (l *List) bestDelimiter(sample []byte, whole bool) byte {
 		records := parseSample(sample, d, whole)
 		count, times := usualCount(records)
 		if count < 2 {
-			if count, times = len(headerOf(records)), 0; count < 2 {
+			if count, times = len(headerOf(records, delimiter)), 0; count < 2 {
 				continue
 			}
 		}
 		share := float64(times) / float64(len(records))
-		if len(headerOf(records)) == count {
+		if len(headerOf(records, delimiter)) == count {
 			share++ // a header that agrees says more than any row
 		}
 		if share > bestShare+0.05 || share > bestShare-0.05 && count > bestCount {

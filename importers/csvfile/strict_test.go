@@ -1,6 +1,7 @@
 package csvfile_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/importers/csvfile"
@@ -217,4 +218,28 @@ func wide(text string, bigEndian bool) string {
 		}
 	}
 	return string(b)
+}
+
+// TestHeaderThatCannotBeRead refuses a file rather than to take a record for the header.
+func TestHeaderThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		content string
+		opts    csvfile.Options
+	}{
+		{content: "name,\"ip\"x,os\nweb,1,2\ndb,3,4\n"},
+		{content: "na\"me,ip\nweb,1\n"},
+		{content: "a,b\n\"c\"d,e\nweb,1\n", opts: csvfile.Options{Header: 2}},
+		{content: "a,b\n1,2\n", opts: csvfile.Options{Header: 9}},
+	} {
+		if list, err := csvfile.Open(t.Context(), source(t, test.content), test.opts); err == nil || !strings.Contains(err.Error(), "no header was found") {
+			t.Errorf("%q: %v", test.content, err)
+			if err == nil {
+				t.Errorf("it was read with the header %q", list.Head().Header)
+			}
+		}
+	}
+	// A title with a quote in it is no header.
+	got := look(t, source(t, "The \"new\" servers\nname,ip,os\nweb,1,2\ndb,3,4\n"), csvfile.Options{})
+	same(t, "header", got.header, []string{"name", "ip", "os"})
 }
