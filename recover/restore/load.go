@@ -139,9 +139,11 @@ type loader struct {
 	order  []component           // as foreign keys demand
 	byOID  map[string]*loadTable // partitions too
 	asker  *asker
-	// refused is why the server did not take some rows.
-	refused error
-	result  *Loaded
+	// refused is why the server did not take some rows, and wrote how many it did take. hopeless
+	// counts those that were refused for no constraint.
+	refused         error
+	wrote, hopeless int64
+	result          *Loaded
 }
 
 // Load puts rows into the target in one transaction: all that it takes, and none of those

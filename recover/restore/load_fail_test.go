@@ -274,3 +274,30 @@ func TestLoadTimeouts(t *testing.T) {
 		t.Errorf("the target has\n%s", got)
 	}
 }
+
+// A table that takes no row at all is no file of bad rows: it is said at once.
+func TestLoadIntoTableThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{})
+	clustertest.Exec(t, c, "postgres", "CREATE TABLE p (id int PRIMARY KEY)", "CREATE FUNCTION asks() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM current_setting('app.tenant'); RETURN NEW; END$$",
+		"CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+	many := func(count int) LoadTable {
+		rows := make([]string, count)
+		for i := range rows {
+			rows[i] = fmt.Sprint(i)
+		}
+		return given("p", "id", rows...)
+	}
+	for function, says := range map[string]string{"asks": `unrecognized configuration parameter "app.tenant"`, "moves": errKeptOut.Error()} {
+		clustertest.Exec(t, c, "postgres", "CREATE TRIGGER t BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION "+function+"()")
+		l := &loading{t: t, dsn: c.LibpqDSN("postgres")}
+		if _, err := l.run(many(5000)); !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: the error is %v", function, err)
+		}
+		done, err := l.run(many(10))
+		if err != nil || short(done) != "p 10/0/0/0/0/0/10" || !strings.Contains(l.refused[9], says) {
+			t.Errorf("%s: few rows: %v %s", function, err, strings.Join(l.refused, "\n"))
+		}
+		clustertest.Exec(t, c, "postgres", "DROP TRIGGER t ON p")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/live"
 )
@@ -104,8 +105,10 @@ func (l *loader) try(ctx context.Context, statements []string, wanted []int64, t
 		return false, err
 	}
 	done, err := l.writeAll(ctx, statements, together)
+	l.wrote = 0
 	if err == nil {
 		for i := range wanted {
+			l.wrote += done[i]
 			if done[i] != wanted[i] {
 				err = l.fail(ErrRejected, errKeptOut, "")
 			}
@@ -133,9 +136,15 @@ func (l *loader) insertSome(ctx context.Context, table *loadTable) error {
 	if err != nil {
 		return err
 	}
+	inserted := int64(0)
 	for from := int64(1); from <= table.result.Read; from += someRows {
-		if _, err := l.insertRange(ctx, table, from, from+someRows-1); err != nil {
+		n, err := l.insertRange(ctx, table, from, from+someRows-1)
+		if err != nil {
 			return err
+		}
+		if inserted += n; inserted == 0 && l.hopeless >= someRows/2 {
+			return l.fail(ErrRejected, fmt.Errorf("table %s takes no row: %s", table.target, live.Message(l.refused)),
+				"nothing was changed; what does the table need, such as a setting that its triggers ask for?")
 		}
 	}
 	// A row that refers to one of its own table may have come before it.
@@ -172,8 +181,8 @@ func (l *loader) insertRange(ctx context.Context, table *loadTable, from, to int
 	if err != nil || whole {
 		return wanted, err
 	}
-	if from == to {
-		return 0, l.refuseOne(ctx, table, from)
+	if from == to || l.wrote == 0 && errors.Is(l.refused, errKeptOut) {
+		return 0, l.refuseRows(ctx, table, rows, wanted, from)
 	}
 	half := from + (to-from)/2
 	first, err := l.insertRange(ctx, table, from, half)
@@ -187,17 +196,20 @@ func (l *loader) insertRange(ctx context.Context, table *loadTable, from, to int
 // codeNoParent is the SQLSTATE of a row whose foreign key finds no parent.
 const codeNoParent = "23503"
 
-// refuseOne takes a row out in the server's own words.
-func (l *loader) refuseOne(ctx context.Context, table *loadTable, seq int64) error {
-	what := "x" + live.Code(l.refused)
-	message := live.Message(l.refused)
-	if errors.Is(l.refused, errKeptOut) {
+// refuseRows takes rows out in the server's own words: one, or some that were all kept out.
+func (l *loader) refuseRows(ctx context.Context, table *loadTable, rows string, count, first int64) error {
+	code, message := live.Code(l.refused), live.Message(l.refused)
+	switch {
+	case errors.Is(l.refused, errKeptOut):
 		message = errKeptOut.Error()
+		l.hopeless += count
+	case code == codeNoParent:
+		table.orphans = append(table.orphans, first)
+	case !strings.HasPrefix(code, "23"):
+		l.hopeless++
 	}
-	table.out++
-	if live.Code(l.refused) == codeNoParent {
-		table.orphans = append(table.orphans, seq)
-	}
-	return l.conn().Query(ctx, opInsert, fmt.Sprintf("INSERT INTO %s (seq, kind, what, detail, by) VALUES ($1::bigint, '%c', $2, $3, $4)", table.outTable(), outRefused),
-		live.Parameters(strconv.FormatInt(seq, 10), what, message, live.Constraint(l.refused)), func([][]byte) error { return nil })
+	table.out += count
+	return l.conn().Query(ctx, opInsert, fmt.Sprintf("INSERT INTO %s (seq, kind, what, detail, by) SELECT s.%s, '%c', $1, $2, $3 FROM %s s WHERE %s",
+		table.outTable(), seqColumn, outRefused, table.place.staging(), rows),
+		live.Parameters("x"+code, message, live.Constraint(l.refused)), func([][]byte) error { return nil })
 }
