@@ -3,6 +3,7 @@ package pg
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // The most that a JSON text of which one is certain has: levels, digits of a number in
@@ -25,11 +26,12 @@ const (
 // certainJSON reports whether a text is JSON, and with binary what jsonb can hold, too:
 // no NUL and no half of a surrogate pair.
 func certainJSON(text []byte, binary bool) bool {
-	if len(text) > mostJSON || !certainText(text) {
+	if len(text) > mostJSON {
 		return false
 	}
 	s := jsonScanner{text: text, binary: binary}
-	return s.document() && (!binary || s.size <= mostJSONB)
+	// Beyond ASCII there is something in texts alone: nothing else takes such a byte, nor a NUL.
+	return s.document() && (!binary || s.size <= mostJSONB) && (!s.beyond || utf8.Valid(text))
 }
 
 // jsonScanner reads a JSON text from its beginning.
@@ -37,11 +39,19 @@ type jsonScanner struct {
 	text   []byte
 	at     int
 	binary bool
-	size   int // as jsonb, at most
+	size   int  // as jsonb, at most
+	beyond bool // a text has bytes that are not of ASCII
 }
 
 // space skips white space, and gives the next byte; 0: the end.
 func (s *jsonScanner) space() byte {
+	if s.at < len(s.text) && s.text[s.at] > ' ' {
+		return s.text[s.at]
+	}
+	return s.skip()
+}
+
+func (s *jsonScanner) skip() byte {
 	for s.at < len(s.text) {
 		switch c := s.text[s.at]; c {
 		case ' ', '\t', '\n', '\r':
@@ -186,7 +196,9 @@ func (s *jsonScanner) quoted() bool {
 	s.at++
 	from := s.at
 	for {
-		s.at += plainJSON(s.text[s.at:])
+		n, beyond := plainJSON(s.text[s.at:])
+		s.at += n
+		s.beyond = s.beyond || beyond
 		if s.at >= len(s.text) {
 			return false
 		}
@@ -248,21 +260,26 @@ func (s *jsonScanner) unicode() (code int, ok bool) {
 }
 
 // plainJSON is the length of the part of a text before the first quote, backslash or
-// control character. It looks at eight bytes at a time, as evidence does for COPY.
-func plainJSON(text []byte) int {
+// control character, and tells whether there are bytes in it that are not of ASCII. It looks
+// at eight bytes at a time, as evidence does for COPY.
+func plainJSON(text []byte) (length int, beyond bool) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	n := 0
+	n, seen := 0, uint64(0)
 	for n+8 <= len(text) {
 		word := binary.LittleEndian.Uint64(text[n:])
 		quote, slash := word^ones*'"', word^ones*'\\'
 		hit := ((word - ones*0x20) &^ word & highs) | ((quote - ones) &^ quote & highs) | ((slash - ones) &^ slash & highs)
 		if hit != 0 {
-			return n + bits.TrailingZeros64(hit)/8
+			at := bits.TrailingZeros64(hit)
+			// Of the word only what stands before the byte that was hit counts.
+			return n + at/8, (seen|word&(1<<(at&^7)-1))&highs != 0
 		}
+		seen |= word
 		n += 8
 	}
 	for n < len(text) && text[n] >= 0x20 && text[n] != '"' && text[n] != '\\' {
+		seen |= uint64(text[n])
 		n++
 	}
-	return n
+	return n, seen&highs != 0
 }

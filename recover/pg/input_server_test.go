@@ -205,3 +205,24 @@ func TestCertainInputOfLongJSON(t *testing.T) {
 		}
 	}
 }
+
+// Bytes that are not UTF-8 are found wherever they stand in a text of JSON.
+func TestCertainInputOfJSONBeyondASCII(t *testing.T) {
+	t.Parallel()
+	certain := pg.CertainInput("json")
+	for n := range 40 {
+		for _, tail := range []string{"", "x", "\\n", "abcdefghijkl"} {
+			before := strings.Repeat("p", n)
+			for text, want := range map[string]bool{"é": true, "\xe9": false, "\x00": false, "🐘": true, "\xff\"": false} {
+				if got := certain([]byte(`["` + before + text + tail + `"]`)); got != want {
+					t.Errorf("%q behind %d and before %q: %v", text, n, tail, got)
+				}
+			}
+		}
+	}
+	for _, text := range []string{"\xc3\xa9", "[\x00]", "[1\x00]", "[1]\x00", "\x00", "{\"a\"\xa0:1}", "\ufeff[]"} {
+		if certain([]byte(text)) {
+			t.Errorf("%q is certain", text)
+		}
+	}
+}
