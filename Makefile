@@ -24,7 +24,7 @@ demo: ## a whole rescue on bundled evidence; needs nothing but Go
 test: postgresql ## install what the tests need, and run them
 	$(GO) test $(INMEMORY) -timeout 30m ./...
 
-race: postgresql compiler ## the tests with the race detector, on two versions of PostgreSQL
+race: postgresql compiler ## the tests with the race detector, on one version of PostgreSQL
 	CGO_ENABLED=1 $(GO) test $(INMEMORY) -race -short -timeout 40m ./...
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
