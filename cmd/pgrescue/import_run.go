@@ -170,7 +170,7 @@ func (r *importRun) mapHeader(made *importMade, columns []mapping.Column) (*mapp
 	header := made.Head().Header
 	if len(r.lists) > 1 {
 		for name := range named {
-			if !contains(header, name) {
+			if !slices.Contains(header, name) {
 				delete(named, name)
 			}
 		}
@@ -208,15 +208,6 @@ func (l *importList) tenant() (discovery.Tenant, error) {
 // asks reports whether a server is asked.
 func (o *importOptions) asks() bool { return o.via == "sql" && (o.dsnGiven || o.apply) }
 
-func contains(list []string, text string) bool {
-	for _, have := range list {
-		if have == text {
-			return true
-		}
-	}
-	return false
-}
-
 // applicationSchema finds the application's tables in the target, once, and whether they may
 // be read.
 func (r *importRun) applicationSchema(ctx context.Context) (*discovery.Schema, error) {
@@ -252,7 +243,7 @@ func (o *importOptions) checkNamed(lists []*importList) error {
 		return err
 	}
 	for _, header := range slices.Sorted(maps.Keys(named)) {
-		if !slices.ContainsFunc(lists, func(l *importList) bool { return contains(l.Head().Header, header) }) {
+		if !slices.ContainsFunc(lists, func(l *importList) bool { return slices.Contains(l.Head().Header, header) }) {
 			return exitcode.Usagef("the headers are: "+strings.Join(lists[0].Head().Header, ", "), "--map %q: no file has such a header", header)
 		}
 	}

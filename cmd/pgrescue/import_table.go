@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/importers"
@@ -31,7 +32,7 @@ func (r *importRun) makeTable(ctx context.Context, made *importMade) error {
 	}
 	relation := &evidence.Relation{RelationName: shape.RelationName}
 	for _, target := range made.mapping.Targets {
-		relation.Columns = append(relation.Columns, evidence.Column{Name: target.Name, Type: target.Type, Key: contains(shape.Key, target.Name), Identity: target.Identity})
+		relation.Columns = append(relation.Columns, evidence.Column{Name: target.Name, Type: target.Type, Key: slices.Contains(shape.Key, target.Name), Identity: target.Identity})
 	}
 	if len(relation.Columns) == 0 {
 		return exitcode.With(exitcode.Insufficient, exitcode.Hinted(

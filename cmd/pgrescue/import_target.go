@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
@@ -158,7 +159,7 @@ func relationOf(shape *restore.TableShape) *evidence.Relation {
 	for i := range shape.Columns {
 		c := &shape.Columns[i]
 		relation.Columns = append(relation.Columns, evidence.Column{
-			Name: c.Name, Type: c.Type, Key: contains(shape.Key, c.Name), Generated: c.Generated, Identity: c.Identity,
+			Name: c.Name, Type: c.Type, Key: slices.Contains(shape.Key, c.Name), Generated: c.Generated, Identity: c.Identity,
 		})
 	}
 	return relation
