@@ -206,21 +206,24 @@ func certainBool(text []byte) bool {
 	return false
 }
 
-func isHex(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 6 }
+func isHex(c byte) bool { return hexDigits[c] }
+
+var hexDigits = [256]bool{
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true, 'A': true, 'B': true, 'C': true, 'D': true, 'E': true, 'F': true,
+}
 
 // certainUUID is the form that the server prints.
 func certainUUID(text []byte) bool {
 	if len(text) != 36 {
 		return false
 	}
-	for i, c := range text {
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if !isHex(c) {
+	if text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		return false
+	}
+	for _, part := range [...][2]int{{0, 8}, {9, 13}, {14, 18}, {19, 23}, {24, 36}} {
+		for _, c := range text[part[0]:part[1]] {
+			if !hexDigits[c] {
 				return false
 			}
 		}

@@ -172,7 +172,7 @@ func TestCertainInputKnowsWhatIsPrinted(t *testing.T) {
 
 func BenchmarkCertainInput(b *testing.B) {
 	for typ, sample := range map[string]string{
-		"text": "web-server-01.example", "integer": "1234567", "timestamp with time zone": "2025-11-26 10:20:30.123456+00",
+		"text": "web-server-01.example", "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "integer": "1234567", "timestamp with time zone": "2025-11-26 10:20:30.123456+00",
 		"json": `{"name": "web-server-01", "ip": "10.20.30.40", "os": "Linux", "cpu": "16", "memory": "64", "owner": "Platform Team"}`,
 	} {
 		b.Run(strings.ReplaceAll(typ, " ", "-"), func(b *testing.B) {
