@@ -80,10 +80,10 @@ func (m *importMade) report() importFile {
 		file.IDs, file.Known, file.Duplicates = summary.IDs.Texts(), summary.Known, summary.Duplicates
 		file.CannotGiveBack, file.Notes = summary.Lost, append(slices.Clone(file.Notes), summary.Notes...)
 		for _, u := range summary.Unresolved[:min(len(summary.Unresolved), mostUnresolved)] {
-			file.Notes = append(file.Notes, fmt.Sprintf("line %d: %s depends on %s, which is neither in the file nor in the target", u.Line, u.From, u.On))
+			file.Notes = append(file.Notes, u.String())
 		}
-		if more := len(summary.Unresolved) - mostUnresolved; more > 0 {
-			file.Notes = append(file.Notes, fmt.Sprintf("and %s more", term.Plural(int64(more), "dependency", "dependencies")))
+		if more := summary.UnresolvedCount - mostUnresolved; more > 0 {
+			file.Notes = append(file.Notes, fmt.Sprintf("and %s more", term.Plural(more, "dependency", "dependencies")))
 		}
 		if summary.Dropped > 0 {
 			file.Notes = append(file.Notes, fmt.Sprintf("%s that the application drops: agents' notes, and no data", term.Plural(summary.Dropped, "record", "records")))
@@ -91,7 +91,11 @@ func (m *importMade) report() importFile {
 	}
 	file.Notes = append(file.Notes, m.sentNotes()...)
 	if m.mapping != nil {
-		for _, loss := range m.mapping.Losses() {
+		losses := m.mapping.Losses()
+		if m.discovered != nil { // it reads the records more than once
+			losses = m.discovered.Summary().Losses
+		}
+		for _, loss := range losses {
 			file.Notes = append(file.Notes, fmt.Sprintf("%s became NULL in column %s: %s; first on line %d", term.Plural(loss.Count, "value", "values"), loss.Column, loss.Reason, loss.Line))
 		}
 	}

@@ -63,8 +63,9 @@ type assetMaker struct {
 	names  []string
 	seen   map[string]uuid.UUID // key -> asset
 
-	client, engagement, flow, updated string
-	key                               []byte
+	constants                []evidence.Value // in the place of each column that no record changes
+	client, engagement, flow string
+	key                      []byte
 }
 
 // assets are the rows of assets (fact sheet 2.3 to 2.6).
@@ -98,11 +99,22 @@ func (im *Import) assets(ctx context.Context) Table {
 				}
 			}
 		}
-		if !im.assetsHeard && im.opts.Mapping != nil {
-			im.summary.Losses = im.opts.Mapping.Losses()
-		}
-		im.assetsHeard = true
+		im.hearLosses()
 	}}
+}
+
+// hearLosses takes over what conversions lost. Later passes would count it again.
+func (im *Import) hearLosses() {
+	if im.assetsHeard {
+		return
+	}
+	im.assetsHeard = true
+	switch {
+	case im.extraMapping != nil:
+		im.summary.Losses = im.extraMapping.Losses()
+	case im.mapsAssets():
+		im.summary.Losses = im.opts.Mapping.Losses()
+	}
 }
 
 // assetColumns are the columns of assets that the import may give.
@@ -115,6 +127,9 @@ func (im *Import) assetColumns() []string {
 			}
 		}
 	}
+	for _, e := range im.extra {
+		names = append(names, e.column)
+	}
 	return names
 }
 
@@ -124,13 +139,7 @@ func (im *Import) mapsAssets() bool { return im.opts.Store == AsMapped && im.opt
 // otherwise what the profile says for the target's columns.
 func (im *Import) assetKeys() [][]string {
 	if im.mapsAssets() {
-		var columns []mapping.Column
-		if rel := im.opts.Schema.Tables[tableAssets]; rel != nil {
-			for _, c := range rel.Columns {
-				columns = append(columns, mapping.Column{Name: c.Name})
-			}
-		}
-		if keys := im.opts.Mapping.Profile.KeysOf(columns); len(keys) > 0 {
+		if keys := im.opts.Mapping.Profile.KeysOf(im.assetShape()); len(keys) > 0 {
 			return keys
 		}
 	}
@@ -139,7 +148,7 @@ func (im *Import) assetKeys() [][]string {
 
 func (im *Import) assetMaker(sh *shape, names []string) *assetMaker {
 	m := &assetMaker{writer: im.writer(sh), im: im, names: names, seen: map[string]uuid.UUID{}, flow: im.ids.Flow.String()}
-	m.client, m.engagement, m.updated = im.opts.Tenant.ClientAccount.String(), im.opts.Tenant.Engagement.String(), pgTime(im.ids.Time)
+	m.client, m.engagement = im.opts.Tenant.ClientAccount.String(), im.opts.Tenant.Engagement.String()
 	for _, key := range im.assetKeys() {
 		var places []int
 		for _, column := range key {
@@ -149,12 +158,24 @@ func (im *Import) assetMaker(sh *shape, names []string) *assetMaker {
 		}
 		m.keys = append(m.keys, places)
 	}
+	m.makeConstants()
 	if im.opts.Store == AsApp {
 		m.app = newAppFields(im.list.Head())
 	} else if im.opts.Mapping != nil {
 		m.mapped = newMappedFields(im.opts.Mapping, names)
 	}
 	return m
+}
+
+// makeConstants makes what the service writes into every asset (7.19), and what else no record changes.
+func (m *assetMaker) makeConstants() {
+	m.begin(0)
+	m.strings(aClient, m.client, m.engagement, m.flow, m.flow, "discovery", "discovery", "{}")
+	m.strings(aCriticality, "Medium", "Medium")
+	m.strings(aPriority, "5", "discovered", "discovered", "service_api", "Service API")
+	m.string(aDescription, "Discovered by agent")
+	m.string(aUpdated, pgTime(m.im.ids.Time))
+	m.constants, m.buf = slices.Clone(m.all), nil
 }
 
 // made is what became of a record.
@@ -168,16 +189,13 @@ type made struct {
 // make puts all values of a record but its id and what holds the record itself.
 func (m *assetMaker) make(k *kept) (made, error) {
 	m.begin(k.Line)
-	// What the service writes into every asset (7.19).
-	m.strings(aClient, m.client, m.engagement, m.flow, m.flow, "discovery", "discovery", "{}")
-	m.strings(aCriticality, "Medium", "Medium")
-	m.strings(aPriority, "5", "discovered", "discovered", "service_api", "Service API")
-	m.string(aDescription, "Discovered by agent")
-	m.string(aRawID, m.im.rawID(k.number).String())
-	m.string(aUpdated, m.updated)
+	copy(m.all, m.constants)
+	m.id(aRawID, m.im.rawID(k.number))
+	values := m.mappedValues
 	if m.app != nil {
-		m.appValues(k)
-	} else if refused := m.mappedValues(k); refused != nil {
+		values = m.appValues
+	}
+	if refused := values(k); refused != nil {
 		return made{refused: true}, m.refuse(k, refused)
 	}
 	a := made{name: string(m.known(aName))}
@@ -240,7 +258,7 @@ func (m *assetMaker) assetID(number int64) uuid.UUID {
 
 // finish puts the id and what holds the record itself.
 func (m *assetMaker) finish(k *kept, id uuid.UUID) {
-	m.string(aID, id.String())
+	m.id(aID, id)
 	if m.app != nil {
 		// No name was a mapped source field, so all are attributes, those of the cleansing too (2.3).
 		m.build(aCustom, func(dst []byte) []byte { return m.im.appendCleansed(dst, k.raw) })

@@ -23,8 +23,61 @@ func newAppFields(head *importers.Head) *appFields {
 	}
 }
 
+// extraField is a column that the profile says the application filled too: there was another
+// executor, which passed numbers on.
+type extraField struct {
+	header, column string
+	target         int // of the mapping
+}
+
+// findExtra asks the profile what the application filled beside appFields.
+func (im *Import) findExtra() error {
+	m := im.opts.Mapping
+	if im.opts.Store != AsApp || m == nil || m.Profile == nil || m.Profile.AsApp() == nil {
+		return nil
+	}
+	mapped, err := m.Profile.AsApp().Map(im.names, mapping.MapOptions{Columns: im.assetShape()})
+	if err != nil {
+		return err
+	}
+	im.extraMapping = mapped
+	for i, t := range mapped.Targets {
+		if t.Source >= 0 && !slices.Contains(assetNames(), t.Name) {
+			im.extra = append(im.extra, extraField{mapped.Fields[t.Source].Header, t.Name, i})
+		}
+	}
+	return nil
+}
+
+// assetShape is the target's columns of assets.
+func (im *Import) assetShape() []mapping.Column {
+	var columns []mapping.Column
+	if rel := im.opts.Schema.Tables[tableAssets]; rel != nil {
+		for _, c := range rel.Columns {
+			columns = append(columns, mapping.Column{Name: c.Name, Type: c.Type, Generated: c.Generated, Identity: c.Identity})
+		}
+	}
+	return columns
+}
+
+// extraValues puts them.
+func (m *assetMaker) extraValues(k *kept) *mapping.Refusal {
+	for _, e := range m.im.extra {
+		v, refused := m.im.extraMapping.Value(e.target, k.Record)
+		if refused != nil {
+			return refused
+		}
+		if v.State == evidence.Known { // the text is the mapping's own
+			m.string(slices.Index(m.names, e.column), string(v.Text))
+		} else {
+			m.all[slices.Index(m.names, e.column)] = v
+		}
+	}
+	return nil
+}
+
 // appValues puts what the application took from a record.
-func (m *assetMaker) appValues(k *kept) {
+func (m *assetMaker) appValues(k *kept) *mapping.Refusal {
 	m.all[aHostname] = m.im.fieldValue(k, m.app.hostname)
 	m.all[aIP] = m.im.fieldValue(k, m.app.ip)
 	m.all[aSystem] = m.im.fieldValue(k, m.app.system)
@@ -41,6 +94,7 @@ func (m *assetMaker) appValues(k *kept) {
 		}
 	}
 	m.strings(aName, name, name)
+	return m.extraValues(k)
 }
 
 // mappedFields are the columns that a mapping gives.

@@ -109,6 +109,12 @@ type Import struct {
 	place    string   // the source, for people
 	summary  Summary
 	stateful bool
+	// cleansing is what the cleansing adds to a record, as the end of an object.
+	cleansing string
+
+	// of AsApp: what the profile says the application filled beside what it always did
+	extra        []extraField
+	extraMapping *mapping.Mapping
 
 	assetsHeard bool // the rows of assets were read once: Refused has heard of all
 }
@@ -142,7 +148,7 @@ func New(ctx context.Context, list importers.List, opts Options) (*Import, error
 		return nil, err
 	}
 	im.decideState()
-	return im, nil
+	return im, im.findExtra()
 }
 
 // complete fills in what was left out.

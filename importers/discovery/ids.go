@@ -1,6 +1,8 @@
 package discovery
 
 import (
+	"bytes"
+	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -113,22 +115,25 @@ func (p preferred) Row(table, key string) (uuid.UUID, bool) {
 }
 
 // maker makes the ids that nothing knows: the same for the same tenant and content every time.
-type maker struct{ seed []byte }
+type maker struct{ seed []byte } // the namespace, and what all names begin with
 
 func newMaker(tenant Tenant, sha256 [32]byte, part string) maker {
 	seed := tenant.ClientAccount.String() + "|" + tenant.Engagement.String() + "|" + hex.EncodeToString(sha256[:]) + "|"
 	if part != "" {
 		seed += part + "|"
 	}
-	return maker{seed: []byte(seed)}
+	return maker{seed: append(bytes.Clone(namespace[:]), seed...)}
 }
 
-// id makes the id of a row: kind is its table, or what else it is.
+// id makes the id of a row: kind is its table, or what else it is. It is a UUID of version 5,
+// which uuid.NewSHA1 would make too, with allocations.
 func (m maker) id(kind, rest string) uuid.UUID {
-	name := make([]byte, 0, len(m.seed)+len(kind)+len(rest)+1)
-	name = append(name, m.seed...)
-	name = append(append(append(name, kind...), '|'), rest...)
-	return uuid.NewSHA1(namespace, name)
+	var room [256]byte
+	name := append(append(room[:0], m.seed...), kind...)
+	sum := sha1.Sum(append(append(name, '|'), rest...))
+	id := uuid.UUID(sum[:16])
+	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
+	return id
 }
 
 // MadeID is the id of the import of a list for a tenant when nothing is known of it.
@@ -161,6 +166,7 @@ func (im *Import) identify() error {
 	// PostgreSQL keeps microseconds, as Python does.
 	ids.Time = ids.Time.UTC().Truncate(time.Microsecond)
 	im.ids, im.summary.IDs = ids, ids
+	im.cleansing = pyObject("cleansing_method", "basic_fallback", "cleansed_at", pyTime(ids.Time))[1:]
 	return nil
 }
 

@@ -20,15 +20,19 @@ func mapped(t *testing.T, l *fixed, schema *Schema) *mapping.Mapping {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var columns []mapping.Column
-	for _, c := range schema.Tables[tableAssets].Columns {
-		columns = append(columns, mapping.Column{Name: c.Name, Type: c.Type})
-	}
-	m, err := profile.Map(l.head.Header, mapping.MapOptions{Columns: columns})
+	m, err := profile.Map(l.head.Header, mappingOf(schema))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func mappingOf(schema *Schema) mapping.MapOptions {
+	var columns []mapping.Column
+	for _, c := range schema.Tables[tableAssets].Columns {
+		columns = append(columns, mapping.Column{Name: c.Name, Type: c.Type})
+	}
+	return mapping.MapOptions{Columns: columns}
 }
 
 func newMapped(t *testing.T, l *fixed, opts Options) *Import {
@@ -179,5 +183,46 @@ func TestCreateTenant(t *testing.T) {
 		if err != nil && (!errors.As(err, &e) || e.Hint == "") {
 			t.Errorf("%v has no hint", err)
 		}
+	}
+}
+
+// TestExtraColumnsAsApp: a profile may say that the other executor ran, which passed numbers on (fact sheet 2.3, 2.6).
+func TestExtraColumnsAsApp(t *testing.T) {
+	t.Parallel()
+	const before = "    status: {value: discovered}\n"
+	if !strings.Contains(profileText, before) {
+		t.Fatal("the profile has no such line")
+	}
+	i := strings.LastIndex(profileText, before)
+	text := profileText[:i] + "    cpu_cores: {convert: [app_int]}\n    memory_gb: {convert: [app_float]}\n" + profileText[i:]
+	profile, err := mapping.Parse("mine", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listOf(importers.FormatCSV, "hostname|cpu_cores|memory_gb|Storage GB|location", "a|16.9|32|5|x", "b|16 GB| 8 |5|x", "c|1e3|inf|5|x", "d||n/a|5|x")
+	im := newImport(t, l, Options{Store: AsApp})
+	same(t, "Lost without a mapping", []string{im.Summary().Lost[2]}, "what happened to the import after it was stored: its status and progress, errors, and completed_at")
+	m, err := profile.Map(l.head.Header, mapping.MapOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im = newImport(t, l, Options{Store: AsApp, Mapping: m})
+	same(t, "cpu_cores", column(t, im, tableAssets, "cpu_cores"), "16", "NULL", "1000", "NULL")
+	same(t, "memory_gb", column(t, im, tableAssets, "memory_gb"), "32", "8", "Infinity", "NULL")
+	for range 2 {
+		column(t, im, tableAssets, "id")
+	}
+	if losses := im.Summary().Losses; len(losses) != 2 || losses[0].Count != 1 || losses[0].Text != "16 GB" || losses[1].Text != "n/a" {
+		t.Errorf("losses are %+v, each told once", losses)
+	}
+	lost := im.Summary().Lost
+	if last := lost[len(lost)-1]; !strings.HasSuffix(last, "and in no column of assets: Storage GB, location") {
+		t.Errorf("what is lost: %q", last)
+	}
+	shipped := mapped(t, l, October())
+	im = newImport(t, l, Options{Store: AsApp, Mapping: shipped})
+	lost = im.Summary().Lost
+	if last := lost[len(lost)-1]; !strings.HasSuffix(last, "in no column of assets: cpu_cores, memory_gb, Storage GB, location") {
+		t.Errorf("what is lost by the profile that ships: %q", last)
 	}
 }

@@ -163,3 +163,25 @@ func randomJSON(r *rand.Rand, depth int) []byte {
 }
 
 var powers = []float64{1, 1e-7, 1e-4, 1e3, 1e15, 1e16, 1e17, 1e300, 1e-300}
+
+// FuzzJSONAsPython: what is JSON is printed as JSON, and printing that again changes nothing; what is not never panics.
+func FuzzJSONAsPython(f *testing.F) {
+	for _, d := range dumps {
+		f.Add([]byte(d[0]))
+	}
+	f.Add([]byte(`{"a":[1,{"b":"\ud83d`))
+	f.Add([]byte("\"\xff\xfe\""))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		once, err := appendPyJSON(nil, text)
+		if err != nil {
+			return
+		}
+		if json.Valid(text) && !json.Valid(once) {
+			t.Fatalf("%q is printed as %q, which is not JSON", text, once)
+		}
+		twice, err := appendPyJSON(nil, once)
+		if json.Valid(text) && (err != nil || !bytes.Equal(once, twice)) {
+			t.Fatalf("%q is printed as %q, and that as %q, %v", text, once, twice, err)
+		}
+	})
+}

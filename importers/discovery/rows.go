@@ -24,15 +24,22 @@ func (im *Import) rawRecords(ctx context.Context) Table {
 		return Table{}
 	}
 	tenant := im.opts.Tenant
-	importID, client, engagement, flow := im.ids.Import.String(), tenant.ClientAccount.String(), tenant.Engagement.String(), im.ids.Flow.String()
+	// What is the same in every row is made once.
+	importID, client, engagement := []byte(im.ids.Import.String()), []byte(tenant.ClientAccount.String()), []byte(tenant.Engagement.String())
+	flow, yes := []byte(im.ids.Flow.String()), []byte{'t'}
 	keys := [][]string{{"data_import_id", "row_number"}}
 	return im.each(ctx, sh, keys, func(w *writer, k *kept) (bool, error) {
-		w.strings(0, im.rawID(k.number).String(), importID, client, engagement, strconv.FormatInt(k.number, 10))
+		w.id(0, im.rawID(k.number))
+		w.text(1, importID)
+		w.text(2, client)
+		w.text(3, engagement)
+		w.build(4, func(dst []byte) []byte { return strconv.AppendInt(dst, k.number, 10) })
 		w.text(5, k.raw)
 		if cleansed {
-			w.string(6, flow)
+			w.text(6, flow)
 			w.build(7, func(dst []byte) []byte { return im.appendCleansed(dst, k.raw) })
-			w.strings(8, "t", "t")
+			w.text(8, yes)
+			w.text(9, yes)
 		}
 		return true, nil
 	})
@@ -45,7 +52,7 @@ func (im *Import) appendCleansed(dst, raw []byte) []byte {
 	if len(raw) > 2 {
 		dst = append(dst, ", "...)
 	}
-	return append(dst, pyObject("cleansing_method", "basic_fallback", "cleansed_at", pyTime(im.ids.Time))[1:]...)
+	return append(dst, im.cleansing...)
 }
 
 // fieldMappings are the rows of import_field_mappings: one for each name of the header (fact sheet 1.1 step 4).

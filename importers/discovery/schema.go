@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -157,6 +159,24 @@ func (w *writer) build(i int, appendTo func(dst []byte) []byte) {
 	w.buf = appendTo(w.buf)
 	w.text(i, w.buf[start:len(w.buf):len(w.buf)])
 }
+
+// id puts an id.
+func (w *writer) id(i int, id uuid.UUID) {
+	w.build(i, func(dst []byte) []byte { return appendID(dst, id) })
+}
+
+// appendID appends an id as PostgreSQL prints it.
+func appendID(dst []byte, id uuid.UUID) []byte {
+	for i, b := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			dst = append(dst, '-')
+		}
+		dst = append(dst, hexDigits[b>>4], hexDigits[b&15])
+	}
+	return dst
+}
+
+const hexDigits = "0123456789abcdef"
 
 // strings puts texts from a place on.
 func (w *writer) strings(from int, texts ...string) {

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -41,6 +42,14 @@ type Unresolved struct {
 	From   string // name of the asset
 	On     string // as the source names it
 	Itself bool   // it is the asset itself
+}
+
+// String is the dependency in one sentence.
+func (u Unresolved) String() string {
+	if u.Itself {
+		return fmt.Sprintf("line %d: %s depends on itself; that is left out", u.Line, u.From)
+	}
+	return fmt.Sprintf("line %d: %s depends on %s, which is neither in the file nor in the target", u.Line, u.From, u.On)
 }
 
 // Summary tells what is known of the import.
