@@ -75,7 +75,12 @@ func (im *Import) assets(ctx context.Context) Table {
 	if sh == nil {
 		return Table{}
 	}
-	return Table{Relation: sh.rel, Keys: im.assetKeys(), Rows: func(yield func(*evidence.Row, error) bool) {
+	keys := slices.DeleteFunc(im.assetKeys(), func(key []string) bool {
+		return slices.ContainsFunc(key, func(column string) bool { // the file gives nothing to know a row by
+			return !slices.ContainsFunc(sh.rel.Columns, func(c evidence.Column) bool { return c.Name == column })
+		})
+	})
+	return Table{Relation: sh.rel, Keys: keys, Rows: func(yield func(*evidence.Row, error) bool) {
 		m := im.assetMaker(sh, names)
 		im.summary.Duplicates, im.summary.Refused = 0, 0
 		for k, err := range im.records(ctx, heard, nil) {
