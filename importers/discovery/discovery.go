@@ -109,6 +109,7 @@ type Import struct {
 	place    string   // the source, for people
 	summary  Summary
 	stateful bool
+	values   int64 // of JSON records, about: each of them may be a number
 	// cleansing is what the cleansing adds to a record, as the end of an object.
 	cleansing string
 

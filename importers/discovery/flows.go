@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,17 +14,27 @@ import (
 )
 
 // maxState is how long the copy of all rows may be that a state holds. jsonb has offsets of 28
-// bits: what is longer than 256 MiB it refuses, and an object of short values is longer in jsonb
-// than as text.
+// bits: what is longer than 256 MiB it refuses, and with it the whole import.
 const maxState = 200_000_000
+
+// Names and texts are no longer in jsonb than in JSON. A number is: of one digit it takes
+// numberInJSONB bytes more.
+const numberInJSONB = 14
 
 // decideState says whether the states hold copies of the rows.
 func (im *Import) decideState() {
-	im.stateful = im.opts.State && im.content.Size <= maxState
+	size := im.content.Size + numberInJSONB*im.values
+	im.stateful = im.opts.State && size <= maxState
 	if im.opts.State && !im.stateful {
-		im.summary.Notes = append(im.summary.Notes, fmt.Sprintf(
-			"the states of the flows get no copy of the rows: it would have %d bytes, and jsonb cannot hold it", im.content.Size))
+		im.note("the states of the flows get no copy of the rows: it would take about %d bytes, more than jsonb surely holds", size)
 	}
+	if im.content.Size > math.MaxInt32 {
+		im.note("file_size stays empty: the application counted %d characters, more than the column holds", im.content.Size)
+	}
+}
+
+func (im *Import) note(format string, args ...any) {
+	im.summary.Notes = append(im.summary.Notes, fmt.Sprintf(format, args...))
 }
 
 // one makes a table with one row.
@@ -82,6 +94,9 @@ func (im *Import) dataImport() Table {
 			// Two UPDATEs follow the INSERT (1.1 steps 3b and 3e), and the ORM sets the time at each.
 			pgTime(im.ids.Time),
 		)
+		if im.content.Size > math.MaxInt32 {
+			w.all[8] = evidence.Value{State: evidence.Null}
+		}
 		return nil
 	})
 }
@@ -143,6 +158,7 @@ func (im *Import) appendState(ctx context.Context, dst []byte, rest string) ([]b
 	if !im.stateful {
 		return append(dst, rest...), nil
 	}
+	dst = slices.Grow(dst, int(im.content.Size)+len(rest)+len(`{"raw_data": , `))
 	dst = append(dst, `{"raw_data": [`...)
 	first := true
 	for k, err := range im.records(ctx, heard, nil) {

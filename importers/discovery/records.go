@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"iter"
@@ -231,7 +232,14 @@ func heard(*importers.Reject) error { return nil }
 func (im *Import) scan(ctx context.Context) error {
 	c := Content{Filename: im.opts.Filename, Columns: im.names}
 	all := int64(0)
-	for _, err := range im.records(ctx, im.opts.Rejects, func(raw []byte) { all++; c.Size += int64(len(raw)) }) {
+	sized := func(raw []byte) {
+		all++
+		c.Size += int64(len(raw))
+		if im.encoder.own {
+			im.values += int64(bytes.Count(raw, []byte(","))) + 1
+		}
+	}
+	for _, err := range im.records(ctx, im.opts.Rejects, sized) {
 		if err != nil {
 			return err
 		}

@@ -234,8 +234,29 @@ func TestState(t *testing.T) {
 	im.content.Size = maxState + 1
 	im.summary.Notes = nil
 	im.decideState()
-	if s := im.Summary(); s.State || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "jsonb cannot hold it") {
+	if s := im.Summary(); s.State || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "no copy of the rows") {
 		t.Errorf("a state that is too long: %+v", s)
+	}
+
+	// Of numbers jsonb takes more than their digits.
+	im = newImport(t, listOf(importers.FormatJSON, "a", `{"a":[1,2,3]}`, `{"a":4}`), Options{State: true})
+	if im.values != 4 { // two commas, and one for each record
+		t.Errorf("%d values, want 4", im.values)
+	}
+	im.content.Size = maxState - 4*numberInJSONB + 1
+	if im.decideState(); im.stateful {
+		t.Error("a state of numbers that is too long is written")
+	}
+	im.content.Size--
+	if im.decideState(); !im.stateful {
+		t.Error("a state that fits is not written")
+	}
+
+	im.content.Size = 1 << 31
+	im.decideState()
+	same(t, "a size that the column does not hold", column(t, im, tableImports, "file_size"), "NULL")
+	if notes := im.Summary().Notes; !strings.Contains(notes[len(notes)-1], "file_size stays empty") {
+		t.Errorf("notes are %q", notes)
 	}
 }
 
