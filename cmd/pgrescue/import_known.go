@@ -38,6 +38,7 @@ func (r *importRun) known(ctx context.Context, made *importMade, tenant discover
 			return nil, restoreError(err)
 		}
 		r.except(ids, made, tenant)
+		made.notes = append(made.notes, ids.Notes()...)
 		known = append(known, ids)
 	}
 	if r.found != nil {

@@ -99,4 +99,13 @@ func TestImportDecemberRefuses(t *testing.T) {
 	if total := sums(out); total.New != 1 || total.Different == 0 {
 		t.Errorf("the changed file: %+v", total)
 	}
+
+	// What the application hides is left as it is, and told.
+	clustertest.Exec(t, s.c, s.database, "UPDATE migration.assets SET deleted_at = now() WHERE name = 'prod-web-01'")
+	before := s.versions()
+	out, _ = s.apply(exitcode.Findings, "--as-mapped", changed, "--import-id", id)
+	s.is("with an asset that is hidden", s.versions(), before)
+	if notes := strings.Join(out.Files[0].Notes, "; "); !strings.Contains(notes, "1 of the tenant's assets there are hidden") {
+		t.Errorf("the notes are %s", notes)
+	}
 }

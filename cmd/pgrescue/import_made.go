@@ -22,6 +22,7 @@ type importMade struct {
 	profile    *mapping.Profile
 	discovered *discovery.Import // nil: rows of one table
 	known      *discovery.Heard
+	notes      []string // of the rows that the target has
 	whose      importers.ReceiptTenant
 	tenantIDs  discovery.Tenant
 	sent       []api.Part // of --via api

@@ -89,6 +89,7 @@ func (m *importMade) report() importFile {
 			file.Notes = append(file.Notes, fmt.Sprintf("%s that the application drops: agents' notes, and no data", term.Plural(summary.Dropped, "record", "records")))
 		}
 	}
+	file.Notes = append(file.Notes, m.notes...)
 	file.Notes = append(file.Notes, m.sentNotes()...)
 	if m.mapping != nil {
 		losses := m.mapping.Losses()

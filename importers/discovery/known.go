@@ -67,7 +67,7 @@ func (k *Ids) Notes() []string {
 	if k.softDeleted == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d assets of the tenant are there and hidden: their deleted_at is set; they are left as they are", k.softDeleted)}
+	return []string{fmt.Sprintf("%d of the tenant's assets there are hidden: deleted_at is set; they are left as they are", k.softDeleted)}
 }
 
 // Row finds the id of a row.

@@ -83,7 +83,7 @@ func TestLookup(t *testing.T) {
 				if ids, err = discovery.Lookup(t.Context(), tg.conn, schema, tenant(), discovery.Choice{}); err != nil {
 					t.Fatal(err)
 				}
-				if notes := ids.Notes(); len(notes) != 1 || !strings.HasPrefix(notes[0], "2 assets") {
+				if notes := ids.Notes(); len(notes) != 1 || !strings.HasPrefix(notes[0], "2 of the") {
 					t.Errorf("notes: %q", notes)
 				}
 			}
