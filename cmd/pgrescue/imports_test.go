@@ -53,9 +53,10 @@ func rooms() map[string][]string {
 	below = append(below, "importers", "importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery", "importers/discovery/api")
 	table["logparse"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"logparse/statement", "logparse/pglog", "logparse/applog"} {
-		table[room] = append(slices.Clone(table["logparse"]), "logparse", "logparse/statement")
+		table[room] = append(slices.Clone(table["logparse"]), "logparse", "logparse/statement", "logparse/pyrepr")
 	}
-	below = append(below, "logparse", "logparse/statement", "logparse/pglog", "logparse/applog")
+	table["logparse/pyrepr"] = base
+	below = append(below, "logparse", "logparse/pyrepr", "logparse/statement", "logparse/pglog", "logparse/applog")
 	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
