@@ -63,6 +63,7 @@ func (r *importRun) report() {
 func (m *importMade) report() importFile {
 	file := m.describe()
 	file.Records, file.Formulas = m.watch.records, m.watch.formulas
+	file.Notes = slices.Concat(file.Notes, m.watch.notes.sentences())
 	file.Rejected, file.Reasons, file.First = m.trouble.total, m.trouble.counted(), m.trouble.first
 	if m.trouble.writer != nil {
 		file.RejectFiles = m.trouble.writer.Files()

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/importers"
@@ -16,6 +18,7 @@ type watched struct {
 	counted  bool  // it was read to its end once
 	records  int64 // that were read
 	formulas int64
+	notes    recordNotes
 }
 
 // stepOf is how many records are read between two looks at the clock.
@@ -31,6 +34,7 @@ func (w *watched) Records(ctx context.Context, rejects importers.Rejects) iter.S
 			defer progress.End()
 		}
 		var records, formulas int64
+		var notes recordNotes
 		for record, err := range w.List.Records(ctx, rejects) {
 			if err != nil {
 				yield(record, err)
@@ -39,6 +43,7 @@ func (w *watched) Records(ctx context.Context, rejects importers.Rejects) iter.S
 			records++
 			if !w.counted {
 				formulas += formulasIn(record)
+				notes.add(record)
 			}
 			if records%stepOf == 0 && record.Offset >= 0 {
 				progress.Set(record.Offset)
@@ -48,9 +53,59 @@ func (w *watched) Records(ctx context.Context, rejects importers.Rejects) iter.S
 			}
 		}
 		if !w.counted {
-			w.counted, w.records, w.formulas = true, records, formulas
+			w.counted, w.records, w.formulas, w.notes = true, records, formulas, notes
 		}
 	}
+}
+
+// recordNotes gathers what a reader says of single records, such as values that it had to leave out.
+type recordNotes struct {
+	list   []recordNote
+	more   int64 // records whose note is not in the list any more
+	latest int   // where the last one was found: it is mostly the next one, too
+}
+
+type recordNote struct {
+	text    string
+	records int64
+	line    int64 // of the first one
+}
+
+const mostRecordNotes = 20 // that differ
+
+func (n *recordNotes) add(record *importers.Record) {
+	if record.Note == "" {
+		return
+	}
+	if n.latest >= len(n.list) || n.list[n.latest].text != record.Note {
+		n.latest = slices.IndexFunc(n.list, func(known recordNote) bool { return known.text == record.Note })
+	}
+	switch {
+	case n.latest >= 0:
+		n.list[n.latest].records++
+	case len(n.list) < mostRecordNotes:
+		n.latest = len(n.list)
+		n.list = append(n.list, recordNote{text: record.Note, records: 1, line: record.Line})
+	default:
+		n.latest = len(n.list)
+		n.more++
+	}
+}
+
+// sentences says it for people.
+func (n *recordNotes) sentences() []string {
+	var list []string
+	for _, note := range n.list {
+		if note.records == 1 {
+			list = append(list, fmt.Sprintf("line %d: %s", note.line, note.text))
+			continue
+		}
+		list = append(list, fmt.Sprintf("%s, the first on line %d: %s", term.Plural(note.records, "record", "records"), note.line, note.text))
+	}
+	if n.more > 0 {
+		list = append(list, fmt.Sprintf("%s more that the reader says something of", term.Plural(n.more, "record", "records")))
+	}
+	return list
 }
 
 // formulasIn counts the texts of a record that a spreadsheet would run as a formula.

@@ -237,6 +237,17 @@ func TestDamageHarmsOneElement(t *testing.T) {
 	}
 }
 
+// TestCutLineHarmsOneLine cuts a line of NDJSON within an object or a list: the lines behind it are whole.
+func TestCutLineHarmsOneLine(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []string{`{"a":2,"b":"x"`, `{"a":2`, `{"a":2,"b":[1,2`, `{"a":2,"b":{"c":1}`, `{"a":2,"b":{"c":1`, `{`, `{"a"`} {
+		_, records, rejects := read(t, "{\"a\":1}\n"+cut+"\n{\"a\":3}\n{\"a\":4}\n", "")
+		if len(records) != 3 || len(rejects) != 1 {
+			t.Errorf("%s: records %q, rejects %q", cut, records, rejects)
+		}
+	}
+}
+
 func TestNoList(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, document, path, want string }{

@@ -9,7 +9,7 @@ package jsonfile
 type lost struct {
 	array   bool   // of a list or an object: a comma or a closing bracket ends it too
 	indent  []byte // of the element's own line; nil: it did not begin one
-	from    int64  // nothing before it, counted from the element's beginning, begins the next one
+	from    int64  // where it is no JSON, from the element's beginning: nothing before it begins the next one
 	seen    int64
 	depth   int64
 	opened  bool
@@ -73,7 +73,7 @@ func (l *lost) begins(c byte, i int) bool {
 	if l.match == len(l.indent) {
 		l.match = -1
 		// Behind a colon or a bracket it is within the element, however it is indented.
-		return c == '{' && l.before != ':' && l.before != '[' && l.seen+int64(i) > l.from
+		return c == '{' && l.before != ':' && l.before != '[' && l.seen+int64(i) >= l.from && l.seen+int64(i) > 0
 	}
 	if l.indent[l.match] == c {
 		l.match++
