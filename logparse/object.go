@@ -202,3 +202,25 @@ func hex4(text []byte) (rune, bool) {
 	}
 	return r, true
 }
+
+// Members walks over the members of a JSON object and gives each name and value as they stand, the name without its
+// quotes. It reports whether the object is whole; what comes before the damage has been given then.
+func Members(text []byte, member func(name, value []byte)) (whole bool) {
+	o := newObject(text)
+	for {
+		name, value, more := o.next()
+		if !more {
+			return o.whole()
+		}
+		member(name, value)
+	}
+}
+
+// Unquote gives the text of a JSON string, which may lack its end. Where it has escapes it is put into room, which may
+// grow. What is no string stays as it stands.
+func Unquote(room *[]byte, raw []byte) []byte {
+	var o object
+	o.cut = len(raw) < 2 || raw[len(raw)-1] != '"'
+	text, _ := o.unquote(room, raw)
+	return text
+}

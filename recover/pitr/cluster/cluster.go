@@ -57,6 +57,9 @@ type Options struct {
 	Settings map[string]string
 	// TCP lets the server listen on 127.0.0.1 at a free port too, with a password.
 	TCP bool
+	// Collector lets the server write its log files itself, in all forms that log_destination
+	// names; the server's log that LogPath names ends where they begin.
+	Collector bool
 }
 
 // Cluster is one throwaway cluster. Its methods may be called from several
@@ -66,6 +69,7 @@ type Cluster struct {
 	dir      string // the cluster's own folder
 	owner    *owner // the server's user, nil for the caller's own
 	tcp      bool
+	collect  string // logging_collector
 	password string
 
 	mu     sync.Mutex
@@ -105,7 +109,10 @@ func New(ctx context.Context, opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{binDir: binDir, owner: who, tcp: opts.TCP, password: rand.Text()}
+	c := &Cluster{binDir: binDir, owner: who, tcp: opts.TCP, collect: "off", password: rand.Text()}
+	if opts.Collector {
+		c.collect = "on"
+	}
 	if err := c.makeFolders(opts.Parent); err != nil {
 		return nil, err
 	}

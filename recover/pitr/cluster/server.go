@@ -119,7 +119,7 @@ func (c *Cluster) launch(ctx context.Context) (*server, error) {
 		"-D", c.DataDir(),
 		"-c", "unix_socket_directories=" + c.socketDir(),
 		"-c", "hba_file=" + c.hbaPath(),
-		"-c", "logging_collector=off",
+		"-c", "logging_collector=" + c.collect,
 	}
 	listen := ""
 	if c.tcp {
