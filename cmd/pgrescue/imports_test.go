@@ -56,7 +56,9 @@ func rooms() map[string][]string {
 		table[room] = append(slices.Clone(table["logparse"]), "logparse", "logparse/statement", "logparse/pyrepr")
 	}
 	table["logparse/pyrepr"] = base
-	below = append(below, "logparse", "logparse/pyrepr", "logparse/statement", "logparse/pglog", "logparse/applog")
+	table["logparse/secrets"] = nil
+	table["logparse/applog"] = append(table["logparse/applog"], "logparse/secrets")
+	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog")
 	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }

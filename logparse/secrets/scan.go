@@ -1,0 +1,277 @@
+package secrets
+
+import "strings"
+
+const (
+	// maxName is how long a name may be, and maxAhead how far is looked for what must stand behind a place.
+	maxName  = 64
+	maxAhead = 192
+)
+
+// scanner finds the secrets of a text, one after the other.
+type scanner struct {
+	text     string
+	at       int
+	from, to int // of the secret that was found
+}
+
+// next finds the next secret. What it has passed over it does not look at again.
+func (s *scanner) next() bool {
+	for s.at < len(s.text) {
+		i := s.at
+		from, to := 0, 0
+		switch c := s.text[i]; interest(c) {
+		case separator:
+			from, to = s.separated(i)
+		case beginning:
+			if i == 0 || !isWord(s.text[i-1]) && s.text[i-1] != '_' && s.text[i-1] != '-' {
+				from, to = s.shaped(i)
+			}
+		}
+		s.at = max(i+1, to)
+		if to > from && !harmless(s.text[from:to]) {
+			s.from, s.to = from, to
+			return true
+		}
+	}
+	return false
+}
+
+type reason uint8
+
+const (
+	nothing reason = iota
+	separator
+	beginning // of a shape
+)
+
+// interest tells what may begin or end at a character.
+func interest(c byte) reason {
+	switch c {
+	case '=', ':', ',':
+		return separator
+	case 'e', 's', 'g', 'A', 'x', 'h', 'n', 'p', 'd', 'S', 'y', 'm', 'M', '$', '-', 'B', 'b', 'P', 'r', 'w', 'K':
+		return beginning
+	}
+	return nothing
+}
+
+// separated finds the secret behind a character that stands between a name and a value; none: to is 0.
+func (s *scanner) separated(i int) (from, to int) {
+	text := s.text
+	if text[i] == ':' && strings.HasPrefix(text[i:], "://") {
+		return s.password(i + len("://"))
+	}
+	name, quoted := s.nameBefore(i)
+	if text[i] == ',' && !quoted || !Sensitive(name) {
+		return 0, 0
+	}
+	at := i + 1
+	if text[i] == '=' && at < len(text) && text[at] == '>' {
+		at++
+	}
+	for at < len(text) && (text[at] == ' ' || text[at] == '\t') {
+		at++
+	}
+	if text[i] == ',' && !s.quoteAt(at) || strings.HasSuffix(name, "PWD") && at < len(text) && text[at] == '/' {
+		return 0, 0 // a list of names; the folder where a shell stands
+	}
+	from, to = s.value(at, name)
+	if text[i] == ',' && (to+1 >= len(text) || text[to+1] != ')' && text[to+1] != ']') {
+		return 0, 0 // neither a pair
+	}
+	return from, to
+}
+
+// nameBefore gives the name that stands before a separator, and whether it stands in quotes.
+func (s *scanner) nameBefore(i int) (name string, quoted bool) {
+	end := i
+	for end > 0 && i-end < 4 && s.text[end-1] == ' ' {
+		end--
+	}
+	if end == 0 {
+		return "", false
+	}
+	least := max(0, end-maxName)
+	if quote := s.text[end-1]; quote == '"' || quote == '\'' {
+		end--
+		begin := strings.LastIndexByte(s.text[least:end], quote)
+		if begin < 0 {
+			return "", false
+		}
+		name = strings.TrimSuffix(s.text[least+begin+1:end], `\`)
+		open := strings.TrimSuffix(s.text[max(0, least+begin-3):least+begin], "b")
+		return name, s.text[i] != ',' || strings.HasSuffix(open, "(") || strings.HasSuffix(open, "[[")
+	}
+	begin := end
+	for begin > least && (isWord(s.text[begin-1]) || s.text[begin-1] == '_' || s.text[begin-1] == '-' || s.text[begin-1] == '.') {
+		begin--
+	}
+	return s.text[begin:end], false
+}
+
+// quoteAt reports whether a quoted text begins at a place, as Python's bytes or otherwise.
+func (s *scanner) quoteAt(at int) bool {
+	if at < len(s.text) && s.text[at] == 'b' {
+		at++
+	}
+	return at < len(s.text) && (s.text[at] == '\'' || s.text[at] == '"')
+}
+
+// value finds the extent of a secret that begins at a place.
+func (s *scanner) value(at int, name string) (from, to int) {
+	text := s.text
+	if at >= len(text) {
+		return 0, 0
+	}
+	if text[at] == 'b' && s.quoteAt(at) {
+		at++
+	}
+	end := 0
+	switch c := text[at]; c {
+	case '"', '\'':
+		at++
+		end = endOfQuoted(text, at, c)
+	case '\\':
+		if at+1 < len(text) && (text[at+1] == '"' || text[at+1] == '\'') { // JSON within JSON
+			at += 2
+			if end = strings.Index(text[at:], text[at-2:at]); end < 0 {
+				end = len(text) - at
+			}
+			end += at
+			break
+		}
+		end = endOfWord(text, at)
+	case '{', '[', '(':
+		if strings.HasPrefix(text[at:], "[REDACTED]") {
+			return at + len("[REDACTED]"), at + len("[REDACTED]")
+		}
+		at++
+		end = endOfNested(text, at)
+	default:
+		end = s.bare(at, name)
+	}
+	if isCredential(name) {
+		at += schemeOf(text[at:end])
+	}
+	return at, end
+}
+
+// bare finds the end of a secret without quotes. What headers hold goes on to the end of the line.
+func (s *scanner) bare(at int, name string) int {
+	text := s.text
+	if strings.Contains(strings.ToLower(name), "cookie") {
+		for end := at; ; {
+			end = endOfWord(text, end)
+			if end >= len(text) || text[end] != ';' {
+				return end
+			}
+			for end++; end < len(text) && text[end] == ' '; {
+				end++
+			}
+		}
+	}
+	if isCredential(name) {
+		if n := schemeOf(text[at:]); n > 0 {
+			return endOfWord(text, at+n)
+		}
+	}
+	return endOfWord(text, at)
+}
+
+// endOfQuoted finds the quote that ends a text. It may be doubled within it, as in SQL, or stand behind a backslash.
+func endOfQuoted(text string, at int, quote byte) int {
+	for at < len(text) {
+		switch text[at] {
+		case '\\':
+			at++
+		case quote:
+			if at+1 < len(text) && text[at+1] == quote {
+				at++
+				break
+			}
+			return at
+		}
+		at++
+	}
+	return len(text)
+}
+
+// endOfNested finds the bracket that ends a list or object, of which the first bracket stands before at.
+func endOfNested(text string, at int) int {
+	for depth := 1; at < len(text); at++ {
+		switch text[at] {
+		case '{', '[', '(':
+			depth++
+		case '}', ']', ')':
+			if depth--; depth == 0 {
+				return at
+			}
+		case '"', '\'':
+			at = endOfQuoted(text, at+1, text[at])
+		}
+	}
+	return min(at, len(text))
+}
+
+// endOfWord finds the end of a value without quotes. A comma or a bracket may belong to a password; it
+// does not when a space, the end or another name stands behind it.
+func endOfWord(text string, at int) int {
+	for ; at < len(text); at++ {
+		switch text[at] {
+		case ' ', '\t', '\n', '\r', '"', '\'', '|', '<', '>', '`':
+			return at
+		case '\\':
+			at++
+		case ',', ';', '&', ')', ']', '}':
+			if endsBehind(text, at+1) {
+				return at
+			}
+		}
+	}
+	return min(at, len(text))
+}
+
+// endsBehind reports whether what stands at a place is no part of a value.
+func endsBehind(text string, at int) bool {
+	begin := at
+	for at < len(text) && at-begin < maxName && (isWord(text[at]) || text[at] == '_' || text[at] == '-' || text[at] == ' ' && at > begin) {
+		at++
+	}
+	if at == begin {
+		return at >= len(text) || strings.IndexByte(" \t\n\r\"'|<>`,;&)]}", text[at]) >= 0
+	}
+	return at < len(text) && (text[at] == '=' || text[at] == ':')
+}
+
+// password finds the password of a URI, whose user or host begins at a place. It may hold slashes that should have
+// been escaped; then what stands before the slash is no port.
+func (s *scanner) password(at int) (from, to int) {
+	const stops = " \t\n\r\"'<>`"
+	rest := s.text[at:]
+	colon := strings.IndexAny(rest, ":@/?#"+stops)
+	if colon < 0 || rest[colon] != ':' {
+		return 0, 0
+	}
+	from = colon + 1
+	mark := strings.IndexAny(rest[from:], "@/?#"+stops)
+	if mark < 0 {
+		return 0, 0
+	}
+	mark += from
+	if rest[mark] != '@' {
+		if strings.Trim(rest[from:mark], "0123456789") == "" {
+			return 0, 0 // a port
+		}
+		near := rest[from:min(len(rest), from+maxAhead)]
+		if mark = strings.IndexAny(near, "@"+stops); mark < 0 || near[mark] != '@' {
+			return 0, 0
+		}
+		mark += from
+	}
+	authority := rest
+	if end := strings.IndexAny(rest[mark:], "/?#"+stops); end >= 0 {
+		authority = rest[:mark+end]
+	}
+	return at + from, at + strings.LastIndexByte(authority, '@')
+}
