@@ -57,6 +57,7 @@ type mergedPart struct {
 	made  *importMade
 	table discovery.Table
 	at    []int // of each column of the merged relation in the part's; -1: it has none
+	same  bool  // they are the part's own, in their order
 }
 
 // merge joins the tables of all lists, in the order in which they go in.
@@ -108,6 +109,10 @@ func (m *mergedTable) align(shapes importShapes) error {
 			}
 			part.at = append(part.at, at)
 		}
+		part.same = len(*columns) == len(part.table.Relation.Columns)
+		for place, at := range part.at {
+			part.same = part.same && place == at
+		}
 	}
 	return nil
 }
@@ -120,23 +125,19 @@ func (m *mergedTable) rows(heard func(*importMade, *evidence.Row)) iter.Seq2[*ev
 			count := part.made.count(m.relation.RelationName)
 			count.Rows = 0
 			var out evidence.Row
+			var values []evidence.Value
 			for row, err := range part.table.Rows {
 				if err != nil {
 					yield(nil, err)
 					return
 				}
 				count.Rows++
-				values := out.Values[:0]
 				out = *row
 				out.Relation = m.relation
-				for _, at := range part.at {
-					value := evidence.Value{State: evidence.Null}
-					if at >= 0 {
-						value = row.Values[at]
-					}
-					values = append(values, value)
+				if !part.same {
+					values = part.appendValues(values[:0], row.Values)
+					out.Values = values
 				}
-				out.Values = values
 				if heard != nil {
 					heard(part.made, &out)
 				}
@@ -146,6 +147,18 @@ func (m *mergedTable) rows(heard func(*importMade, *evidence.Row)) iter.Seq2[*ev
 			}
 		}
 	}
+}
+
+// appendValues appends the values of a row in the columns of the merged relation.
+func (p *mergedPart) appendValues(dst, values []evidence.Value) []evidence.Value {
+	for _, at := range p.at {
+		value := evidence.Value{State: evidence.Null}
+		if at >= 0 {
+			value = values[at]
+		}
+		dst = append(dst, value)
+	}
+	return dst
 }
 
 // loadTables are the merged tables for restore.

@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -61,11 +60,12 @@ type assetMaker struct {
 	mapped *mappedFields // of AsMapped
 	keys   [][]int       // columns, by their place among the names, that say that two records are one asset
 	names  []string
-	seen   map[string]uuid.UUID // key -> asset
+	seen   *seenKeys
 
 	constants                []evidence.Value // in the place of each column that no record changes
 	client, engagement, flow string
 	key                      []byte
+	hashes                   []keyHash // of the keys that the record has
 }
 
 // assets are the rows of assets (fact sheet 2.3 to 2.6).
@@ -81,7 +81,7 @@ func (im *Import) assets(ctx context.Context) Table {
 		})
 	})
 	return Table{Relation: sh.rel, Keys: keys, Rows: func(yield func(*evidence.Row, error) bool) {
-		m := im.assetMaker(sh, names)
+		m := im.assetMaker(sh, names, false)
 		im.summary.Duplicates, im.summary.Refused = 0, 0
 		for k, err := range im.records(ctx, heard, nil) {
 			var a made
@@ -151,8 +151,9 @@ func (im *Import) assetKeys() [][]string {
 	return [][]string{{"client_account_id", "engagement_id", "name"}}
 }
 
-func (im *Import) assetMaker(sh *shape, names []string) *assetMaker {
-	m := &assetMaker{writer: im.writer(sh), im: im, names: names, seen: map[string]uuid.UUID{}, flow: im.ids.Flow.String()}
+// assetMaker begins with the first record. ids: the id of a record that is no asset of its own is asked for.
+func (im *Import) assetMaker(sh *shape, names []string, ids bool) *assetMaker {
+	m := &assetMaker{writer: im.writer(sh), im: im, names: names, flow: im.ids.Flow.String()}
 	m.client, m.engagement = im.opts.Tenant.ClientAccount.String(), im.opts.Tenant.Engagement.String()
 	for _, key := range im.assetKeys() {
 		var places []int
@@ -163,6 +164,7 @@ func (im *Import) assetMaker(sh *shape, names []string) *assetMaker {
 		}
 		m.keys = append(m.keys, places)
 	}
+	m.seen = newSeenKeys(im.content.Records*int64(len(m.keys)), ids)
 	m.makeConstants()
 	if im.opts.Store == AsApp {
 		m.app = newAppFields(im.list.Head())
@@ -186,7 +188,6 @@ func (m *assetMaker) makeConstants() {
 // made is what became of a record.
 type made struct {
 	id      uuid.UUID
-	name    string
 	refused bool // the mapping has no row for it
 	twice   bool // it is the asset that a record before it made
 }
@@ -203,25 +204,23 @@ func (m *assetMaker) make(k *kept) (made, error) {
 	if refused := values(k); refused != nil {
 		return made{refused: true}, m.refuse(k, refused)
 	}
-	a := made{name: string(m.known(aName))}
+	a := made{}
+	m.hashes = m.hashes[:0]
 	for _, key := range m.keys {
 		if m.appendKey(key); len(m.key) == 0 {
 			continue
 		}
-		if id, twice := m.seen[string(m.key)]; twice {
-			a.id, a.twice = id, true
-			break
+		h := m.seen.hash(m.key)
+		if !a.twice {
+			a.id, a.twice = m.seen.id(h)
 		}
+		m.hashes = append(m.hashes, h)
 	}
 	if !a.twice {
 		a.id = m.assetID(k.number)
 	}
-	for _, key := range m.keys {
-		if m.appendKey(key); len(m.key) > 0 {
-			if _, taken := m.seen[string(m.key)]; !taken {
-				m.seen[string(m.key)] = a.id
-			}
-		}
+	for _, h := range m.hashes {
+		m.seen.put(h, a.id)
 	}
 	return a, nil
 }
@@ -251,6 +250,9 @@ func appendAssetKey(dst []byte, first bool, column string, text []byte) []byte {
 // assetID is the id of an asset: that of the first key by which it is known.
 func (m *assetMaker) assetID(number int64) uuid.UUID {
 	for _, key := range m.keys {
+		if !knows(m.im.opts.Known, tableAssets) {
+			break
+		}
 		if m.appendKey(key); len(m.key) == 0 {
 			continue
 		}
@@ -258,7 +260,7 @@ func (m *assetMaker) assetID(number int64) uuid.UUID {
 			return id
 		}
 	}
-	return m.im.made.id(tableAssets, strconv.FormatInt(number, 10))
+	return m.im.made.numbered(tableAssets, number)
 }
 
 // finish puts the id and what holds the record itself.

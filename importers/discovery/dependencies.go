@@ -32,7 +32,7 @@ func (im *Import) dependencies(ctx context.Context) Table {
 			yield(nil, err)
 			return
 		}
-		w, m := im.writer(sh), im.assetMaker(assets, im.assetColumns())
+		w, m := im.writer(sh), im.assetMaker(assets, im.assetColumns(), true)
 		for k, err := range im.records(ctx, heard, nil) {
 			var a made
 			if err == nil {
@@ -45,7 +45,7 @@ func (im *Import) dependencies(ctx context.Context) Table {
 			if a.refused {
 				continue
 			}
-			for _, on := range r.on(k, a) {
+			for _, on := range r.on(k, a.id, string(m.known(aName))) {
 				w.begin(k.Line)
 				key := Key(a.id, on.String())
 				w.strings(
@@ -83,7 +83,7 @@ type resolver struct {
 
 // learn reads what the records call themselves. The first of two with one name has it.
 func (r *resolver) learn(ctx context.Context, assets *shape) error {
-	m := r.im.assetMaker(assets, r.im.assetColumns())
+	m := r.im.assetMaker(assets, r.im.assetColumns(), true)
 	r.done = map[[2]uuid.UUID]bool{}
 	identifier := r.im.opts.Mapping.Identifier
 	add := func(to map[string]uuid.UUID, name string, id uuid.UUID) {
@@ -102,7 +102,7 @@ func (r *resolver) learn(ctx context.Context, assets *shape) error {
 		if a.refused {
 			continue
 		}
-		add(r.names, a.name, a.id)
+		add(r.names, string(m.known(aName)), a.id)
 		if v := r.im.fieldValue(k, identifier); v.State == evidence.Known {
 			add(r.found, strings.TrimSpace(string(v.Text)), a.id)
 		}
@@ -111,17 +111,17 @@ func (r *resolver) learn(ctx context.Context, assets *shape) error {
 }
 
 // on lists what an asset depends on, each once.
-func (r *resolver) on(k *kept, a made) []uuid.UUID {
+func (r *resolver) on(k *kept, of uuid.UUID, from string) []uuid.UUID {
 	var list []uuid.UUID
 	for _, name := range dependencyNames(&k.Fields[r.field]) {
 		id, ok := r.resolve(name)
 		switch {
 		case !ok:
-			r.unresolved(Unresolved{Line: k.Line, From: a.name, On: name})
-		case id == a.id:
-			r.unresolved(Unresolved{Line: k.Line, From: a.name, On: name, Itself: true})
-		case !r.done[[2]uuid.UUID{a.id, id}]:
-			r.done[[2]uuid.UUID{a.id, id}] = true
+			r.unresolved(Unresolved{Line: k.Line, From: from, On: name})
+		case id == of:
+			r.unresolved(Unresolved{Line: k.Line, From: from, On: name, Itself: true})
+		case !r.done[[2]uuid.UUID{of, id}]:
+			r.done[[2]uuid.UUID{of, id}] = true
 			list = append(list, id)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,8 +57,19 @@ type Known interface {
 // or a name among its rows.
 func Key(of uuid.UUID, rest string) string { return string(of[:]) + rest }
 
+// holder is a Known that can say that it knows no row of a table at all: then no key has to be made.
+type holder interface{ holds(table string) bool }
+
+// knows reports whether it may be that a row of a table is known.
+func knows(k Known, table string) bool {
+	h, ok := k.(holder)
+	return !ok || h.holds(table)
+}
+
 // nothingKnown knows nothing.
 type nothingKnown struct{}
+
+func (nothingKnown) holds(string) bool { return false }
 
 func (nothingKnown) Import(Content) (ids ImportIDs, ok bool, err error) { return ids, false, nil }
 func (nothingKnown) Row(string, string) (id uuid.UUID, ok bool)         { return id, false }
@@ -105,6 +117,10 @@ func (p preferred) Import(of Content) (ImportIDs, bool, error) {
 	return ids, found, nil
 }
 
+func (p preferred) holds(table string) bool {
+	return slices.ContainsFunc(p, func(k Known) bool { return knows(k, table) })
+}
+
 func (p preferred) Row(table, key string) (uuid.UUID, bool) {
 	for _, k := range p {
 		if id, ok := k.Row(table, key); ok {
@@ -129,8 +145,21 @@ func newMaker(tenant Tenant, sha256 [32]byte, part string) maker {
 // which uuid.NewSHA1 would make too, with allocations.
 func (m maker) id(kind, rest string) uuid.UUID {
 	var room [256]byte
-	name := append(append(room[:0], m.seed...), kind...)
-	sum := sha1.Sum(append(append(name, '|'), rest...))
+	return m.of(append(m.begin(room[:0], kind), rest...))
+}
+
+// numbered makes the id of a row that has a number.
+func (m maker) numbered(kind string, number int64) uuid.UUID {
+	var room [256]byte
+	return m.of(strconv.AppendInt(m.begin(room[:0], kind), number, 10))
+}
+
+func (m maker) begin(dst []byte, kind string) []byte {
+	return append(append(append(dst, m.seed...), kind...), '|')
+}
+
+func (maker) of(name []byte) uuid.UUID {
+	sum := sha1.Sum(name)
 	id := uuid.UUID(sum[:16])
 	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
 	return id
@@ -180,8 +209,12 @@ func (im *Import) rowID(table, key, rest string) uuid.UUID {
 
 // rawID is the id of a raw record.
 func (im *Import) rawID(number int64) uuid.UUID {
-	rest := strconv.FormatInt(number, 10)
-	return im.rowID(tableRawRecords, Key(im.ids.Import, rest), rest)
+	if knows(im.opts.Known, tableRawRecords) {
+		if id, ok := im.opts.Known.Row(tableRawRecords, Key(im.ids.Import, strconv.FormatInt(number, 10))); ok {
+			return id
+		}
+	}
+	return im.made.numbered(tableRawRecords, number)
 }
 
 // pyTime is a time as Python's utcnow().isoformat() prints it: without a zone, and without a

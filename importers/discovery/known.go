@@ -76,6 +76,8 @@ func (k *Ids) Row(table, key string) (uuid.UUID, bool) {
 	return id, ok
 }
 
+func (k *Ids) holds(table string) bool { return len(k.rows[table]) > 0 }
+
 // Except names imports that are of other lists, and so of none that is asked about.
 func (k *Ids) Except(imports ...uuid.UUID) { k.others = append(k.others, imports...) }
 

@@ -90,6 +90,8 @@ func (h *Heard) Row(table, key string) (uuid.UUID, bool) {
 	return id, ok
 }
 
+func (h *Heard) holds(table string) bool { return knows(h.known, table) }
+
 // Rows are the ids that were known, by table and by key as a receipt writes it.
 func (h *Heard) Rows() map[string]map[string]string { return h.rows }
 
@@ -145,6 +147,8 @@ func Replay(ids map[string]string, rows map[string]map[string]string) (Known, er
 
 // Import knows one import alone: the receipt's.
 func (r replayed) Import(Content) (ImportIDs, bool, error) { return r.ids, true, nil }
+
+func (r replayed) holds(table string) bool { return len(r.rows[table]) > 0 }
 
 func (r replayed) Row(table, key string) (uuid.UUID, bool) {
 	text, ok := r.rows[table][keyText(table, key)]
