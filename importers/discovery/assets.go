@@ -338,7 +338,7 @@ func (d *dict) json(name string, text []byte) {
 func (d *dict) value(name string, v evidence.Value) {
 	d.name(name)
 	if v.State == evidence.Known {
-		d.dst = mapping.AppendJSONString(d.dst, v.Text)
+		d.dst = mapping.AppendJSONText(d.dst, v.Text)
 	} else {
 		d.dst = append(d.dst, "null"...)
 	}

@@ -68,10 +68,11 @@ func (e *recordEncoder) appendRecord(dst []byte, r *importers.Record) ([]byte, e
 	}
 	dst = append(dst, '{')
 	first := true
+	missing := importers.Field{Kind: importers.Missing}
 	for _, i := range e.order {
-		f := importers.Field{Kind: importers.Missing}
+		f := &missing
 		if i < len(r.Fields) {
-			f = r.Fields[i]
+			f = &r.Fields[i]
 		}
 		if f.Kind == importers.Missing && !e.filled {
 			continue
@@ -81,8 +82,12 @@ func (e *recordEncoder) appendRecord(dst []byte, r *importers.Record) ([]byte, e
 		}
 		first = false
 		dst = append(dst, e.names[i]...)
+		if f.Kind == importers.Text {
+			dst = mapping.AppendJSONText(dst, f.Text)
+			continue
+		}
 		var err error
-		if dst, err = e.appendField(dst, &f); err != nil {
+		if dst, err = e.appendField(dst, f); err != nil {
 			return dst, err
 		}
 	}
@@ -93,10 +98,10 @@ func (e *recordEncoder) appendRecord(dst []byte, r *importers.Record) ([]byte, e
 func (e *recordEncoder) appendField(dst []byte, f *importers.Field) ([]byte, error) {
 	switch f.Kind {
 	case importers.Text:
-		return mapping.AppendJSONString(dst, f.Text), nil
+		return mapping.AppendJSONText(dst, f.Text), nil
 	case importers.Number, importers.Bool:
 		if e.texts {
-			return mapping.AppendJSONString(dst, f.Text), nil
+			return mapping.AppendJSONText(dst, f.Text), nil
 		}
 		return appendPyJSON(dst, f.Text)
 	case importers.JSON:

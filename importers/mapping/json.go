@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/importers"
@@ -12,11 +13,47 @@ import (
 func AppendJSON(dst []byte, f *importers.Field) []byte {
 	switch f.Kind {
 	case importers.Text:
-		return AppendJSONString(dst, f.Text)
+		return AppendJSONText(dst, f.Text)
 	case importers.Number, importers.Bool, importers.JSON:
 		return append(dst, f.Text...)
 	}
 	return append(dst, "null"...)
+}
+
+// AppendJSONText is AppendJSONString for a text that most often needs no escape: it looks at eight bytes at a time.
+func AppendJSONText(dst, text []byte) []byte {
+	if !plainJSON(text) {
+		return AppendJSONString(dst, text)
+	}
+	dst = append(dst, '"')
+	return append(append(dst, text...), '"')
+}
+
+// plainJSON reports whether a text is of printable ASCII without quotes and backslashes.
+func plainJSON(text []byte) bool {
+	n := len(text)
+	if n < 8 {
+		for _, c := range text {
+			if c < ' ' || c > '~' || c == '"' || c == '\\' {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i < n-8; i += 8 {
+		if !plainWord(binary.LittleEndian.Uint64(text[i:])) {
+			return false
+		}
+	}
+	return plainWord(binary.LittleEndian.Uint64(text[n-8:])) // some of it a second time
+}
+
+// plainWord is plainJSON for eight bytes. What is taken from a byte that is too small for it sets its high
+// bit, and perhaps by a carry those of bytes behind it: then one before them is not plain anyway.
+func plainWord(word uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, slash, del := word^ones*'"', word^ones*'\\', word^ones*0x7f
+	return (word|(word-ones*' ')|(quote-ones)|(slash-ones)|(del-ones))&highs == 0
 }
 
 const hexDigits = "0123456789abcdef"
