@@ -63,6 +63,21 @@ func (r *importRun) except(ids *discovery.Ids, made *importMade, tenant discover
 	}
 }
 
+// beside is a list among the others of the run, whose assets it finds as if they were there already.
+// A receipt tells all ids that were known when it was written. A case takes the rows of each file
+// for themselves: restore plan compares them.
+func (r *importRun) beside(made *importMade, tenant discovery.Tenant) *discovery.Beside {
+	if len(r.lists) < 2 || made.receipt != nil || r.intoCase || r.options.via != "sql" {
+		return nil
+	}
+	client, engagement, _ := tenant.Texts() // an asset is found by whoever imports
+	whose := client + " " + engagement
+	if r.together[whose] == nil {
+		r.together[whose] = discovery.NewTogether()
+	}
+	return r.together[whose].Another()
+}
+
 // knownToCase learns from the rows that the case has of the application's tables.
 func (r *importRun) knownToCase(ctx context.Context, tenant discovery.Tenant, choice discovery.Choice, schema *discovery.Schema) (*discovery.Ids, error) {
 	ids := discovery.FromRows(tenant, choice)

@@ -28,7 +28,8 @@ type importRun struct {
 	made     []*importMade
 	bySource map[string]*importMade // by the source that their rows name
 	merged   []*mergedTable
-	checked  map[discovery.Tenant]bool // that are there
+	checked  map[discovery.Tenant]bool      // that are there
+	together map[string]*discovery.Together // by client account and engagement
 	receipts []*importReceipt
 	bases    map[string]bool // of files of rejects
 	lists    []*importList
@@ -40,7 +41,7 @@ type importRun struct {
 
 func runImport(ctx context.Context, options *importOptions, paths []string, terminal *term.Terminal, found *recorder) (err error) {
 	r := &importRun{
-		options: options, terminal: terminal, found: found, now: time.Now().UTC(), bySource: map[string]*importMade{}, checked: map[discovery.Tenant]bool{}, bases: map[string]bool{},
+		options: options, terminal: terminal, found: found, now: time.Now().UTC(), bySource: map[string]*importMade{}, checked: map[discovery.Tenant]bool{}, together: map[string]*discovery.Together{}, bases: map[string]bool{},
 		sources: importSources{terminal: terminal, trail: found.Trail()},
 	}
 	// A case that is only nearby gets rows when it was said how they are to be stored.
@@ -113,10 +114,14 @@ func (r *importRun) discover(ctx context.Context, made *importMade) error {
 	if err != nil {
 		return err
 	}
+	beside := r.beside(made, tenant)
+	if beside != nil {
+		known = discovery.Prefer(known, beside)
+	}
 	made.known = discovery.Hear(known)
 	opts := discovery.Options{
 		Tenant: tenant, Category: o.category, Store: discovery.AsMapped, Until: discovery.Until(o.until), Mapping: made.mapping,
-		Schema: schema, Known: made.known, Now: r.now, State: true, Rejects: made.trouble.put, Refused: made.trouble.put,
+		Schema: schema, Known: made.known, Beside: beside, Now: r.now, State: true, Rejects: made.trouble.put, Refused: made.trouble.put,
 	}
 	if o.storeAsApp() {
 		opts.Store = discovery.AsApp

@@ -214,6 +214,36 @@ func TestImportTogether(t *testing.T) {
 	}
 }
 
+// TestImportSharedAssets: files of one run share assets by name, as if the first had been there
+// already: a dependency leads to the asset of the other file, and a second run adds nothing. The
+// receipts do the same again.
+func TestImportSharedAssets(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	first := s.file("first.csv", "name,ip_address,dependencies\nA,10.0.0.1,\nB,10.0.0.2,D\n")
+	second := s.file("second.csv", "name,ip_address,dependencies\nA,10.0.0.9,\nB,10.0.0.3,C\nC,10.0.0.4,A\nD,10.0.0.5,\n")
+	receipts := t.TempDir()
+	edges := func(when string) {
+		t.Helper()
+		const sql = "SELECT string_agg(a.name || b.name || host(b.ip_address::inet), ' ' ORDER BY a.name, b.name) FROM migration.asset_dependencies d JOIN migration.assets a ON a.id = d.asset_id JOIN migration.assets b ON b.id = d.depends_on_asset_id"
+		if got, want := clustertest.Value(t, s.c, s.database, sql), "BC10.0.0.4 BD10.0.0.5 CA10.0.0.1"; got != want {
+			t.Errorf("%s: the dependencies are %s, want %s", when, got, want)
+		}
+	}
+	s.apply(exitcode.Findings, "--as-mapped", first, second, "--receipt", receipts)
+	edges("together")
+	before := s.whole()
+	if out, _ := s.apply(exitcode.Findings, "--as-mapped", first, second); sums(out).New != 0 {
+		t.Errorf("the second run put in %+v", out.Tables)
+	}
+	s.is("twice", s.whole(), before)
+
+	clustertest.Exec(t, s.c, s.database, "DELETE FROM migration.asset_dependencies", "DELETE FROM migration.assets")
+	s.exec(exitcode.Findings, "import", first, second, "--from-receipt", filepath.Join(receipts, "first.csv.receipt.json"), "--from-receipt", filepath.Join(receipts, "second.csv.receipt.json"),
+		"--dsn", s.dsn, "--no-case", "--pages-not-needed", "--apply", "--confirm", s.database)
+	edges("from the receipts")
+}
+
 func sameSorted(a, b string) bool {
 	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
 	slices.Sort(x)

@@ -59,6 +59,7 @@ type assetMaker struct {
 	app    *appFields    // of AsApp
 	mapped *mappedFields // of AsMapped
 	keys   [][]int       // columns, by their place among the names, that say that two records are one asset
+	told   [][]int       // likewise, for the other imports of the run
 	names  []string
 	seen   *seenKeys
 
@@ -166,6 +167,7 @@ func (im *Import) assetMaker(sh *shape, names []string, ids bool) *assetMaker {
 	}
 	m.seen = newSeenKeys(im.content.Records*int64(len(m.keys)), ids)
 	m.makeConstants()
+	m.told = im.toldKeys(names)
 	if im.opts.Store == AsApp {
 		m.app = newAppFields(im.list.Head())
 	} else if im.opts.Mapping != nil {
@@ -218,6 +220,7 @@ func (m *assetMaker) make(k *kept) (made, error) {
 	}
 	if !a.twice {
 		a.id = m.assetID(k.number)
+		m.tell(a.id)
 	}
 	for _, h := range m.hashes {
 		m.seen.put(h, a.id)

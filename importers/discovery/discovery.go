@@ -70,6 +70,8 @@ type Options struct {
 	Schema *Schema
 	// Known are the ids that are still known; nil: none are.
 	Known Known
+	// Beside tells the other imports of a run which assets this one makes; nil: it is alone.
+	Beside *Beside
 	// Now is what the application's clock said, where nothing else tells the time of the import.
 	Now time.Time
 	// State writes the copies of all rows that the application keeps in the states of its flows.
