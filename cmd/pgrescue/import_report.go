@@ -98,6 +98,11 @@ func (m *importMade) report() importFile {
 			losses = m.discovered.Summary().Losses
 		}
 		for _, loss := range losses {
+			if loss.Kept {
+				file.Notes = append(file.Notes, fmt.Sprintf("column %s does not keep all of %s: %s, such as %s on line %d",
+					loss.Column, term.Plural(loss.Count, "value", "values"), loss.Reason, firstBytes([]byte(loss.Text)), loss.Line))
+				continue
+			}
 			file.Notes = append(file.Notes, fmt.Sprintf("%s became NULL in column %s: %s; first on line %d", term.Plural(loss.Count, "value", "values"), loss.Column, loss.Reason, loss.Line))
 		}
 	}

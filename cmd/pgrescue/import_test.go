@@ -314,6 +314,11 @@ func TestImportTable(t *testing.T) {
 	if got := clustertest.Value(t, s.c, s.database, "SELECT name || cents FROM shop.price WHERE id = 7"); got != "kiwi8" {
 		t.Errorf("by the profile came %q", got)
 	}
+	clustertest.Exec(t, s.c, s.database, "ALTER TABLE shop.price ADD weight numeric(5,1)")
+	out, _ = s.exec(exitcode.Done, append(slices.Clone(line[:len(line)-1]), s.file("weights.csv", "id,name,weight\n8,fig,1.50\n9,date,2.25\n"), "--apply", "--confirm", s.database)...)
+	if notes := strings.Join(out.Files[0].Notes, "\n"); !strings.Contains(notes, "column weight does not keep all of 1 value: numeric(5,1) rounds them, such as 2.25 on line 3") {
+		t.Errorf("what is rounded is not told: %q", notes)
+	}
 }
 
 // TestImportOnlyReadsSources: neither a look nor an import that ends well, in part or not at all

@@ -183,6 +183,9 @@ func butLists(ctx context.Context, src *importers.Source, options Options) strin
 	_ = k.value(nil) // its end is told by what failed before
 	var paths []string
 	for _, f := range k.lists[:min(len(k.lists), 20)] {
+		if f.path == "" {
+			return "; the document itself is a list, which is taken without --path"
+		}
 		paths = append(paths, f.path)
 	}
 	if len(paths) == 0 {

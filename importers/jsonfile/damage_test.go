@@ -257,6 +257,7 @@ func TestNoList(t *testing.T) {
 		{"a number", "17", "", "it begins with neither a list nor an object"},
 		{"UTF-32", "[\x00\x00\x00{\x00\x00\x00", "", "the document is UTF-32"},
 		{"zero bytes", "\x00\x00\x00\x00\x00", "", "it begins with neither"},
+		{"no path", `[{"c":1}]`, "a.x", "could be records; the document itself is a list, which is taken without --path"},
 		{"no such path", `{"a":{"b":[{"c":1}]}}`, "a.x", "nothing is under the path a.x that could be records; lists are under a.b"},
 		{"cut before the list", `{"filename":"x.csv","raw_da`, "", "line 1, byte 20: the document ends before a list or an object is complete"},
 		{"damaged before the list", `{"filename":x,"raw_data":[{"a":1}]}`, "", `it is no JSON: where a value must stand, there is "x"`},

@@ -30,11 +30,53 @@ func loses(convert, typ, text string) conversionCase {
 	return conversionCase{convert: convert, typ: typ, text: text, want: "NULL", lossy: true}
 }
 
+// shortened is put in whole, and the server keeps less of it.
+func shortened(typ, text string) conversionCase {
+	return conversionCase{convert: "[]", typ: typ, text: text, want: text, lossy: true}
+}
+
+func kept(typ, text string) conversionCase { return makes("[]", typ, text, text) }
+
+func shortenedCases() []conversionCase {
+	return []conversionCase{
+		shortened("numeric(10,2)", "1.239"),
+		shortened("numeric(10,2)", "1239e-3"),
+		shortened("numeric(4,-2)", "1210"),
+		shortened("numeric(10,0)", "0.5"),
+		kept("numeric(10,2)", "1.2300"),
+		kept("numeric(10,2)", "1.2e-1"),
+		kept("numeric(4,-2)", "1200"),
+		kept("numeric(10,2)", "0.000"),
+		kept("numeric", "1.23456789012345678901234567890"),
+		shortened("real", "0.123456789"),
+		shortened("real", "16777217"),
+		kept("real", "1677721600"),
+		kept("real", "0.1000000000000000"),
+		kept("real", "3.4028235e38"),
+		shortened("double precision", "9007199254740993"),
+		shortened("double precision", "0.12345678901234567890"),
+		kept("double precision", "9007199254740992"),
+		kept("double precision", "0.30000000000000004"),
+		kept("double precision", "-1.7976931348623157e308"),
+		kept("double precision", "000000000000000000012.50"),
+		shortened("timestamp(0) without time zone", "2024-01-15 10:00:00.6"),
+		makes("[]", "timestamp(3) with time zone", "2024-01-15 10:00:00.600+00", "2024-01-15 10:00:00.6+00"),
+		kept("timestamp without time zone", "2024-01-15 10:00:00.123456"),
+		shortened("time(0) without time zone", "10:00:00.7"),
+		kept("time without time zone", "10:00:00.7"),
+		shortened("character varying(3)", "abc  "), // the server cuts spaces, and nothing else
+		kept("character(3)", "abc  "),
+		kept("character varying(3)", "ä  "),
+		shortened("name", strings.Repeat("x", 64)),
+		kept("name", strings.Repeat("x", 63)),
+	}
+}
+
 // gigabytes is how the discovery profile reads sizes.
 const gigabytes = `[trim, {thousands: ","}, {unit: {GB: 1, MB: 1/1024, TB: 1024}}, float]`
 
 func conversionCases() []conversionCase {
-	return slices.Concat(textCases(), numberCases(), unitCases(), appCases(), timeCases(), wordCases())
+	return slices.Concat(textCases(), numberCases(), unitCases(), appCases(), timeCases(), wordCases(), shortenedCases())
 }
 
 func textCases() []conversionCase {
@@ -46,7 +88,6 @@ func textCases() []conversionCase {
 		makes("[lower]", "text", "abc", "abc"),
 		makes("[upper]", "text", "straße é", "STRAßE É"),
 		makes("[]", "character varying(3)", "äöü", "äöü"),
-		makes("[]", "character varying(3)", "abc  ", "abc  "), // the server cuts spaces, and nothing else
 		refuses("[]", "character varying(3)", "äöüx", "has 4 characters, and the column takes 3"),
 		refuses("[]", "text", "a\x00b", "zero byte"),
 	}
@@ -84,7 +125,7 @@ func numberCases() []conversionCase {
 		makes("float", "double precision", "32", "32"),
 		makes("float", "double precision", "0.10", "0.10"),
 		makes("float", "double precision", "1e-5", "1e-5"),
-		makes("float", "numeric(6,2)", "1234.567", "1234.567"),
+		{convert: "float", typ: "numeric(6,2)", text: "1234.567", want: "1234.567", lossy: true},
 		makes("float", "double precision", "1e308", "1e308"),
 		refuses("float", "double precision", "1e309", "out of range for double precision"),
 		refuses("float", "double precision", "1e-400", "out of range"),

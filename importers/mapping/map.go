@@ -96,6 +96,7 @@ type Mapping struct {
 	plans  []plan
 	late   []int // plans that need more than their field
 	losses []Loss
+	short  []Loss
 	buf    []byte
 	cooked []byte
 	refuse Refusal
@@ -114,7 +115,7 @@ func (p *Profile) Map(header []string, opts MapOptions) (*Mapping, error) {
 	a.rest()
 	slices.SortFunc(m.Fields, func(x, y Assigned) int { return cmp.Compare(x.Index, y.Index) })
 	a.targets()
-	m.losses = make([]Loss, len(m.plans))
+	m.losses, m.short = make([]Loss, len(m.plans)), make([]Loss, len(m.plans))
 	return m, nil
 }
 

@@ -37,7 +37,8 @@ func (a *assigner) plan(c Column, source int, r *Rule) plan {
 		p.trims = p.trims || p.steps[0].op == opTrim
 		p.steps = p.steps[1:]
 	}
-	p.quick = len(p.steps) == 0
+	p.kind = k
+	p.quick = len(p.steps) == 0 && !k.shortening()
 	for i := range p.steps {
 		p.steps[i].kind = k
 	}

@@ -22,21 +22,24 @@ type Refusal struct {
 // Error is the refusal in one sentence.
 func (r *Refusal) Error() string { return fmt.Sprintf("column %s: %s", r.Column, r.Reason) }
 
-// Loss is what a lossy conversion made NULL: how often, and where first.
+// Loss is what a lossy conversion made NULL, or what the column keeps in part: how often, and where first.
 type Loss struct {
 	Column, Header string
 	Reason         string // of the first
 	Text           string // of the first
 	Line           int64  // of the first
 	Count          int64
+	Kept           bool // the value is in the row, and the server rounds it or cuts it off
 }
 
-// Losses lists them, one for each column, since the Mapping was made.
+// Losses lists them, one of each kind for each column, since the Mapping was made.
 func (m *Mapping) Losses() []Loss {
 	var list []Loss
 	for i := range m.losses {
-		if m.losses[i].Count > 0 {
-			list = append(list, m.losses[i])
+		for _, l := range [...]Loss{m.losses[i], m.short[i]} {
+			if l.Count > 0 {
+				list = append(list, l)
+			}
 		}
 	}
 	return list
@@ -53,6 +56,7 @@ type plan struct {
 	lossy   bool
 	notNull bool // and nothing else can give a value
 	rest    bool // the unmapped fields
+	kind    kind
 
 	nulls    [][]byte
 	steps    []step
@@ -174,8 +178,22 @@ func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *R
 	if bad := p.fit.check(text); bad != nil {
 		return m.failed(i, f, record, bad)
 	}
+	if how := p.kind.shortens(text); how != "" {
+		l := &m.short[i]
+		if m.lost(l, i, f, record, how); l.Count == 1 {
+			l.Reason, l.Kept = p.kind.name+" "+how, true
+		}
+	}
 	v.State, v.Text = evidence.Known, text
 	return nil
+}
+
+// lost counts a Loss.
+func (m *Mapping) lost(l *Loss, i int, f *importers.Field, record *importers.Record, reason string) {
+	if l.Count++; l.Count == 1 {
+		a := &m.Fields[m.Targets[i].Source]
+		*l = Loss{Column: a.Target, Header: a.Header, Reason: reason, Text: string(f.Text), Line: record.Line, Count: 1}
+	}
 }
 
 // null reports whether the text is one of the words for NULL.
@@ -192,10 +210,7 @@ func null(words [][]byte, text []byte) bool {
 func (m *Mapping) failed(i int, f *importers.Field, record *importers.Record, bad *failure) *Refusal {
 	p, a := &m.plans[i], &m.Fields[m.Targets[i].Source]
 	if p.lossy || bad.lossy {
-		l := &m.losses[i]
-		if l.Count++; l.Count == 1 {
-			*l = Loss{Column: a.Target, Header: a.Header, Reason: bad.reason, Text: string(f.Text), Line: record.Line, Count: 1}
-		}
+		m.lost(&m.losses[i], i, f, record, bad.reason)
 		return nil
 	}
 	m.refuse = Refusal{Column: a.Target, Header: a.Header, Reason: bad.reason, Hint: bad.hint, Text: f.Text}

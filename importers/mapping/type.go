@@ -25,6 +25,7 @@ const (
 	typeDate
 	typeTimestamp
 	typeTimestampTZ
+	typeTime
 	typeUUID
 	typeJSON
 	typeJSONB
@@ -36,7 +37,7 @@ type kind struct {
 	base  base
 	array bool
 	limit int // characters of varchar(n) and char(n), digits of numeric; 0: none
-	scale int // of numeric
+	scale int // digits behind the point: of numeric, and of times
 }
 
 // kindOf reads a type as format_type prints it.
@@ -58,7 +59,7 @@ func kindOf(name string) kind {
 		"text": typeText, "character varying": typeText, "character": typeText, "name": typeText, "citext": typeText,
 		"smallint": typeInt2, "integer": typeInt4, "bigint": typeInt8, "real": typeFloat4, "double precision": typeFloat8,
 		"numeric": typeNumeric, "boolean": typeBool, "date": typeDate, "timestamp without time zone": typeTimestamp,
-		"timestamp with time zone": typeTimestampTZ, "uuid": typeUUID, "json": typeJSON, "jsonb": typeJSONB,
+		"timestamp with time zone": typeTimestampTZ, "time without time zone": typeTime, "time with time zone": typeTime, "uuid": typeUUID, "json": typeJSON, "jsonb": typeJSONB,
 	}
 	k.base = bases[text]
 	first, second, _ := strings.Cut(modifier, ",")
@@ -66,12 +67,20 @@ func kindOf(name string) kind {
 	case typeText, typeNumeric:
 		k.limit, _ = strconv.Atoi(first)
 		k.scale, _ = strconv.Atoi(second)
+	case typeTimestamp, typeTimestampTZ, typeTime:
+		k.scale = microseconds
+		if modifier != "" {
+			k.scale, _ = strconv.Atoi(modifier)
+		}
 	}
 	if text == "character" && k.limit == 0 {
 		k.limit = 1
 	}
 	return k
 }
+
+// microseconds is how many digits times have behind the point where their type names no number.
+const microseconds = 6
 
 // unlimited is the limit of a type that has none.
 const unlimited = math.MaxInt
