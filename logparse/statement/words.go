@@ -1,0 +1,166 @@
+// Package statement takes SQL apart, as it stands in logs, and makes rows of it.
+//
+//   - Token: a piece of SQL as PostgreSQL's scanner sees it.
+//   - Word: what a statement does to its session's transaction: BEGIN, COMMIT, ROLLBACK, SAVEPOINT.
+//   - Parameters: the values of $1, $2 and so on, which the server logs beside a prepared statement.
+//   - Cut: a statement or a value of which the log does not have all.
+package statement
+
+import (
+	"strings"
+)
+
+// Transaction is what a statement does to its session's transaction.
+type Transaction uint8
+
+// What there is.
+const (
+	NoTransaction    Transaction = iota // nothing: it runs in the one that is open, or in its own
+	Begin                               // BEGIN, START TRANSACTION
+	Commit                              // COMMIT, END
+	Rollback                            // ROLLBACK, ABORT
+	Savepoint                           // SAVEPOINT name
+	Release                             // RELEASE name
+	RollbackTo                          // ROLLBACK TO name
+	Prepare                             // PREPARE TRANSACTION 'id': it is neither committed nor rolled back yet
+	CommitPrepared                      // COMMIT PREPARED 'id', from any session
+	RollbackPrepared                    // ROLLBACK PREPARED 'id'
+)
+
+// Words are the first words of a statement, which need no grammar.
+type Words struct {
+	Verb        string // the first word in capitals, such as DELETE
+	Transaction Transaction
+	Name        string // of a savepoint, or the id of a prepared transaction
+	Chain       bool   // COMMIT AND CHAIN: the next transaction begins at once
+}
+
+// ReadWords looks at the beginning of one statement.
+func ReadWords(sql string) Words {
+	var list []token
+	for at := 0; len(list) < 8; {
+		t, ok, err := next(sql, at)
+		if !ok || err != nil || (t.kind == tokenPunct && sql[t.start] == ';') {
+			break
+		}
+		list = append(list, t)
+		at = t.end
+	}
+	var words Words
+	for len(list) > 0 && list[0].kind == tokenPunct && sql[list[0].start] == '(' { // (SELECT …)
+		list = list[1:]
+	}
+	if len(list) == 0 || list[0].kind != tokenWord {
+		return words
+	}
+	words.Verb = strings.ToUpper(sql[list[0].start:list[0].end])
+	words.transaction(sql, list[1:])
+	return words
+}
+
+// transaction reads the words behind the verb.
+func (w *Words) transaction(sql string, list []token) {
+	said := func(i int, what string) bool {
+		return i < len(list) && list[i].kind == tokenWord && strings.EqualFold(sql[list[i].start:list[i].end], what)
+	}
+	at := 0
+	if said(0, "WORK") || said(0, "TRANSACTION") {
+		at = 1
+	}
+	switch w.Verb {
+	case "BEGIN":
+		w.Transaction = Begin
+	case "START":
+		if said(0, "TRANSACTION") {
+			w.Transaction = Begin
+		}
+	case "COMMIT", "END":
+		w.Transaction = Commit
+		if said(0, "PREPARED") {
+			w.Transaction, at = CommitPrepared, 1
+			w.Name = name(sql, list, at)
+		}
+	case "ROLLBACK", "ABORT":
+		w.Transaction = Rollback
+		switch {
+		case said(0, "PREPARED"):
+			w.Transaction, w.Name = RollbackPrepared, name(sql, list, 1)
+		case said(at, "TO"):
+			at++
+			if said(at, "SAVEPOINT") && at+1 < len(list) {
+				at++
+			}
+			w.Transaction, w.Name = RollbackTo, name(sql, list, at)
+		}
+	case "SAVEPOINT":
+		w.Transaction, w.Name = Savepoint, name(sql, list, 0)
+	case "RELEASE":
+		at = 0
+		if said(0, "SAVEPOINT") && len(list) > 1 {
+			at = 1
+		}
+		w.Transaction, w.Name = Release, name(sql, list, at)
+	case "PREPARE":
+		if said(0, "TRANSACTION") && len(list) > 1 && list[1].kind == tokenString {
+			w.Transaction, w.Name = Prepare, name(sql, list, 1)
+		}
+	}
+	w.Chain = said(at, "AND") && said(at+1, "CHAIN")
+}
+
+// name gives the name or string at a place of the list, or "".
+func name(sql string, list []token, at int) string {
+	if at >= len(list) {
+		return ""
+	}
+	switch t := list[at]; t.kind {
+	case tokenString:
+		return stringText(sql[t.start:t.end])
+	case tokenWord, tokenQuoted:
+		return identifier(sql, t)
+	}
+	return ""
+}
+
+// Split takes a text apart into its statements, as a client may send several at once. Each is a part of the text
+// without its semicolon; what holds comments only is none.
+func Split(sql string) []string {
+	var statements []string
+	start, at, depth, atomic, some := 0, 0, 0, 0, false
+	previous := ""
+	for {
+		t, ok, err := next(sql, at)
+		if !ok || err != nil {
+			if ok || some {
+				statements = append(statements, strings.TrimSpace(sql[start:]))
+			}
+			return statements
+		}
+		at = t.end
+		text := sql[t.start:t.end]
+		switch {
+		case t.kind == tokenPunct && text == "(":
+			depth++
+		case t.kind == tokenPunct && text == ")":
+			depth = max(depth-1, 0)
+		case t.kind == tokenPunct && text == ";" && depth == 0 && atomic == 0:
+			if some {
+				statements = append(statements, strings.TrimSpace(sql[start:t.start]))
+			}
+			start, some, previous = t.end, false, ""
+			continue
+		case t.kind == tokenWord: // the body of a function: BEGIN ATOMIC … END, with CASE … END in it
+			upper := strings.ToUpper(text)
+			switch {
+			case upper == "ATOMIC" && previous == "BEGIN":
+				atomic = 1
+			case atomic > 0 && upper == "CASE":
+				atomic++
+			case atomic > 0 && upper == "END":
+				atomic--
+			}
+			previous = upper
+		}
+		some = true
+	}
+}
