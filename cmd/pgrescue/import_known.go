@@ -25,7 +25,7 @@ func (r *importRun) mayRead(ctx context.Context, names ...evidence.RelationName)
 // rows that are there, and of the rows that the case has.
 func (r *importRun) known(ctx context.Context, made *importMade, tenant discovery.Tenant, schema *discovery.Schema) (discovery.Known, error) {
 	if made.receipt != nil {
-		return discovery.Replay(made.receipt.IDs, made.receipt.Known)
+		return r.replay(ctx, made, tenant, schema)
 	}
 	choice, err := discovery.ParseChoice(made.options.importID)
 	if err != nil {
@@ -50,6 +50,20 @@ func (r *importRun) known(ctx context.Context, made *importMade, tenant discover
 		known = append(known, ids)
 	}
 	return discovery.Prefer(known...), nil
+}
+
+// replay knows what a receipt tells. Where the receipt did not say which import of the file is
+// meant, the target must not have another one: somebody may have imported the file by hand since.
+func (r *importRun) replay(ctx context.Context, made *importMade, tenant discovery.Tenant, schema *discovery.Schema) (discovery.Known, error) {
+	var there *discovery.Ids
+	if r.target.conn != nil && made.options.importID == "" && made.Head().Part == "" { // sheets share a name
+		var err error
+		if there, err = discovery.Lookup(ctx, r.target.conn, schema, tenant, discovery.Choice{}); err != nil {
+			return nil, restoreError(err)
+		}
+		r.except(there, made, tenant)
+	}
+	return discovery.Replay(made.receipt.IDs, made.receipt.Known, there)
 }
 
 // except leaves out what other lists of this run are made into: sheets of one workbook have its

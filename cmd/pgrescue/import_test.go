@@ -174,6 +174,16 @@ func TestImportFromReceipt(t *testing.T) {
 	s.exec(exitcode.Usage, append(line, folder, "--map", "Name=hostname")...)
 	s.exec(exitcode.Done, append(line, folder)...)
 	s.is("from the receipt", s.state(), before)
+
+	// After the next loss somebody imports the file by hand: the receipt does not make a second import.
+	clustertest.Exec(t, s.c, s.database, "TRUNCATE migration.data_imports, migration.crewai_flow_state_extensions, migration.assets CASCADE",
+		"INSERT INTO migration.data_imports (id, client_account_id, engagement_id, import_name, import_type, filename, total_records, imported_by) VALUES (gen_random_uuid(), '"+
+			sceneClient+"', '"+sceneEngagement+"', 'servers.csv Import', 'infrastructure', 'servers.csv', 2, '"+sceneUser+"')")
+	before = s.whole()
+	if _, errs := s.exec(exitcode.Refused, append(line, folder)...); !strings.Contains(errs, "the file was imported again since, as ") {
+		t.Errorf("imported by hand: %s", errs)
+	}
+	s.is("imported by hand", s.whole(), before)
 }
 
 // TestImportTogether: two files are one transaction; what a record of one cannot give does not

@@ -124,6 +124,11 @@ func (k *Ids) Import(of Content) (ImportIDs, bool, error) {
 	return ImportIDs{}, false, nil
 }
 
+// has reports whether an import is known.
+func (k *Ids) has(id uuid.UUID) bool {
+	return slices.ContainsFunc(k.imports, func(s *survivor) bool { return s.ids.Import == id })
+}
+
 // mayBe reports whether the import may be that of a content. A discovery flow knows the header
 // instead of the file.
 func (s *survivor) mayBe(of Content) bool {

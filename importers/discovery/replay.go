@@ -124,13 +124,15 @@ func keyText(table, key string) string {
 
 // replayed knows what a receipt tells.
 type replayed struct {
-	ids  ImportIDs
-	rows map[string]map[string]string
+	ids   ImportIDs
+	rows  map[string]map[string]string
+	there *Ids
 }
 
-// Replay knows the ids of a receipt.
-func Replay(ids map[string]string, rows map[string]map[string]string) (Known, error) {
-	r := replayed{rows: rows}
+// Replay knows the ids of a receipt. There is what the target has, where a file that somebody
+// imported again since must not be there twice; nil: nobody looks.
+func Replay(ids map[string]string, rows map[string]map[string]string, there *Ids) (Known, error) {
+	r := replayed{rows: rows, there: there}
 	var err error
 	r.ids.Import, err = uuid.Parse(ids[receiptImport])
 	if text := ids[receiptFlow]; err == nil && text != "" { // an application need not say it
@@ -146,7 +148,19 @@ func Replay(ids map[string]string, rows map[string]map[string]string) (Known, er
 }
 
 // Import knows one import alone: the receipt's.
-func (r replayed) Import(Content) (ImportIDs, bool, error) { return r.ids, true, nil }
+func (r replayed) Import(of Content) (ImportIDs, bool, error) {
+	if r.there == nil || r.there.has(r.ids.Import) {
+		return r.ids, true, nil
+	}
+	other, ok, err := r.there.Import(of)
+	if ok && err == nil {
+		err = evidence.OfKind(ErrAmbiguous, fmt.Errorf("the file was imported again since, as %s", other.Import))
+	}
+	if err != nil {
+		return ImportIDs{}, false, fmt.Errorf("the import of the receipt, %s, is not there: %w; without the receipt the one that is there is completed", r.ids.Import, err)
+	}
+	return r.ids, true, nil
+}
 
 func (r replayed) holds(table string) bool { return len(r.rows[table]) > 0 }
 
