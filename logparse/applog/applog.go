@@ -1,0 +1,118 @@
+// Package applog reads the logs of application backends.
+//
+//   - Shape: how a program writes the head of its entries, in the words of Python's logging, such as
+//     '%(asctime)s - %(name)s - %(levelname)s - %(message)s'.
+//   - Head: the first line of an entry. The lines that go on with it have none: of tracebacks, of SQL, of JSON that
+//     is printed for people.
+//   - Loose line: what a program printed past its logging; it has no head and no time.
+//   - Panel: a box of lines drawn with characters, as CrewAI prints them.
+//   - Access line: what a web server writes of one request.
+//
+// The Detector offers text of the shapes that a sample holds, JSON lines, and access lines.
+package applog
+
+import (
+	"strings"
+
+	"github.com/pgrescue/pgrescue/logparse"
+)
+
+// Detector offers the formats of backends for lines. It is a logparse.Detector.
+type Detector struct {
+	// Shapes were given; they come before those that are known.
+	Shapes []*Shape
+}
+
+// Detect looks at a sample.
+func (d Detector) Detect(sample []logparse.Line) []logparse.Candidate {
+	var offered []logparse.Candidate
+	for _, candidate := range []logparse.Candidate{d.text(sample), jsonLines(sample), accessLines(sample)} {
+		if candidate.Score > 0 {
+			offered = append(offered, candidate)
+		}
+	}
+	return offered
+}
+
+// text offers the shapes that the sample holds, the most frequent first.
+func (d Detector) text(sample []logparse.Line) logparse.Candidate {
+	known := append(append([]*Shape(nil), d.Shapes...), knownShapes()...)
+	var heads []*Shape
+	for len(heads) < maxShapes {
+		best, most := (*Shape)(nil), 0
+		for _, shape := range known {
+			if n := countHeads(sample, heads, shape); n > most {
+				best, most = shape, n
+			}
+		}
+		if best == nil {
+			break
+		}
+		heads = append(heads, best)
+	}
+	if len(heads) == 0 {
+		return logparse.Candidate{}
+	}
+	shown := make([]string, len(heads))
+	for i, shape := range heads {
+		shown[i] = "'" + shape.String() + "'"
+	}
+	begins := func(text []byte) bool { return headOf(heads, text) != nil }
+	return logparse.Candidate{
+		Format: "Python logging, " + strings.Join(shown, ", "),
+		Score:  share(sample, begins),
+		Framer: func() logparse.Framer { return newTextFramer(heads) },
+		Begins: begins,
+	}
+}
+
+// maxShapes bounds how many shapes are read in one log.
+const maxShapes = 6
+
+// countHeads counts the lines that a shape takes and none of the others does.
+func countHeads(sample []logparse.Line, others []*Shape, shape *Shape) int {
+	n := 0
+	for i := range sample {
+		if shape.matches(sample[i].Text) && headOf(others, sample[i].Text) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// headOf finds the first shape that takes a line for a head.
+func headOf(shapes []*Shape, text []byte) *Shape {
+	for _, shape := range shapes {
+		if shape.matches(text) {
+			return shape
+		}
+	}
+	return nil
+}
+
+// share is the part of the lines that entries begin with or that clearly go on with them.
+func share(sample []logparse.Line, begins func([]byte) bool) float64 {
+	own, lines, open := 0, 0, false
+	var rest continuation
+	for i := range sample {
+		text := sample[i].Text
+		if len(text) == 0 {
+			continue
+		}
+		lines++
+		switch {
+		case begins(text):
+			open = true
+			rest.begin(text)
+			own++
+		case open && rest.goesOn(text):
+			own++
+		default:
+			open = false
+		}
+	}
+	if lines == 0 {
+		return 0
+	}
+	return float64(own) / float64(lines)
+}

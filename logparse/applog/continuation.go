@@ -1,0 +1,177 @@
+package applog
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// continuation tells whether a line without a head goes on with the entry before it.
+type continuation struct {
+	traceback bool // the error's own line has not come
+	depth     int  // of brackets that are open, of JSON or Python that is printed over several lines
+	panel     bool
+	chain     bool // another traceback is announced
+	blank     bool // the last line was
+	heads     bool // the entry has a head
+}
+
+// begin starts an entry with a head.
+func (c *continuation) begin(text []byte) {
+	*c = continuation{heads: true}
+	c.note(text)
+}
+
+// note looks at a line that belongs to the entry.
+func (c *continuation) note(text []byte) {
+	c.blank = len(bytes.TrimSpace(text)) == 0
+	if bytes.HasPrefix(bytes.TrimLeft(text, " |+"), []byte(tracebackHead)) || bytes.HasSuffix(text, []byte(tracebackHead)) {
+		c.traceback, c.chain = true, false
+		return
+	}
+	if c.traceback && !c.blank && text[0] > ' ' && text[0] != '|' {
+		c.traceback = false
+	}
+	switch cornerOf(text) {
+	case opens:
+		c.panel = true
+	case closes:
+		c.panel = false
+	}
+	c.chain = announces(text) || c.chain && c.blank
+	if c.depth == 0 && parameters(text) {
+		c.depth = count(text, 0)
+		return
+	}
+	c.depth = brackets(text, c.depth)
+}
+
+const tracebackHead = "Traceback (most recent call last):"
+
+// announces reports whether a line says that the traceback of another error comes.
+func announces(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("During handling of the above")) || bytes.HasPrefix(text, []byte("The above exception was"))
+}
+
+// parameters reports whether a line begins with what SQLAlchemy adds to the message of an error.
+func parameters(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("[SQL: ")) || bytes.HasPrefix(text, []byte("[parameters: "))
+}
+
+// goesOn reports whether a line belongs to the entry, and notes it then.
+func (c *continuation) goesOn(text []byte) bool {
+	belongs := c.belongs(text)
+	if belongs {
+		c.note(text)
+	}
+	return belongs
+}
+
+func (c *continuation) belongs(text []byte) bool {
+	corner := cornerOf(text)
+	switch {
+	case len(bytes.TrimSpace(text)) == 0:
+		return true
+	case c.panel:
+		return corner != opens
+	case corner == opens:
+		return false
+	case c.traceback, c.depth > 0, corner != none:
+		return true
+	case text[0] == ' ' || text[0] == '\t':
+		return true
+	case text[0] == '}' || text[0] == ']' || text[0] == ')':
+		return true
+	}
+	if announces(text) || parameters(text) {
+		return true
+	}
+	if bytes.HasPrefix(text, []byte(tracebackHead)) {
+		return c.heads || c.chain
+	}
+	for _, word := range []string{"(Background on this error", "DETAIL: ", "HINT: ", "CONTEXT: ", "[generated in", "[cached since"} {
+		if bytes.HasPrefix(text, []byte(word)) {
+			return true
+		}
+	}
+	return !c.blank && c.heads && !loose(text)
+}
+
+// loose reports whether a line is known to be printed past the logging.
+func loose(text []byte) bool {
+	for _, word := range []string{"LiteLLM completion() ", "LiteLLM: ", "Provider List: ", "Give Feedback / Get Help: "} {
+		if bytes.HasPrefix(text, []byte(word)) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxDepth bounds how many brackets are counted: a text full of them is none that anybody wrote.
+const maxDepth = 1000
+
+// brackets counts those that are open behind a line that ends with one or is within some.
+func brackets(text []byte, depth int) int {
+	if depth == 0 {
+		for i := len(text) - 1; i >= 0 && depth < maxDepth; i-- {
+			switch text[i] {
+			case ' ', '\r':
+			case '{', '[':
+				depth++
+			default:
+				return depth
+			}
+		}
+		return depth
+	}
+	return count(text, depth)
+}
+
+// count goes over a line that is within brackets, or begins with one.
+func count(text []byte, depth int) int {
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		switch ch := text[i]; {
+		case ch == '\\':
+			i++
+		case quote != 0:
+			if ch == quote {
+				quote = 0
+			}
+		case ch == '"':
+			quote = ch
+		case ch == '{' || ch == '[':
+			depth = min(depth+1, maxDepth)
+		case ch == '}' || ch == ']':
+			if depth--; depth == 0 {
+				return 0
+			}
+		}
+	}
+	return depth
+}
+
+type corner uint8
+
+const (
+	none corner = iota
+	opens
+	closes
+	side
+)
+
+// cornerOf tells what part of a panel a line is.
+func cornerOf(text []byte) corner {
+	trimmed := bytes.TrimLeft(text, " ")
+	if len(trimmed) < 3 || trimmed[0] < utf8.RuneSelf {
+		return none
+	}
+	switch r, _ := utf8.DecodeRune(trimmed); r {
+	case '╭', '┌', '┏', '╔':
+		return opens
+	case '╰', '└', '┗', '╚':
+		return closes
+	case '│', '┃', '║', '├', '┣', '╠':
+		return side
+	}
+	return none
+}
