@@ -203,7 +203,7 @@ func (s *importSources) openXLSX(ctx context.Context, o *importOptions, source *
 // leftSheets tells which sheets of a workbook are not read, and why.
 func (s *importSources) leftSheets(source *importers.Source, book *xlsxfile.Book) {
 	for _, sheet := range book.Sheets() {
-		if sheet.Read {
+		if sheet.Read || sheet.Damaged { // a damaged one is among the lists, with its gap
 			continue
 		}
 		left := importers.Skipped{Path: source.Path, Member: sheet.Name, Why: sheet.Note}

@@ -110,7 +110,7 @@ func (r *importRun) printFile(f *importFile) error {
 		return err
 	}
 	if f.Formulas > 0 {
-		f.Notes = append(f.Notes, fmt.Sprintf("%s like a formula, and kept as text: mind it when rows are opened in a spreadsheet", term.Plural(f.Formulas, "value begins", "values begin")))
+		f.Notes = append(f.Notes, fmt.Sprintf("%s kept as text: mind it when rows are opened in a spreadsheet", term.Plural(f.Formulas, "value begins like a formula, and is", "values begin like a formula, and are")))
 	}
 	if f.Duplicates > 0 {
 		f.Notes = append(f.Notes, fmt.Sprintf("%s the name of one before, whose asset it shares", term.Plural(f.Duplicates, "record has", "records have")))

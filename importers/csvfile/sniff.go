@@ -81,6 +81,8 @@ func (l *List) sniffEncoding(ctx context.Context) error {
 	case l.opts.AsApp && found != importers.UTF8:
 		l.note("the file looks like %s; the application's browser read every file as UTF-8, so what is no UTF-8 became U+FFFD", found)
 		found = importers.UTF8
+	case found == importers.Windows1252 || found == importers.Latin1:
+		l.note("the file is no UTF-8, and no file says which other encoding it has: it is read as %s; where letters look wrong, name its --encoding", found)
 	}
 	l.encoding = found
 	l.setting("encoding", string(found), true)

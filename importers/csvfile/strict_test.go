@@ -178,9 +178,11 @@ func TestStrictEncodings(t *testing.T) {
 		},
 		{
 			name: "Windows-1252", content: "a,b\nM\xfcller,\x80 5\n\x93x\x94,2\n", header: "a|b", records: []string{"2@4 Müller|€ 5", "3@15 “x”|2"}, settings: []string{"encoding windows-1252 (found)"},
+			notes: []string{"it is read as windows-1252; where letters look wrong"},
 		},
 		{
 			name: "Latin-1", content: "a,b\nM\xfcller,\x81\n", header: "a|b", records: []string{"2@4 Müller|\u0081"}, settings: []string{"encoding iso-8859-1 (found)"},
+			notes: []string{"it is read as iso-8859-1"},
 		},
 		{
 			name: "an encoding that was asked for", content: "a,b\n\xa4,\xbd\n", opts: csvfile.Options{Encoding: "ISO-8859-15"}, header: "a|b", records: []string{"2@4 €|œ"}, settings: []string{"encoding iso-8859-15 (asked)"},

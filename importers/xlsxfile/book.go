@@ -74,7 +74,8 @@ type SheetInfo struct {
 	MergedCells int    `json:"mergedCells"` // ranges
 	HiddenRows  int64  `json:"hiddenRows"`
 	Empty       bool   `json:"empty"`
-	Note        string `json:"note,omitempty"` // why it has no List
+	Damaged     bool   `json:"damaged,omitempty"` // so that none of its rows can be read; its List has the Gap
+	Note        string `json:"note,omitempty"`    // why it has no List
 }
 
 // Open opens an Excel file and looks at all of it: the guard is done before a record is read.
@@ -222,7 +223,7 @@ func (b *Book) surveyOne(ctx context.Context, sheet *sheetPart) error {
 			info.Note = "it is hidden, and is read only when it is named"
 		}
 	case v.noRows != "":
-		info.Note = v.noRows
+		info.Note, info.Damaged = v.noRows, true
 		b.lists = append(b.lists, b.newList(sheet, v, nil))
 	case v.rows == 0 && len(v.gaps) == 0:
 		info.Note = "it is empty"

@@ -54,11 +54,11 @@ func (b *Book) settings(l *List) []importers.Setting {
 	settings := []importers.Setting{
 		{Name: "sheet", Value: l.sheet.name, Found: len(b.options.Sheets) == 0},
 		{Name: "header row", Value: header, Found: b.options.Header == 0},
-		{Name: "values", Value: shown},
+		{Name: "values", Value: shown, Found: b.options.Values == Stored}, // nobody needs to ask for that
 		{Name: "dates", Value: dates, Found: true},
 	}
 	if len(l.survey.tail.merged) > 0 {
-		settings = append(settings, importers.Setting{Name: "merged cells", Value: merged})
+		settings = append(settings, importers.Setting{Name: "merged cells", Value: merged, Found: b.options.Merged != Anchor})
 	}
 	return settings
 }
