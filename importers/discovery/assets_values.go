@@ -88,7 +88,11 @@ func (m *assetMaker) appValues(k *kept) *mapping.Refusal {
 	m.string(aType, assetType(string(m.im.fieldValue(k, m.app.kind).Text)))
 	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
 	for _, i := range []int{m.app.name, m.app.hostname, m.app.ip} { // path P's order (2.5)
-		if v := m.im.fieldValue(k, i); v.State == evidence.Known && len(v.Text) > 0 {
+		v := m.im.fieldValue(k, i)
+		if v.State == evidence.Unknown {
+			return noName(v)
+		}
+		if v.State == evidence.Known && len(v.Text) > 0 {
 			name = string(v.Text)
 			break
 		}
@@ -137,6 +141,9 @@ func (m *assetMaker) mappedValues(k *kept) *mapping.Refusal {
 	}
 	name := "unnamed_asset_" + strconv.FormatInt(k.number, 10)
 	for _, i := range []int{aName, aAssetName, aHostname, aIP} {
+		if v := m.all[i]; v.State == evidence.Unknown {
+			return noName(v)
+		}
 		if text := m.known(i); len(text) > 0 {
 			name = string(text)
 			break
@@ -144,6 +151,11 @@ func (m *assetMaker) mappedValues(k *kept) *mapping.Refusal {
 	}
 	m.strings(aName, name, name) // asset_name is the same text (2.5)
 	return nil
+}
+
+// noName refuses to name an asset as if its record had no name: it has one, which cannot be read.
+func noName(v evidence.Value) *mapping.Refusal {
+	return &mapping.Refusal{Column: "name", Reason: "what names the asset is unknown: " + v.Reason}
 }
 
 // appendDict appends the columns that the mapping filled and that are not in the dict yet.

@@ -90,6 +90,26 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
+// TestUnknownNames: a name that cannot be read is not taken for none.
+func TestUnknownNames(t *testing.T) {
+	t.Parallel()
+	for _, store := range []Store{AsApp, AsMapped} {
+		var told []string
+		refused := func(r *importers.Reject) error { told = append(told, r.Reason); return nil }
+		l := listOf(importers.FormatXLSX, "name|hostname|ip_address", "#N/A|h1|10.0.0.1", "n2|#N/A|10.0.0.2", "~|#N/A|10.0.0.3", "~|h4|#N/A")
+		opts := Options{Store: store, Refused: refused}
+		im := newImport(t, l, opts)
+		if store == AsMapped {
+			im = newMapped(t, l, opts)
+		}
+		same(t, "assets", column(t, im, tableAssets, "name"), "n2", "h4")
+		same(t, "raw records", column(t, im, tableRawRecords, "row_number"), "1", "2", "3", "4")
+		if len(told) != 2 || !strings.Contains(told[0], "what names the asset is unknown: the cell says #N/A") {
+			t.Errorf("%v: told of %q", store, told)
+		}
+	}
+}
+
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	l := listOf(importers.FormatCSV, "ci_id|name|dependencies", "1|a|2;3, c |ALL", "2|b|1;1;a;2", "3|c|n/a", "3|d|-", "4|a|b", "5|e|live;gone")

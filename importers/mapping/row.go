@@ -235,7 +235,7 @@ func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Rec
 			continue
 		default:
 			for d := range p.defaults {
-				if m.cook(&p.defaults[d], row, &row[i], record) {
+				if p.defaults[d].unknown(row, record, &row[i]) || m.cook(&p.defaults[d], row, &row[i], record) {
 					break
 				}
 			}
@@ -254,6 +254,21 @@ func (m *Mapping) complete(dst []evidence.Value, base int, record *importers.Rec
 		}
 	}
 	return dst, nil
+}
+
+// unknown makes v unknown when a piece is: whether the default is this one, nobody can tell.
+func (r *recipe) unknown(row []evidence.Value, record *importers.Record, v *evidence.Value) bool {
+	for i := range r.pieces {
+		switch p := &r.pieces[i]; {
+		case p.target >= 0 && row[p.target].State == evidence.Unknown:
+			v.State, v.Reason = evidence.Unknown, row[p.target].Reason
+			return true
+		case p.field >= 0 && p.field < len(record.Fields) && record.Fields[p.field].Kind == importers.Unknown:
+			v.State, v.Reason = evidence.Unknown, record.Fields[p.field].Reason
+			return true
+		}
+	}
+	return false
 }
 
 // cook makes the text of a recipe, if all its pieces are known.
