@@ -117,9 +117,12 @@ type Event struct {
 	IDs       map[string]string // what a pattern took out of the entry
 	Verb      string            // DELETE, TRUNCATE, …
 	Table     evidence.RelationName
-	Statement string        // with its parameters in place where they are known
-	Rows      int64         // that it touched; -1: not known
-	Duration  time.Duration // 0: not known
-	SQLState  string        // of a failed one
-	Text      string        // one line for people
+	Statement string // as it was sent, with $1 for parameters
+	// Parameters of a prepared statement, as PostgreSQL writes them: $1 = 'it''s', $2 = NULL.
+	Parameters string
+	Prepared   string        // the PREPARE of the statement that an EXECUTE names
+	Rows       int64         // that it touched; -1: not known
+	Duration   time.Duration // 0: not known
+	SQLState   string        // of a failed one
+	Text       string        // one line for people
 }

@@ -84,3 +84,36 @@ func TestEntriesAllocateNothing(t *testing.T) {
 }
 
 var _ logparse.Detector = Detector{}
+
+// BenchmarkTimeline makes events of a log of a busy server: MB a CPU second.
+func BenchmarkTimeline(b *testing.B) {
+	log := busyLog(64 << 20)
+	source := recognised(b, log, Detector{})
+	b.SetBytes(int64(len(log)))
+	b.ReportAllocs()
+	statements := 0
+	out := func(e *logparse.Event) error {
+		if e.Statement != "" {
+			statements++
+		}
+		return nil
+	}
+	start := cpuTime(b)
+	for b.Loop() {
+		timeline := NewTimeline()
+		for entry, err := range source.Entries(context.Background()) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := timeline.Add(entry, out); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := timeline.Flush(out); err != nil {
+			b.Fatal(err)
+		}
+	}
+	used := (cpuTime(b) - start).Seconds()
+	b.ReportMetric(float64(b.N)*float64(len(log))/1e6/used, "MB/cpu-s")
+	b.ReportMetric(float64(statements)/used, "statements/cpu-s")
+}

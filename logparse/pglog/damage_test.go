@@ -17,9 +17,12 @@ func brief(t *testing.T, text string, detector Detector) (entries []string) {
 			t.Fatal(err)
 		}
 		text := fmt.Sprintf("%d+%d %s %s", e.Line, e.Lines, e.Severity, e.Message)
-		for name, part := range map[string][]byte{"detail": e.Detail, "statement": e.Statement, "hint": e.Hint} {
-			if part != nil {
-				text += " " + name + "=" + string(part)
+		for _, part := range []struct {
+			name string
+			text []byte
+		}{{"detail", e.Detail}, {"hint", e.Hint}, {"statement", e.Statement}} {
+			if part.text != nil {
+				text += " " + part.name + "=" + string(part.text)
 			}
 		}
 		if e.Partial {

@@ -7,8 +7,12 @@
 //   - Head: what the prefix of one line says.
 //   - Part: the message itself, or one of the lines that belong to it.
 //   - Pending: entries of which more parts may come, since lines of several processes can be mixed.
+//   - Timeline: what became of each statement of each session, as logparse.Event.
+//   - Sentence: one statement of a query string, which may have several.
+//   - Mode: whether a session is within a transaction block, outside one, or neither is known.
+//   - Held: a statement whose fate is open. The end of its transaction settles it.
 //
-// Entries come in the order of their first lines.
+// Entries come in the order of their first lines, events when the fate of a statement is known.
 package pglog
 
 import (

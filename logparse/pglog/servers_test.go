@@ -33,7 +33,7 @@ func logged(t *testing.T, version, prefix string, settings map[string]string, wo
 	}
 	c := clustertest.Start(t, cluster.Options{Version: version, Settings: all, Collector: true})
 	work(t, c)
-	if err := c.Stop(context.Background(), cluster.Fast); err != nil {
+	if err := c.Stop(context.Background(), cluster.Smart); err != nil {
 		t.Fatal(err)
 	}
 	logs := make(map[string][]byte)

@@ -1,0 +1,379 @@
+package pglog
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// mode is where a session is.
+type mode uint8
+
+const (
+	outside mode = iota // of a transaction block
+	block               // within one
+	unsure              // its beginning was not seen, and no BEGIN, COMMIT or ROLLBACK since
+)
+
+// session is what is known of a session, and the statements whose fate is open.
+type session struct {
+	timeline *Timeline
+	key      sessionKey
+	server   sessionKey
+	heard    int64
+	name     string
+	actor    string // as the last entry has it
+	mode     mode
+	tells    bool // a statement was seen that is logged only where all are
+	blind    bool // what is logged was changed
+
+	held       []held // of the transaction, or of several outside a block
+	savepoints []mark
+	bytes      int
+	aborted    bool // by an ERROR
+	vxid       string
+	xid        pg.XID
+
+	open     bool // a query string was sent, and nothing says yet that it ended
+	query    string
+	words    []sentence
+	first    int // of held, that belongs to it
+	extended bool
+}
+
+// held is a statement whose fate is open.
+type held struct {
+	event logparse.Event
+	done  bool
+	word  word
+	back  string // why it was rolled back; "": it was not
+}
+
+// mark is a savepoint.
+type mark struct {
+	name string
+	at   int // the first statement behind it
+}
+
+// hear takes what the session says.
+func (s *session) hear(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	t := s.timeline
+	if actor := t.actor(e); actor != s.actor && actor != "" {
+		if s.actor != "" { // another session, whose process has the same number
+			if err := s.close(atEnd, out); err != nil {
+				return err
+			}
+			s.tells, s.vxid = false, ""
+		}
+		s.actor = actor
+	}
+	switch what.said {
+	case saysConnected:
+		if err := s.close(atEnd, out); err != nil {
+			return err
+		}
+		*s = session{timeline: t, key: s.key, server: s.server, heard: s.heard, name: s.name, actor: s.actor, held: s.held}
+		if !strings.HasPrefix(string(e.Message), "connection authorized") {
+			return nil
+		}
+		return t.tell(e, logparse.Connection, out)
+	case saysGone:
+		if err := s.finish(out); err != nil {
+			return err
+		}
+		if err := s.close(atGone, out); err != nil {
+			return err
+		}
+		delete(t.sessions, s.key)
+		return t.tell(e, logparse.Connection, out)
+	case saysStatement, saysDone:
+		return s.sent(e, what, out)
+	case saysStep:
+		return s.finish(out)
+	case saysDuration:
+		return s.timed(e, what, out)
+	case saysPlan:
+		return s.planned(e, what, out)
+	case saysLost:
+		return s.lost(e, what, out)
+	}
+	return s.refused(e, what, out)
+}
+
+// sent takes a statement: the one before has ended.
+func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	if err := s.finish(out); err != nil {
+		return err
+	}
+	if err := s.observe(e, out); err != nil {
+		return err
+	}
+	text, parameters, prepared := s.timeline.texts(e, what)
+	s.words = sentences(s.words, text)
+	if len(s.words) == 0 {
+		return nil // an empty query
+	}
+	s.learn(e, what)
+	if err := s.part(e, what, out); err != nil {
+		return err
+	}
+	s.open, s.query, s.first, s.extended = true, text, len(s.held), what.extended
+	for i := range s.words {
+		s.held = slices.Grow(s.held, 1)[:len(s.held)+1]
+		h := &s.held[len(s.held)-1]
+		fill(&h.event, e, s.name, s.actor)
+		h.event.Statement, h.event.Parameters, h.event.Prepared = s.words[i].text, parameters, prepared
+		h.event.Verb, h.word = s.words[i].verb, s.words[i].word
+	}
+	size := len(text) + len(parameters) + len(prepared)
+	s.bytes += size
+	s.timeline.heldBytes += size
+	if what.said == saysDone {
+		return s.timed(e, what, out)
+	}
+	if s.bytes > maxTransaction || s.timeline.heldBytes > maxHeld {
+		return s.settle(s.first, logparse.Executed, "its transaction is too long to wait for its end: see what became of later statements of it", out)
+	}
+	return nil
+}
+
+// learn finds out whether all statements of the session are in the log.
+func (s *session) learn(e *logparse.Entry, what saying) {
+	one := &s.words[0]
+	if len(s.words) == 1 && one.tells() && (what.said == saysStatement || what.duration < time.Millisecond) {
+		s.tells = true
+		if e.User != "" {
+			s.timeline.whole[s.user(e)] = true
+		}
+	}
+	if !s.tells && e.User != "" {
+		s.tells = s.timeline.whole[s.user(e)]
+	}
+	for i := range s.words {
+		s.blind = s.blind || s.words[i].blinds()
+	}
+}
+
+func (s *session) user(e *logparse.Entry) sessionKey {
+	key := s.server
+	key.id = s.timeline.actor(e)
+	return key
+}
+
+// maxTogether bounds the statements outside a block that are held for an ERROR that may void them.
+const maxTogether = 256
+
+// part settles the statements before that cannot belong to the same transaction as the one that was sent. Those of the
+// extended protocol can, even outside a block: a client may send several before it asks for their end.
+func (s *session) part(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	begins := s.words[0].word == begin
+	switch {
+	case s.mode == block && begins: // so that the session may be another one, whose process has the same number
+		s.mode = outside
+		return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
+	case len(s.held) == 0 || s.mode == block:
+		return nil
+	}
+	last := &s.held[len(s.held)-1].event
+	sameKnown := s.vxid != "" && e.VXID == s.vxid
+	switch {
+	case s.mode == unsure && !begins && len(s.held) < maxTogether:
+		return nil
+	case s.mode == unsure && !begins:
+		return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
+	case sameKnown && !begins:
+		return nil
+	case !begins && what.extended && s.extended && s.vxid == "" && len(s.held) < maxTogether && e.Time.Sub(last.Time) < time.Second:
+		return nil
+	}
+	return s.implied(out)
+}
+
+const (
+	whyImplied = "outside a transaction block, the session went on without an ERROR, and the log has all its statements"
+	whyUnseen  = "whether its transaction was committed is not in the log"
+	whyDoubt   = "an ERROR follows that may have voided its transaction"
+)
+
+// implied settles statements outside a block: they are committed when nothing else could have been seen.
+func (s *session) implied(out func(*logparse.Event) error) error {
+	if s.tells && !s.blind {
+		return s.settle(len(s.held), logparse.Committed, whyImplied, out)
+	}
+	return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
+}
+
+// observe looks at the transaction ids of an entry. A new one ends the transaction before.
+func (s *session) observe(e *logparse.Entry, out func(*logparse.Event) error) error {
+	if e.VXID == "" || strings.HasSuffix(e.VXID, "/0") {
+		return nil
+	}
+	if s.vxid != "" && s.vxid != e.VXID && len(s.held) > 0 {
+		var err error
+		if s.mode == block {
+			err = s.settle(len(s.held), logparse.Executed, whyUnseen, out)
+			s.mode = unsure
+		} else {
+			err = s.implied(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.vxid != e.VXID {
+		s.xid = 0
+	}
+	s.vxid = e.VXID
+	if e.XID != 0 {
+		s.xid = e.XID
+	}
+	return nil
+}
+
+// timed takes a duration: what was sent has ended.
+func (s *session) timed(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	if !s.open {
+		return nil
+	}
+	s.held[len(s.held)-1].event.Duration = what.duration
+	if err := s.finish(out); err != nil {
+		return err
+	}
+	if e.XID != 0 {
+		s.xid = e.XID
+	}
+	// Without a transaction id behind it, the transaction has ended with the statement. An ERROR would have been seen.
+	if s.mode == block || s.aborted || what.extended || len(s.held) == 0 || !strings.HasSuffix(e.VXID, "/0") {
+		return nil
+	}
+	if what.said == saysDone || s.vxid == "" { // those before have had transactions of their own
+		rest := s.held[s.first:]
+		s.held = s.held[:s.first]
+		if err := s.implied(out); err != nil {
+			return err
+		}
+		s.held = append(s.held, rest...)
+	}
+	return s.settle(len(s.held), logparse.Committed, "its transaction ended with it, as the virtual transaction id beside its duration on line "+lineOf(e)+" shows", out)
+}
+
+func lineOf(e *logparse.Entry) string { return strconv.FormatInt(e.Line, 10) }
+
+// planned takes a plan of auto_explain. What runs within another statement is that one's business.
+func (s *session) planned(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	if len(what.statement) == 0 || s.open {
+		return nil
+	}
+	if err := s.sent(e, what, out); err != nil || !s.open {
+		return err
+	}
+	s.held[len(s.held)-1].event.Duration = what.duration
+	return nil
+}
+
+// refused takes an ERROR.
+func (s *session) refused(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	if s.open && (len(what.statement) > 0 && string(what.statement) != s.query || ofBinding(e.Context)) {
+		if err := s.finish(out); err != nil {
+			return err
+		}
+	}
+	if err := s.observe(e, out); err != nil {
+		return err
+	}
+	if !s.open {
+		if err := s.timeline.failed(e, what, out); err != nil {
+			return err
+		}
+		return s.abort(e, out)
+	}
+	s.open = false
+	ends := slices.ContainsFunc(s.words, func(one sentence) bool { return one.word != noWord && one.word != savepoint && one.word != release })
+	if ends && len(s.words) > 1 {
+		s.mode = unsure
+		if err := s.settle(s.first, logparse.Executed, whyDoubt, out); err != nil {
+			return err
+		}
+		return s.settle(len(s.held), logparse.Attempted, because(e)+" voided a part of its query string, which has several transactions", out)
+	}
+	one := s.words[0].word
+	if err := s.fail(e, out); err != nil {
+		return err
+	}
+	if one == commit || one == commitChain || one == prepareTransaction {
+		s.mode = outside
+		return s.settle(len(s.held), logparse.RolledBack, because(e)+" voided the end of its transaction", out)
+	}
+	return s.abort(e, out)
+}
+
+// ofBinding reports whether an ERROR came when parameters were bound, so that it is not of a statement that ran before
+// with the same text.
+func ofBinding(context []byte) bool {
+	return bytes.HasPrefix(context, []byte("unnamed portal parameter $")) || bytes.HasPrefix(context, []byte("portal ")) && bytes.Contains(context, []byte("\" parameter $"))
+}
+
+// fail hands out the statements of the open query as failed.
+func (s *session) fail(e *logparse.Entry, out func(*logparse.Event) error) error {
+	for i := s.first; i < len(s.held); i++ {
+		event := &s.held[i].event
+		event.Kind, event.Why, event.SQLState, event.Text = logparse.Failed, because(e), e.SQLState, oneLine(e)
+		if err := out(event); err != nil {
+			return err
+		}
+	}
+	s.drop(s.first, len(s.held))
+	return nil
+}
+
+// abort is what an ERROR does to the statements before.
+func (s *session) abort(e *logparse.Entry, out func(*logparse.Event) error) error {
+	switch {
+	case s.mode == block:
+		s.aborted = true
+		return nil
+	case s.mode == unsure:
+		s.aborted = true
+		return s.settle(len(s.held), logparse.Executed, whyDoubt, out)
+	case len(s.held) == 0:
+		return nil
+	case s.vxid != "" && e.VXID == s.vxid && s.tells && !s.blind:
+		return s.settle(len(s.held), logparse.RolledBack, because(e)+", of the same transaction", out)
+	case s.vxid == "" && s.extended || s.vxid != "" && e.VXID == s.vxid:
+		return s.settle(len(s.held), logparse.Executed, whyDoubt, out)
+	}
+	return s.implied(out)
+}
+
+// lost takes a FATAL or PANIC.
+func (s *session) lost(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
+	if s.open && len(what.statement) == 0 && s.vxid != "" && strings.HasSuffix(e.VXID, "/0") { // the session was idle
+		if err := s.finish(out); err != nil {
+			return err
+		}
+	}
+	if s.open && len(what.statement) > 0 && string(what.statement) == s.query {
+		if err := s.fail(e, out); err != nil {
+			return err
+		}
+		s.open = false
+	}
+	if err := s.timeline.tell(e, logparse.Message, out); err != nil {
+		return err
+	}
+	if s.mode == block {
+		if s.open {
+			if err := s.settleOpen(because(e)+" ended its session", out); err != nil {
+				return err
+			}
+		}
+		s.mode = outside
+		return s.settle(len(s.held), logparse.RolledBack, because(e)+" ended its session before a COMMIT", out)
+	}
+	return s.close(atEnd, out)
+}

@@ -1,0 +1,182 @@
+package pglog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pgrescue/pgrescue/logparse"
+)
+
+// events gives the events of a log, of each session in the order of its lines.
+func events(t testing.TB, content []byte, detector Detector) []logparse.Event {
+	t.Helper()
+	source := recognised(t, content, detector)
+	var all []logparse.Event
+	out := func(e *logparse.Event) error {
+		all = append(all, *e)
+		return nil
+	}
+	timeline := NewTimeline()
+	for entry, err := range source.Entries(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := timeline.Add(entry, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := timeline.Flush(out); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortStableFunc(all, func(a, b logparse.Event) int { return int(a.Line - b.Line) })
+	return all
+}
+
+// fates gives what became of the statements, one text each.
+func fates(all []logparse.Event) (texts []string) {
+	for _, e := range all {
+		if e.Statement != "" {
+			texts = append(texts, strings.TrimRight(fmt.Sprintf("%s: %s | %s", e.Kind, e.Statement, e.Parameters), " |"))
+		}
+	}
+	return texts
+}
+
+// TestFormsGiveTheSameEvents compares what csvlog, jsonlog and stderr tell of an incident with what became of its statements.
+func TestFormsGiveTheSameEvents(t *testing.T) {
+	t.Parallel()
+	const values = `INSERT INTO orders VALUES ($1, $2) | $1 = '3', $2 = 'a, ''b'' "c"` + "\nd\\e\n\tf €'"
+	all := []string{
+		"executed: CREATE TABLE orders (id int PRIMARY KEY, note text)",
+		"executed: INSERT INTO orders VALUES (1, 'one, \"two\"\n\tthree\n\nLOG:  statement: four'),\n\t(2, 'it''s')",
+		"executed: " + values,
+		"executed: INSERT INTO orders VALUES ($1, $2) | $1 = '4', $2 = NULL",
+		"failed: DELETE FROM orders WHERE\n  id = 'x'",
+		"executed: BEGIN",
+		"committed: UPDATE orders SET note = 'in a transaction' WHERE id = 1",
+		"committed: SELECT pg_advisory_lock(1), pg_sleep(0)",
+		"executed: SAVEPOINT a",
+		"rolled back: DELETE FROM orders WHERE id = 2",
+		"failed: DELETE FROM ordres",
+		"failed: SELECT 1",
+		"executed: ROLLBACK TO SAVEPOINT a",
+		"committed: INSERT INTO orders VALUES (5, 'kept')",
+		"executed: COMMIT",
+		"executed: BEGIN",
+		"rolled back: DELETE FROM orders WHERE id = $1 | $1 = '1'",
+		"executed: ROLLBACK",
+		"failed: INSERT INTO orders VALUES ($1, $2) | $1 = '3', $2 = 'twice, and so refused'",
+		"failed: INSERT INTO orders VALUES (6, 'a')",
+		"failed: INSERT INTO orders VALUES (1, 'b')",
+		"committed: INSERT INTO orders VALUES (7, 'a;b')",
+		"committed: -- ; INSERT\nINSERT INTO orders VALUES (8, $$;$$)",
+		"committed: DO $$BEGIN DELETE FROM orders WHERE id = 8; RAISE WARNING 'done; %', 1 USING HINT = 'a\nb'; END$$",
+		"failed: DO $$BEGIN EXECUTE 'SELECT 1\n/0'; END$$",
+		"committed: COPY orders FROM STDIN",
+		"committed: DELETE FROM orders",
+	}
+	failures := []string{
+		"failed: DELETE FROM orders WHERE\n  id = 'x'", "failed: DELETE FROM ordres", "failed: SELECT 1", "failed: INSERT INTO orders VALUES ($1, $2)",
+		"failed: INSERT INTO orders VALUES (6, 'a'); INSERT INTO orders VALUES (1, 'b')", "failed: DO $$BEGIN EXECUTE 'SELECT 1\n/0'; END$$",
+	}
+	const prefix = "%m %c %l %v %x %q%u@%d "
+	tests := []struct {
+		name, version, prefix string
+		settings              map[string]string
+		want                  []string // nil: only that all forms agree, and that nothing is taken for committed that was not
+	}{
+		{"all", "13", prefix, nil, all},
+		{"all", "15", prefix, nil, all},
+		{"all", "18", prefix, nil, all},
+		{"none", "15", "%m [%p] ", map[string]string{"log_statement": "none"}, failures},
+		{"none", "18", "[%p] %q%a ", map[string]string{"log_statement": "none"}, failures},
+		{"mod", "15", prefix, map[string]string{"log_statement": "mod"}, nil},
+		{"mod", "13", prefix, map[string]string{"log_statement": "mod", "log_duration": "on"}, nil},
+		{"durations", "18", prefix, map[string]string{"log_statement": "none", "log_min_duration_statement": "0"}, nil},
+		{"both", "15", prefix, map[string]string{"log_min_duration_statement": "0"}, nil},
+		{"plans", "15", prefix, map[string]string{"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_nested_statements": "on"}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name+" "+test.version, func(t *testing.T) {
+			t.Parallel()
+			logs := logged(t, test.version, test.prefix, test.settings, incident)
+			for form, text := range logs {
+				got := fates(events(t, text, Detector{}))
+				if test.want != nil {
+					compareTexts(t, form, got, test.want)
+				}
+				compareTexts(t, form+" beside csvlog", got, fates(events(t, logs["csvlog"], Detector{})))
+				for _, fate := range got {
+					kind, statement, _ := strings.Cut(fate, ": ")
+					if kind != "committed" {
+						continue
+					}
+					for _, other := range all {
+						if before, same, _ := strings.Cut(other, ": "); same == statement && before != "committed" && before != "executed" {
+							t.Errorf("%s: %q is taken for committed, and was %s", form, statement, before)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestFates: what becomes of statements, in logs that no workload makes on purpose.
+func TestFates(t *testing.T) {
+	t.Parallel()
+	const all = "1 LOG:  statement: SHOW x\n"
+	tests := []struct {
+		name, prefix, text string
+		want               []string
+	}{
+		{"a COMMIT that fails", "%p ", all + "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: COMMIT\n1 ERROR:  deferred\n1 STATEMENT:  COMMIT\n", []string{"committed: SHOW x", "executed: BEGIN", "rolled back: A", "failed: COMMIT"}},
+		{"COMMIT behind an ERROR", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: B\n1 ERROR:  x\n1 STATEMENT:  B\n1 LOG:  statement: COMMIT\n", []string{"executed: BEGIN", "rolled back: A", "failed: B", "executed: COMMIT"}},
+		{"COMMIT is the last line", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: COMMIT\n", []string{"executed: BEGIN", "committed: A", "executed: COMMIT"}},
+		{"the log ends within a transaction", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: B\n", []string{"executed: BEGIN", "executed: A", "attempted: B"}},
+		{"the session ends within a transaction", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  disconnection: session time: 0:00:01\n", []string{"executed: BEGIN", "rolled back: A"}},
+		{"FATAL", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: B\n1 FATAL:  terminating connection\n1 STATEMENT:  B\n", []string{"executed: BEGIN", "rolled back: A", "failed: B"}},
+		{"a crash", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n2 LOG:  statement: B\n9 LOG:  all server processes terminated; reinitializing\n1 LOG:  statement: COMMIT\n", []string{"executed: BEGIN", "attempted: A", "attempted: B", "executed: COMMIT"}},
+		{"the log begins within a transaction", "%p ", "1 LOG:  statement: A\n1 LOG:  statement: B\n1 LOG:  statement: ROLLBACK\n2 LOG:  statement: C\n2 LOG:  statement: COMMIT\n", []string{"rolled back: A", "rolled back: B", "executed: ROLLBACK", "committed: C", "executed: COMMIT"}},
+		{"log_statement = mod says nothing of COMMIT", "%p ", "1 LOG:  connection authorized: user=a database=b\n1 LOG:  statement: INSERT INTO a VALUES (1)\n1 LOG:  statement: INSERT INTO a VALUES (2)\n", []string{"executed: INSERT INTO a VALUES (1)", "attempted: INSERT INTO a VALUES (2)"}},
+		{"the statements of a pipeline", "%p ", "1 LOG:  connection authorized: user=a database=b\n" + all + "1 LOG:  execute a: A\n1 LOG:  execute b: B\n1 ERROR:  x\n1 STATEMENT:  B\n", []string{"committed: SHOW x", "executed: A", "failed: B"}},
+		{"the statements of a pipeline, with transactions", "%p %v ", "1  LOG:  connection authorized: user=a database=b\n1 3/1 LOG:  statement: SHOW x\n1 3/2 LOG:  execute a: A\n1 3/3 LOG:  execute a: A\n1 3/3 LOG:  execute b: B\n1 3/3 ERROR:  x\n1 3/3 STATEMENT:  B\n", []string{"committed: SHOW x", "committed: A", "rolled back: A", "failed: B"}},
+		{"savepoints", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: SAVEPOINT a\n1 LOG:  statement: A\n1 LOG:  statement: savepoint \"B\"\n1 LOG:  statement: B\n1 LOG:  statement: RELEASE \"B\"\n1 LOG:  statement: C\n1 LOG:  statement: ROLLBACK TO a\n1 LOG:  statement: D\n1 LOG:  statement: END\n", []string{"executed: BEGIN", "executed: SAVEPOINT a", "rolled back: A", "executed: savepoint \"B\"", "rolled back: B", "executed: RELEASE \"B\"", "rolled back: C", "executed: ROLLBACK TO a", "committed: D", "executed: END"}},
+		{"prepared transactions", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: PREPARE TRANSACTION 'a'\n1 LOG:  statement: BEGIN\n1 LOG:  statement: B\n1 LOG:  statement: PREPARE TRANSACTION 'b'\n2 LOG:  statement: COMMIT PREPARED 'a'\n2 LOG:  statement: ROLLBACK PREPARED 'b'\n", []string{"executed: BEGIN", "committed: A", "executed: PREPARE TRANSACTION 'a'", "executed: BEGIN", "rolled back: B", "executed: PREPARE TRANSACTION 'b'", "executed: COMMIT PREPARED 'a'", "executed: ROLLBACK PREPARED 'b'"}},
+		{"a query string with its own transaction", "%p ", "1 LOG:  statement: BEGIN; A; COMMIT; B\n1 LOG:  statement: BEGIN; C; COMMIT; D\n1 ERROR:  x\n1 STATEMENT:  BEGIN; C; COMMIT; D\n", []string{"executed: BEGIN", "committed: A", "executed: COMMIT", "executed: B", "attempted: BEGIN", "attempted: C", "attempted: COMMIT", "attempted: D"}},
+		{"COMMIT AND CHAIN", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: COMMIT AND CHAIN\n1 LOG:  statement: B\n1 LOG:  statement: ROLLBACK\n", []string{"executed: BEGIN", "committed: A", "executed: COMMIT AND CHAIN", "rolled back: B", "executed: ROLLBACK"}},
+		{"a function whose END is none", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END\n1 LOG:  statement: ROLLBACK\n", []string{"executed: BEGIN", "rolled back: A", "rolled back: CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END", "executed: ROLLBACK"}},
+		{"another session with the same process", "%p %u@%d ", "1 a@b LOG:  statement: BEGIN\n1 a@b LOG:  statement: A\n1 c@b LOG:  statement: B\n1 c@b LOG:  statement: COMMIT\n", []string{"executed: BEGIN", "attempted: A", "committed: B", "executed: COMMIT"}},
+		{"BEGIN within a transaction", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: BEGIN\n1 LOG:  statement: B\n1 LOG:  statement: COMMIT\n", []string{"executed: BEGIN", "executed: A", "executed: BEGIN", "committed: B", "executed: COMMIT"}},
+		{"no sessions", "", "LOG:  statement: BEGIN\nLOG:  statement: A\nLOG:  statement: B\nERROR:  x\nSTATEMENT:  A\nLOG:  statement: COMMIT\nLOG:  duration: 1.000 ms  statement: C\n", []string{"attempted: BEGIN", "failed: A", "attempted: B", "attempted: COMMIT", "executed: C"}},
+		{"SET log_statement", "%p ", "1 LOG:  connection authorized: user=a database=b\n" + all + "1 LOG:  statement: SET log_statement = 'mod'\n1 LOG:  statement: A\n1 LOG:  statement: B\n", []string{"executed: SHOW x", "executed: SET log_statement = 'mod'", "executed: A", "attempted: B"}},
+		{"EXECUTE", "%p ", "1 LOG:  statement: EXECUTE a(1)\n1 DETAIL:  prepare: PREPARE a AS DELETE FROM b WHERE c = $1\n1 LOG:  duration: 1.000 ms\n", []string{"executed: EXECUTE a(1)"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			prefix, err := ParsePrefix(test.prefix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareTexts(t, "fate", fates(events(t, []byte(test.text), Detector{Prefix: prefix})), test.want)
+		})
+	}
+}
+
+func TestParameters(t *testing.T) {
+	t.Parallel()
+	values, ok := Parameters("$1 = 'a, ''b'', $2 = ''x''\n\"', $2 = NULL, $3 = '', $4 = 'cut...'")
+	want := []Parameter{{Text: "a, 'b', $2 = 'x'\n\""}, {Null: true}, {}, {Text: "cut...", Cut: true}}
+	if !ok || !slices.Equal(values, want) {
+		t.Errorf("%+v, %v", values, ok)
+	}
+	for _, text := range []string{"", "$2 = 'a'", "$1 = a", "$1 = 'a", "$1 = 'a', ", "$1 = 'a' $2 = 'b'"} {
+		if values, ok := Parameters(text); ok {
+			t.Errorf("%q is read as %+v", text, values)
+		}
+	}
+}
