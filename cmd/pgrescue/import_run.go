@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,13 @@ type importRun struct {
 	lastSource string
 }
 
+// importGC is how much garbage, in percent, may lie beside what an import has in use.
+const importGC = 25
+
 func runImport(ctx context.Context, options *importOptions, paths []string, terminal *term.Terminal, found *recorder) (err error) {
+	// Rows go through memory without being allocated, so all that is large there stays: the keys of
+	// assets, and the copy of all rows in the states of flows.
+	debug.SetGCPercent(importGC)
 	r := &importRun{
 		options: options, terminal: terminal, found: found, now: time.Now().UTC(), bySource: map[string]*importMade{}, checked: map[discovery.Tenant]bool{}, together: map[string]*discovery.Together{}, bases: map[string]bool{},
 		sources: importSources{terminal: terminal, trail: found.Trail()},

@@ -65,6 +65,7 @@ type assetMaker struct {
 
 	constants                []evidence.Value // in the place of each column that no record changes
 	client, engagement, flow string
+	ids                      string // them as members of a dict, up to its attributes
 	key                      []byte
 	hashes                   []keyHash // of the keys that the record has
 }
@@ -185,6 +186,8 @@ func (m *assetMaker) makeConstants() {
 	m.string(aDescription, "Discovered by agent")
 	m.string(aUpdated, pgTime(m.im.ids.Time))
 	m.constants, m.buf = slices.Clone(m.all), nil
+	ids := pyObject("flow_id", m.flow, "client_account_id", m.client, "engagement_id", m.engagement)
+	m.ids = ", " + ids[1:len(ids)-1] + `, "custom_attributes": `
 }
 
 // made is what became of a record.
@@ -291,60 +294,36 @@ func (m *assetMaker) refuse(k *kept, refused *mapping.Refusal) error {
 // appendDict is what assets.raw_data holds: the dict that the service was given, with the record in
 // it, without the ids that were taken out of it before (2.3).
 func (m *assetMaker) appendDict(dst []byte, k *kept) []byte {
-	d := dict{dst: append(dst, '{')}
-	for _, f := range []struct {
+	for _, f := range [...]struct {
 		name string
 		at   int
 	}{
-		{"name", aName}, {"asset_type", aType}, {"hostname", aHostname}, {"ip_address", aIP}, {"operating_system", aSystem}, {"environment", aEnvironment},
+		{`{"name": `, aName},
+		{`, "asset_type": `, aType},
+		{`, "hostname": `, aHostname},
+		{`, "ip_address": `, aIP},
+		{`, "operating_system": `, aSystem},
+		{`, "environment": `, aEnvironment},
 	} {
-		d.value(f.name, m.all[f.at])
+		dst = appendJSONValue(append(dst, f.name...), &m.all[f.at])
 	}
 	if m.app != nil {
-		d.value("status", m.im.fieldValue(k, m.app.status))
-		d.value("location", m.im.fieldValue(k, m.app.location))
+		status, location := m.im.fieldValue(k, m.app.status), m.im.fieldValue(k, m.app.location)
+		dst = appendJSONValue(append(dst, `, "status": `...), &status)
+		dst = appendJSONValue(append(dst, `, "location": `...), &location)
 	} else if m.mapped != nil {
-		m.mapped.appendDict(&d)
+		dst = m.mapped.appendDict(dst)
 	}
-	d.text("flow_id", m.flow)
-	d.text("client_account_id", m.client)
-	d.text("engagement_id", m.engagement)
-	d.json("custom_attributes", m.known(aCustom))
-	d.name("raw_data")
-	return append(m.im.appendCleansed(d.dst, k.raw), '}')
+	dst = append(append(dst, m.ids...), m.known(aCustom)...)
+	dst = append(dst, `, "raw_data": `...)
+	return append(m.im.appendCleansed(dst, k.raw), '}')
 }
 
-// dict appends the members of an object.
-type dict struct {
-	dst   []byte
-	inner bool // there is one already
-}
-
-func (d *dict) name(name string) {
-	if d.inner {
-		d.dst = append(d.dst, ", "...)
-	}
-	d.inner = true
-	d.dst = append(mapping.AppendJSONString(d.dst, name), ": "...)
-}
-
-func (d *dict) text(name, text string) {
-	d.name(name)
-	d.dst = mapping.AppendJSONString(d.dst, text)
-}
-
-func (d *dict) json(name string, text []byte) {
-	d.name(name)
-	d.dst = append(d.dst, text...)
-}
-
-func (d *dict) value(name string, v evidence.Value) {
-	d.name(name)
+func appendJSONValue(dst []byte, v *evidence.Value) []byte {
 	if v.State == evidence.Known {
-		d.dst = mapping.AppendJSONText(d.dst, v.Text)
-	} else {
-		d.dst = append(d.dst, "null"...)
+		return mapping.AppendJSONText(dst, v.Text)
 	}
+	return append(dst, "null"...)
 }
 
 // fieldValue is a value of the record as Python's dict.get has it.

@@ -104,14 +104,31 @@ func (m *assetMaker) appValues(k *kept) *mapping.Refusal {
 // mappedFields are the columns that a mapping gives.
 type mappedFields struct {
 	*mapping.Mapping
-	places []int // of its targets among the names of the columns
-	values []evidence.Value
+	places  []int // of its targets among the names of the columns
+	values  []evidence.Value
+	members []dictMember
+}
+
+// dictMember is a target that the dict holds under its own name.
+type dictMember struct {
+	target int
+	name   []byte // as JSON, between a comma and a colon
+	json   bool   // its text is JSON
 }
 
 func newMappedFields(m *mapping.Mapping, names []string) *mappedFields {
 	f := &mappedFields{Mapping: m}
-	for _, t := range m.Targets {
-		f.places = append(f.places, slices.Index(names, t.Name))
+	for i, t := range m.Targets {
+		place := slices.Index(names, t.Name)
+		f.places = append(f.places, place)
+		switch place {
+		case aName, aAssetName, aType, aHostname, aIP, aSystem, aEnvironment, aCustom:
+			continue
+		}
+		if t.Source >= 0 {
+			name := append(mapping.AppendJSONString([]byte(", "), t.Name), ": "...)
+			f.members = append(f.members, dictMember{i, name, t.Type == "json" || t.Type == "jsonb"})
+		}
 	}
 	return f
 }
@@ -159,19 +176,19 @@ func noName(v evidence.Value) *mapping.Refusal {
 }
 
 // appendDict appends the columns that the mapping filled and that are not in the dict yet.
-func (f *mappedFields) appendDict(d *dict) {
-	for i, t := range f.Targets {
-		switch f.places[i] {
-		case aName, aAssetName, aType, aHostname, aIP, aSystem, aEnvironment, aCustom:
+func (f *mappedFields) appendDict(dst []byte) []byte {
+	for i := range f.members {
+		member := &f.members[i]
+		v := &f.values[member.target]
+		if v.State != evidence.Known {
 			continue
 		}
-		if t.Source < 0 || f.values[i].State != evidence.Known {
-			continue
-		}
-		if t.Type == "json" || t.Type == "jsonb" {
-			d.json(t.Name, f.values[i].Text)
+		dst = append(dst, member.name...)
+		if member.json {
+			dst = append(dst, v.Text...)
 		} else {
-			d.value(t.Name, f.values[i])
+			dst = mapping.AppendJSONText(dst, v.Text)
 		}
 	}
+	return dst
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -16,6 +17,9 @@ import (
 // maxState is how long the copy of all rows may be that a state holds. jsonb has offsets of 28
 // bits: what is longer than 256 MiB it refuses, and with it the whole import.
 const maxState = 200_000_000
+
+// largeState is how long a copy is that is worth a collection of garbage.
+const largeState = 16 << 20
 
 // Names and texts are no longer in jsonb than in JSON. A number is: of one digit it takes
 // numberInJSONB bytes more.
@@ -157,6 +161,11 @@ func pyObject(pairs ...string) string {
 func (im *Import) appendState(ctx context.Context, dst []byte, rest string) ([]byte, error) {
 	if !im.stateful {
 		return append(dst, rest...), nil
+	}
+	if im.content.Size > largeState {
+		// Of the flow before this one there may be a copy that nothing uses any more, and the one that COPY's
+		// text took: the memory of both is taken again, and two copies are the most there are.
+		runtime.GC()
 	}
 	dst = slices.Grow(dst, int(im.content.Size)+len(rest)+len(`{"raw_data": , `))
 	dst = append(dst, `{"raw_data": [`...)

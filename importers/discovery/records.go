@@ -16,7 +16,7 @@ import (
 
 // recordEncoder prints records as the application stores them in raw_import_records.raw_data.
 type recordEncoder struct {
-	names [][]byte // of the header, as JSON with the colon
+	names [][]byte // of the header, as JSON with the colon, behind a comma
 	order []int    // in which the fields are printed
 	// own: a record has names of its own, and is printed as it stands in the source.
 	own bool
@@ -34,7 +34,7 @@ func newRecordEncoder(head *importers.Head, store Store) *recordEncoder {
 		texts:  head.Source.Format == importers.FormatXLSX,
 	}
 	for i, name := range head.Header {
-		e.names = append(e.names, append(mapping.AppendJSONString(nil, name), ": "...))
+		e.names = append(e.names, append(mapping.AppendJSONString([]byte(", "), name), ": "...))
 		e.order = append(e.order, i)
 	}
 	if store == AsApp && !e.own {
@@ -77,11 +77,12 @@ func (e *recordEncoder) appendRecord(dst []byte, r *importers.Record) ([]byte, e
 		if f.Kind == importers.Missing && !e.filled {
 			continue
 		}
-		if !first {
-			dst = append(dst, ", "...)
+		name := e.names[i]
+		if first {
+			name = name[len(", "):]
 		}
 		first = false
-		dst = append(dst, e.names[i]...)
+		dst = append(dst, name...)
 		if f.Kind == importers.Text {
 			dst = mapping.AppendJSONText(dst, f.Text)
 			continue

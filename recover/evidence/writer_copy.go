@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // copyEncoder prints COPY's text format (CopyOneRowTo and CopyAttributeOutText
@@ -31,9 +32,15 @@ func (copyEncoder) appendRow(dst []byte, row *Row) []byte {
 	return append(dst, '\n')
 }
 
+// longText is how long a text is that gets its room at once.
+const longText = 1 << 20
+
 // AppendCopyText appends text with a backslash before what COPY FROM would take
 // for something else.
 func AppendCopyText(dst, text []byte) []byte {
+	if len(text) > longText {
+		dst = slices.Grow(dst, len(text)+len(text)/16) // once, and not by half as much again and again
+	}
 	for {
 		n := plainCopyPrefix(text)
 		dst = append(dst, text[:n]...)
@@ -88,7 +95,7 @@ func plainCopyPrefix(text []byte) int {
 		}
 		n++
 	}
-	for n < len(text) && copyEscape(text[n]) == 0 {
+	for n < len(text) && (text[n] >= ' ' && text[n] != '\\' || copyEscape(text[n]) == 0) {
 		n++
 	}
 	return n
