@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 )
 
 // events gives the events of a log, of each session in the order of its lines.
@@ -178,5 +179,45 @@ func TestParameters(t *testing.T) {
 		if values, ok := Parameters(text); ok {
 			t.Errorf("%q is read as %+v", text, values)
 		}
+	}
+}
+
+// TestParametersThatWereCut: a value that log_parameter_max_length cut is marked, and the others are whole.
+func TestParametersThatWereCut(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a, 'b'\n", 10)
+	for _, version := range []string{"13", "18"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			logs := logged(t, version, "%m [%p] ", map[string]string{"log_parameter_max_length": "20"}, func(t *testing.T, c *cluster.Cluster) {
+				conn, err := c.Connect(context.Background(), "postgres")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var count int
+				if err := conn.QueryRow(context.Background(), "SELECT length($1::text) + length($2::text)", long, "c, 'd'\n").Scan(&count); err != nil {
+					t.Fatal(err)
+				}
+				if err := conn.Close(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			})
+			want := []Parameter{{Text: long[:20] + "...", Cut: true}, {Text: "c, 'd'\n"}}
+			for form, text := range logs {
+				found := false
+				for _, e := range events(t, text, Detector{}) {
+					if strings.HasPrefix(e.Statement, "SELECT length($1") {
+						values, ok := Parameters(e.Parameters)
+						found = ok && slices.Equal(values, want)
+						if !found {
+							t.Errorf("%s: %+v, %v", form, values, ok)
+						}
+					}
+				}
+				if !found {
+					t.Errorf("%s: the statement is not there", form)
+				}
+			}
+		})
 	}
 }
