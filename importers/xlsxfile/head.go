@@ -73,6 +73,9 @@ func (b *Book) notesOf(l *List) []string {
 		}
 	}
 	add(l.sheet.hidden, "the sheet is hidden")
+	if above, first := v.above(l.columns.number); above > 0 {
+		add(true, "rows above the header were left out, as no part of the table: %d, the first begins with %q", above, first)
+	}
 	add(v.hiddenRows > 0, "%d rows are hidden; they are read", v.hiddenRows)
 	if n := len(v.tail.merged); n > 0 {
 		add(true, "%d ranges of cells are merged, the first %s", n, v.tail.merged[0])

@@ -20,7 +20,7 @@ type columns struct {
 
 // findHeader looks for the row that names the columns.
 //
-// A table of Excel's, or the range of a filter, begins with it. Otherwise it is the first row that is mostly texts, all
+// A table of Excel's, or the range of a filter, begins with it. Otherwise it is the first row that is mostly texts, mostly
 // different, and that names most of the columns which are filled in the rows below: titles and
 // stamps above a table fill one or two.
 func (v *survey) findHeader() *keptRow {
@@ -38,11 +38,23 @@ func (v *survey) findHeader() *keptRow {
 		if fallback == nil {
 			fallback = row
 		}
-		if named := v.withNamesFromAbove(row); named.allDifferent() && named.covers(v.first[i+1:]) {
+		if named := v.withNamesFromAbove(row); named.mostlyDifferent() && named.covers(v.first[i+1:]) {
 			return v.lowest(row)
 		}
 	}
 	return fallback
+}
+
+// above counts the rows above the header that hold something, and has the first text of the first.
+func (v *survey) above(header int64) (rows int, first string) {
+	for i := range v.first {
+		if row := &v.first[i]; row.number < header && len(row.cells) > 0 {
+			if rows++; rows == 1 {
+				first = row.cells[0].text
+			}
+		}
+	}
+	return rows, first
 }
 
 // lowest is the last row of a header of several, whose names are merged down to it.
@@ -53,7 +65,7 @@ func (v *survey) lowest(row *keptRow) *keptRow {
 			continue
 		}
 		for i := range v.first {
-			if lower := &v.first[i]; lower.number == merged.lastRow && v.withNamesFromAbove(lower).allDifferent() {
+			if lower := &v.first[i]; lower.number == merged.lastRow && v.withNamesFromAbove(lower).mostlyDifferent() {
 				return lower
 			}
 		}
@@ -61,13 +73,14 @@ func (v *survey) lowest(row *keptRow) *keptRow {
 	return row
 }
 
-// allDifferent reports whether the row is mostly texts, and none stands twice.
-func (r *keptRow) allDifferent() bool {
+// mostlyDifferent reports whether the row is mostly texts, of which one in three may stand there once more:
+// a table with a name twice has a header all the same, and the record below is none.
+func (r *keptRow) mostlyDifferent() bool {
 	seen := make(map[string]bool, len(r.cells))
 	texts := 0
 	for _, c := range r.cells {
 		name := strings.TrimSpace(c.text)
-		if name == "" || c.kind == importers.Unknown || seen[name] {
+		if name == "" || c.kind == importers.Unknown {
 			return false
 		}
 		seen[name] = true
@@ -75,7 +88,7 @@ func (r *keptRow) allDifferent() bool {
 			texts++
 		}
 	}
-	return texts > 0 && 3*texts >= 2*len(r.cells)
+	return texts > 0 && 3*texts >= 2*len(r.cells) && 3*len(seen) >= 2*len(r.cells)
 }
 
 // covers reports whether the row has a cell in seven of ten columns that are filled in half of

@@ -38,7 +38,9 @@ func TestHeaderIsFound(t *testing.T) {
 		"one column":          {[][]any{{"Host"}, {"srv1"}, {"srv2"}}, 1, "Host"},
 		"sparse records":      {[][]any{{"Title"}, {"Name", "IP", "CPU", "Site"}, {"srv1"}, {"srv2"}, record}, 2, "Name|IP|CPU|Site"},
 		"a name is missing":   {[][]any{{"T"}, {"Name", nil, "CPU", "Site"}, record, record}, 2, "Name|column B|CPU|Site"},
-		"a name twice":        {[][]any{{"T"}, {"Name", "Name", "CPU", "Site"}, record, record}, 3, "srv1|10.0.0.1|4|Berlin"},
+		"a name twice":        {[][]any{{"T"}, {"Name", "Name", "CPU", "Site"}, record, record}, 2, "Name|Name (2)|CPU|Site"},
+		"texts, a name twice": {[][]any{{"Id", "Name", "Name"}, {"x1", "a", "b"}, {"x2", "c", "d"}}, 1, "Id|Name|Name (2)"},
+		"groups above":        {[][]any{{"Host", "Host", "Size", "Size", "Size"}, {"Name", "IP", "CPU", "RAM", "Disk"}, {"a", "b", 1, 2, 3}}, 2, "Name|IP|CPU|RAM|Disk"},
 		"spaces around":       {[][]any{{" Name ", "IP\n", "CPU", "Site"}, record}, 1, "Name|IP|CPU|Site"},
 		"nothing but texts":   {[][]any{{"Name", "Site"}, {"srv1", "Berlin"}, {"srv2", "Rome"}}, 1, "Name|Site"},
 		"nothing but numbers": {[][]any{{1, 2}, {3, 4}}, 1, "1|2"},
@@ -51,6 +53,13 @@ func TestHeaderIsFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRowsAboveTheHeader: what is left out is told.
+func TestRowsAboveTheHeader(t *testing.T) {
+	t.Parallel()
+	list := theList(t, save(t, rowsBook(t, []any{"Assets 2025"}, []any{"Made by", "Bob"}, []any{"Name", "IP", "CPU"}, []any{"srv1", "10.0.0.1", 4})), Options{})
+	hasLine(t, list.Head().Notes, `rows above the header were left out, as no part of the table: 2, the first begins with "Assets 2025"`)
 }
 
 func TestHeaderThatWasAskedFor(t *testing.T) {
