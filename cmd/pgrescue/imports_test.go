@@ -80,6 +80,7 @@ func onlyIn() map[string][]string {
 		"github.com/google/uuid":          {"importers/discovery"},
 		"github.com/adrg/strutil":         {"importers/mapping"},
 		"golang.org/x/text":               {"importers"},
+		"github.com/wasilibs/":            {"logparse/statement"},
 	}
 }
 

@@ -251,17 +251,15 @@ func operator(sql string, at int) int {
 	return max(end, at+1)
 }
 
-// tokens lists all tokens of a text. With ErrCut the last one reaches to its end.
+// tokens lists all tokens of a text. With ErrCut, those before the one that is cut.
 func tokens(sql string) ([]token, error) {
 	var list []token
 	for at := 0; ; {
 		t, ok, err := next(sql, at)
-		if ok {
-			list = append(list, t)
-			at = t.end
-		}
 		if !ok || err != nil {
 			return list, err
 		}
+		list = append(list, t)
+		at = t.end
 	}
 }

@@ -3,6 +3,8 @@
 //   - Token: a piece of SQL as PostgreSQL's scanner sees it.
 //   - Word: what a statement does to its session's transaction: BEGIN, COMMIT, ROLLBACK, SAVEPOINT.
 //   - Parameters: the values of $1, $2 and so on, which the server logs beside a prepared statement.
+//   - Template: a statement without its constants; each is parsed once, by PostgreSQL's own grammar.
+//   - Key: a condition that names rows, such as id = 7 or id IN (1, 2).
 //   - Cut: a statement or a value of which the log does not have all.
 package statement
 
