@@ -162,10 +162,7 @@ func rebuild(t *testing.T, parser *statement.Parser, entries []string) []string 
 	for i, entry := range entries {
 		text, ok := strings.CutPrefix(entry, "LOG:  statement: ")
 		if !ok && strings.HasPrefix(entry, "LOG:  execute ") {
-			_, text, ok = strings.Cut(entry, ": ")
-			_, text, _ = strings.Cut(text, ": ")
-			_, text, _ = strings.Cut(entry, "LOG:  execute ")
-			_, text, _ = strings.Cut(text, ": ")
+			_, text, ok = strings.Cut(strings.TrimPrefix(entry, "LOG:  execute "), ": ")
 		}
 		if !ok {
 			continue
