@@ -33,7 +33,7 @@ const (
 // Field is what a record has under one name of the header.
 type Field struct {
 	Kind   Kind
-	Text   []byte // of Text, Number, Bool and JSON
+	Text   []byte // of Text, Number, Bool and JSON; of Unknown what stands there instead, for people alone
 	Reason string // of Unknown
 }
 

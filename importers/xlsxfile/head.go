@@ -73,6 +73,7 @@ func (b *Book) notesOf(l *List) []string {
 		}
 	}
 	add(l.sheet.hidden, "the sheet is hidden")
+	add(v.guessed && b.options.Header == 0, "no row looks like a header, so row %d is taken for it: if it is a record, say that there is no header (--header none)", l.columns.number)
 	if above, first := v.above(l.columns.number); above > 0 {
 		add(true, "rows above the header were left out, as no part of the table: %d, the first begins with %q", above, first)
 	}

@@ -42,6 +42,7 @@ func (v *survey) findHeader() *keptRow {
 			return v.lowest(row)
 		}
 	}
+	v.guessed = fallback != nil
 	return fallback
 }
 

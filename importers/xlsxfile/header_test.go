@@ -10,6 +10,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -60,6 +61,29 @@ func TestRowsAboveTheHeader(t *testing.T) {
 	t.Parallel()
 	list := theList(t, save(t, rowsBook(t, []any{"Assets 2025"}, []any{"Made by", "Bob"}, []any{"Name", "IP", "CPU"}, []any{"srv1", "10.0.0.1", 4})), Options{})
 	hasLine(t, list.Head().Notes, `rows above the header were left out, as no part of the table: 2, the first begins with "Assets 2025"`)
+}
+
+// TestGuessedHeader: a row of which nothing says that it is a header is told, for it may be a record.
+func TestGuessedHeader(t *testing.T) {
+	t.Parallel()
+	path := save(t, rowsBook(t, []any{1, 2}, []any{3, 4}))
+	hasLine(t, theList(t, path, Options{}).Head().Notes, "no row looks like a header, so row 1 is taken for it")
+	if notes := theList(t, path, Options{Header: 1}).Head().Notes; len(notes) > 0 {
+		t.Errorf("a header that was asked for: %q", notes)
+	}
+}
+
+// TestUnknownKeepsWhatStandsThere: a record with it goes into the rejects, where a person repairs it.
+func TestUnknownKeepsWhatStandsThere(t *testing.T) {
+	t.Parallel()
+	v := values{}
+	for kind, raw := range map[string]string{"e": "#N/A", "b": "7"} {
+		row := sheetRow{text: []byte(raw)}
+		c := cell{kind: kind, value: true, end: len(raw)}
+		if f := v.field(&row, &c); f.Kind != importers.Unknown || string(f.Text) != raw {
+			t.Errorf("a cell of type %s is %+v", kind, f)
+		}
+	}
 }
 
 func TestHeaderThatWasAskedFor(t *testing.T) {

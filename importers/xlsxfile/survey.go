@@ -28,6 +28,7 @@ type survey struct {
 	moreGaps   int64
 	unsure     string // why any value may be wrong
 	noted      string // the first thing that is odd about a row
+	guessed    bool   // the header is none of which anything says that it is one
 	noRows     string // why the part is no sheet at all
 }
 

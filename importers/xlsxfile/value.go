@@ -39,6 +39,13 @@ func unknown(format string, args ...any) importers.Field {
 	return importers.Field{Kind: importers.Unknown, Reason: fmt.Sprintf(format, args...)}
 }
 
+// holding is unknown, with what the cell holds in its place, for people.
+func holding(raw []byte, format string, args ...any) importers.Field {
+	f := unknown(format, args...)
+	f.Text = raw
+	return f
+}
+
 func asText(text []byte) importers.Field { return importers.Field{Kind: importers.Text, Text: text} }
 
 // reset begins a row.
@@ -83,7 +90,7 @@ func (v *values) field(row *sheetRow, c *cell) importers.Field {
 		return v.boolean(raw)
 	case "e":
 		v.counts.errors++
-		return unknown("the error %.40s", raw)
+		return holding(raw, "the error %.40s", raw)
 	case "d":
 		return v.iso(raw)
 	}
@@ -147,7 +154,7 @@ func (v *values) boolean(raw []byte) importers.Field {
 	case "0", "false":
 		value = "false"
 	default:
-		return unknown("%.40q is neither true nor false", raw)
+		return holding(raw, "%.40q is neither true nor false", raw)
 	}
 	if v.shown != nil {
 		return asText(bytes.ToUpper([]byte(value)))
@@ -167,7 +174,7 @@ func (v *values) iso(raw []byte) importers.Field {
 func (v *values) number(row *sheetRow, c *cell, raw []byte) importers.Field {
 	digits, fraction, ok := measureNumber(raw)
 	if !ok {
-		return unknown("%.40q is no number", raw)
+		return holding(raw, "%.40q is no number", raw)
 	}
 	format, ok := v.styles.at(c.style)
 	if !ok {
@@ -197,13 +204,13 @@ func (v *values) number(row *sheetRow, c *cell, raw []byte) importers.Field {
 func (v *values) serial(raw []byte, format *numberFormat) importers.Field {
 	serial, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil {
-		return unknown("%.40q is no number", raw)
+		return holding(raw, "%.40q is no number", raw)
 	}
 	begin := len(v.text)
 	text, reason := appendSerial(v.text, serial, format.kind, v.from1904)
 	if reason != "" {
 		v.counts.noDate++
-		return unknown("the date's number %.40s %s", raw, reason)
+		return holding(raw, "the date's number %.40s %s", raw, reason)
 	}
 	v.text = text
 	return asText(v.text[begin:len(v.text):len(v.text)])
