@@ -166,7 +166,7 @@ func importRows(b *testing.B) int { return benchNumber(b, "PGRESCUE_BENCH_ROWS",
 // as COPY reads them.
 //
 // Wanted of the client are 3 CPU seconds for a million rows, and less than 64 MiB. One table keeps to both; the
-// application's tables to the memory alone. Of each record they take 3.7 kB of COPY's text, thirteen times the line
+// application's tables to the memory alone. Of each record they take 3.6 kB of COPY's text, seventeen times the line
 // of the file. A million took, by the profile on two shared cores: 1.1 s to read the file three times (to count
 // the records, and for each of two tables), 0.8 s to map, 1.2 s to print its JSON, 0.6 s for three ids by SHA-1,
 // 0.5 s to find assets that are there twice, 1.6 s to check that every value is one that its column takes, 1.1 s of it JSON,
