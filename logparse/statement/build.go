@@ -216,7 +216,15 @@ func calls(targets []node) bool {
 func (b *builder) targets(targets []node) []Value {
 	values := make([]Value, len(targets))
 	for i := range targets {
-		values[i] = b.value(targets[i].Target.Value)
+		values[i] = asStored(b.value(targets[i].Target.Value))
+	}
+	return values
+}
+
+func (b *builder) stored(nodes []node) []Value {
+	values := b.values(nodes)
+	for i := range values {
+		values[i] = asStored(values[i])
 	}
 	return values
 }
@@ -226,13 +234,13 @@ func (b *builder) rows(lists []node) [][]Value {
 	rows := make([][]Value, 0, len(lists)+len(b.form.more))
 	for i := range lists {
 		if lists[i].List != nil {
-			rows = append(rows, b.values(lists[i].List.Items))
+			rows = append(rows, b.stored(lists[i].List.Items))
 		}
 	}
 	if len(lists) == 1 && lists[0].List != nil {
 		for _, row := range b.form.more {
 			b.row = row
-			rows = append(rows, b.values(lists[0].List.Items))
+			rows = append(rows, b.stored(lists[0].List.Items))
 		}
 		b.row = nil
 	}
@@ -263,11 +271,11 @@ func (b *builder) assigned(target *resTarget) Value {
 		return unknown("the column is set in part")
 	}
 	if target.Value == nil || target.Value.Multi == nil {
-		return b.value(target.Value)
+		return asStored(b.value(target.Value))
 	}
 	multi := target.Value.Multi
 	if row := multi.Source.Row; row != nil && multi.Column >= 1 && multi.Column <= len(row.Args) {
-		return b.value(&row.Args[multi.Column-1])
+		return asStored(b.value(&row.Args[multi.Column-1]))
 	}
 	return b.value(&multi.Source)
 }

@@ -90,6 +90,29 @@ func echoedParameters(message string) (string, bool) {
 	return message, err == nil && (n == len(message)) && (value.Kind == pyrepr.Dict || value.Kind == pyrepr.Tuple || value.Kind == pyrepr.List)
 }
 
+// ReadSQLAlchemyError reads the statement and its parameters out of an error of SQLAlchemy's: "[SQL: …]", and "[parameters: …]" on
+// the line behind. It failed; what it would have written is known all the same.
+func ReadSQLAlchemyError(text string) (Execution, bool) {
+	_, rest, found := strings.Cut(text, "[SQL: ")
+	if !found {
+		return Execution{}, false
+	}
+	for _, between := range []string{"]\n[parameters: ", "]\r\n[parameters: ", "] [parameters: "} {
+		sql, literal, ok := strings.Cut(rest, between)
+		if !ok {
+			continue
+		}
+		value, _, err := pyrepr.Parse(literal)
+		if err != nil {
+			return Execution{SQL: sql}, sql != ""
+		}
+		return bind(sql, &value), sql != ""
+	}
+	line, _, _ := strings.Cut(rest, "\n(Background on this error")
+	sql := strings.TrimSuffix(strings.TrimSpace(line), "]")
+	return Execution{SQL: sql}, sql != ""
+}
+
 // bind makes sets of parameters of what stands in the log.
 func bind(sql string, value *pyrepr.Value) Execution {
 	sets := []pyrepr.Value{*value}

@@ -122,6 +122,27 @@ func TestEchoOfSQLAlchemy(t *testing.T) {
 	}
 }
 
+func TestStatementOfAnErrorOfSQLAlchemy(t *testing.T) {
+	t.Parallel()
+	p := statement.NewParser()
+	for _, test := range [][2]string{
+		{
+			"(sqlalchemy.dialects.postgresql.asyncpg.IntegrityError) <class 'UniqueViolationError'>: duplicate key\nDETAIL:  Key (id)=(7) already exists.\n[SQL: INSERT INTO app.t (id, name, at)\nVALUES ($1::UUID, $2, now()) RETURNING id]\n[parameters: (UUID('6a1b0c9e-0000-4000-8000-00000000000a'), 'a ] b')]\n(Background on this error at: https://sqlalche.me/e/20/gkpj)",
+			"INSERT [app.t] (id,name,at) [6a1b0c9e-0000-4000-8000-00000000000a|a ] b|?now() was called]",
+		},
+		{"(psycopg2.Error) x\n[SQL: DELETE FROM t]\n(Background on this error at: https://sqlalche.me/e/20/f405)", "DELETE [t] every"},
+		{"x [SQL: INSERT INTO t (a, b) VALUES (%(a)s, %(b)s)] [parameters: [{'a': 1, 'b': 'x'}, {'a': 2, 'b': None}]]", "INSERT [t] (a,b) [1|x]; INSERT [t] (a,b) [2|NULL]"},
+	} {
+		e, ok := statement.ReadSQLAlchemyError(test[0])
+		if got := ran(t, p, e); !ok || got != test[1] {
+			t.Errorf("%s\n got %s\nwant %s", test[0], got, test[1])
+		}
+	}
+	if _, ok := statement.ReadSQLAlchemyError("no statement"); ok {
+		t.Error("a statement of nothing")
+	}
+}
+
 func FuzzEcho(f *testing.F) {
 	f.Add("INSERT INTO t (a) VALUES (%(a)s, %s, :b, ?, $1)\n[raw sql] {'a': 1, 'b': '%%'}\nCOMMIT")
 	f.Fuzz(func(t *testing.T, text string) {

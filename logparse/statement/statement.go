@@ -2,6 +2,7 @@ package statement
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -101,6 +102,35 @@ func (p *Parser) Parse(sql string, parameters Parameters) (*Statement, error) {
 	b := &builder{form: form, parameters: parameters}
 	b.build(s, root)
 	return s, nil
+}
+
+// ParseExecuted takes an EXECUTE apart, and the statement that it runs: the server logs "prepare: PREPARE name AS …" in the
+// DETAIL, the whole text in which that stood. The statement has the values of EXECUTE in it.
+func (p *Parser) ParseExecuted(sql, detail string) (*Statement, error) {
+	execute, err := p.Parse(sql, nil)
+	if err != nil {
+		return execute, err
+	}
+	if execute.Verb != "EXECUTE" || len(execute.Rows) != 1 || len(detail) < len("prepare: ") || !strings.EqualFold(detail[:len("prepare: ")], "prepare: ") {
+		return execute, fmt.Errorf("statement: parse %s: the log does not say what it runs", execute.Verb)
+	}
+	var parameters Parameters
+	for _, value := range execute.Rows[0] {
+		parameters = append(parameters, value.Value)
+	}
+	for _, part := range Split(detail[len("prepare: "):]) {
+		if ReadWords(part).Verb != "PREPARE" {
+			continue
+		}
+		prepared, err := p.Parse(part, parameters)
+		if err != nil {
+			return execute, err
+		}
+		if prepared.Name == execute.Name && len(prepared.Inner) == 1 {
+			return prepared.Inner[0], nil
+		}
+	}
+	return execute, fmt.Errorf("statement: parse EXECUTE %s: it changes nothing, or its PREPARE is not in the log", execute.Name)
 }
 
 // needsGrammar reports whether the statement may change or destroy rows.

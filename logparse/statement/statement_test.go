@@ -72,6 +72,7 @@ func TestStatementsSayWhatTheyChange(t *testing.T) {
 		{"insert into t values (default, now(), current_timestamp, nextval('s'), (select 1), a || 'b', lower('X'))", "INSERT [t] [?the column's default|?now() was called|?CURRENT_TIMESTAMP of that moment|?nextval() was called|?the result of a subquery|?the result of an expression|?lower() was called]"},
 		{"insert into t (a) values ('now'::timestamptz), ('x'::varchar(2)), ('long'::varchar(2))", "INSERT [t] (a) [?now cast to timestamptz, which may change it] [x] [?long cast to varchar, which may change it]"},
 		{"insert into t (a, b) values (1.5::int, true::text), (2::text, interval '1' year)", "INSERT [t] (a,b) [?1.5 cast to int4, which may change it|true] [2|?1 cast to interval, which may change it]"},
+		{"insert into t values ('now', 'now'::text, 'Today ')", "INSERT [t] [?'now' is the moment at which it was read, if the column holds a time|now|?'Today ' is the moment at which it was read, if the column holds a time]"},
 		{"insert into t (a) select a from u", "INSERT [t] (a) because its rows come from a query"},
 		{"insert into t select 1 where not exists (select 1 from t)", "INSERT [t] because its rows come from a query"},
 		{"insert into t select generate_series(1, 3)", "INSERT [t] because its rows come from a query"},
@@ -133,5 +134,23 @@ func TestWhatIsNoStatementIsAnError(t *testing.T) {
 	}
 	if _, err := p.Parse("delete from t where a = '", nil); !errors.Is(err, statement.ErrCut) {
 		t.Errorf("a cut statement: %v", err)
+	}
+}
+
+func TestWhatExecuteRuns(t *testing.T) {
+	t.Parallel()
+	p := statement.NewParser()
+	detail := "prepare: PREPARE q AS SELECT 1; PREPARE p(int, text) AS INSERT INTO t (a, b, c) VALUES ($1, $2, $3); PREPARE r AS DELETE FROM u;"
+	s, err := p.ParseExecuted("EXECUTE p(7, 'it''s', now())", detail)
+	if got, want := told(s), "INSERT [t] (a,b,c) [7|it's|?now() was called]"; err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	for _, sql := range []string{"EXECUTE q", "EXECUTE other(1)", "DELETE FROM t"} {
+		if s, err := p.ParseExecuted(sql, detail); err == nil {
+			t.Errorf("%s runs %s", sql, told(s))
+		}
+	}
+	if _, err := p.ParseExecuted("EXECUTE p(1)", "parameters: $1 = '1'"); err == nil {
+		t.Error("EXECUTE without its PREPARE is known")
 	}
 }

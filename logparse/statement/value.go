@@ -240,6 +240,16 @@ func special(text, name string) bool {
 	return false
 }
 
+// asStored is a value on its way into a column whose type is not known: if that is a time, 'now' is not what it holds.
+func asStored(value Value) Value {
+	if value.State != evidence.Known || value.Type != "" || value.Param > 0 || !special(string(value.Text), "date") {
+		return value
+	}
+	return Value{Value: evidence.Value{
+		State: evidence.Unknown, Raw: value.Text, Reason: fmt.Sprintf("'%s' is the moment at which it was read, if the column holds a time", value.Text),
+	}}
+}
+
 // fits reports whether a text stays as it is under a type's modifiers.
 func (b *builder) fits(text, name string, mods []node) bool {
 	var limits []int
