@@ -150,6 +150,9 @@ func parameters(t *testing.T, c *cluster.Cluster) {
 	run("UPDATE app.t SET x = $2, ok = $3 WHERE id = $1", 20, nil, true)
 	run("UPDATE app.t SET v = 'any' WHERE id = ANY($1::int[])", []int32{20, 21})
 	run("DELETE FROM app.t WHERE id = $1", 21)
+	clustertest.Exec(t, c, "postgres", // in one session
+		"prepare ins(int, text, int[]) as insert into app.t (id, x, ints) values ($1, $2, $3); prepare up(int) as update app.t set ok = true where id = $1",
+		"execute ins(30, 'it''s, \"executed\" ', '{1,2}')", "execute ins(-31, NULL, ARRAY[3])", "execute up(30)")
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -167,12 +170,16 @@ func rebuild(t *testing.T, parser *statement.Parser, entries []string) []string 
 		if !ok {
 			continue
 		}
-		var values statement.Parameters
+		detail := ""
 		if i+1 < len(entries) {
-			values, _ = statement.ParseParameters(strings.TrimPrefix(entries[i+1], "DETAIL:  "), 0)
+			detail = strings.TrimPrefix(entries[i+1], "DETAIL:  ")
 		}
+		values, _ := statement.ParseParameters(detail, 0)
 		for _, part := range statement.Split(text) {
 			s, err := parser.Parse(part, values)
+			if s.Verb == "EXECUTE" {
+				s, err = parser.ParseExecuted(part, detail)
+			}
 			if err != nil {
 				t.Errorf("%s: %v", part, err)
 				continue
