@@ -10,12 +10,15 @@ import (
 // call reads the arguments behind a name; the reader stands on the parenthesis. The value begins at start.
 func (r *reader) call(name string, start, depth int) Value {
 	arguments := Value{Kind: Tuple}
-	keywords := make(map[string]Value)
+	var keywords map[string]Value
 	r.at++
 	whole := r.items(&arguments, ')', func() (Value, bool) {
 		keyword := r.keyword()
 		item, ok := r.value(depth + 1)
 		if keyword != "" && ok {
+			if keywords == nil {
+				keywords = make(map[string]Value)
+			}
 			keywords[keyword] = item
 		}
 		return item, ok
@@ -54,10 +57,14 @@ func construct(name string, arguments Value, keywords map[string]Value) (Value, 
 		if len(items) == 0 || items[0].Kind != Str {
 			return Value{}, false
 		}
-		kinds := map[string]Kind{"UUID": UUID, "Decimal": Decimal, "Timestamp": DateTime}
-		kind, ok := kinds[name]
-		if !ok {
-			kind = Str
+		kind := Str
+		switch name {
+		case "UUID":
+			kind = UUID
+		case "Decimal":
+			kind = Decimal
+		case "Timestamp":
+			kind = DateTime
 		}
 		if name == "Timestamp" && !one {
 			return Value{}, false
@@ -110,9 +117,12 @@ func mapping(items []Value) (Value, bool) {
 	return dict, true
 }
 
-// numbers gives positional and named arguments that are whole numbers, in the order of names; others are 0.
-func numbers(items []Value, keywords map[string]Value, names ...string) (map[string]int, bool) {
-	found := make(map[string]int)
+// parts are the whole numbers among a constructor's arguments, in the order of the names that they go by.
+type parts [7]int
+
+// numbers gives positional and named arguments that are whole numbers; others are 0.
+func numbers(items []Value, keywords map[string]Value, names ...string) (parts, bool) {
+	var found parts
 	positional := len(items) - len(keywords)
 	for i, name := range names {
 		value, named := keywords[name]
@@ -123,9 +133,9 @@ func numbers(items []Value, keywords map[string]Value, names ...string) (map[str
 		}
 		number, err := strconv.Atoi(value.Text)
 		if value.Kind != Int || err != nil {
-			return nil, false
+			return parts{}, false
 		}
-		found[name] = number
+		found[i] = number
 	}
 	return found, true
 }
@@ -135,19 +145,19 @@ func calendar(items []Value, keywords map[string]Value) (Value, bool) {
 	if !ok || !exists(part) {
 		return Value{}, false
 	}
-	return Value{Kind: Date, Text: fmt.Sprintf("%04d-%02d-%02d", part["year"], part["month"], part["day"])}, true
+	return Value{Kind: Date, Text: fmt.Sprintf("%04d-%02d-%02d", part[0], part[1], part[2])}, true
 }
 
 // exists reports whether there is such a day.
-func exists(part map[string]int) bool {
-	year, month, day := part["year"], part["month"], part["day"]
+func exists(part parts) bool {
+	year, month, day := part[0], part[1], part[2]
 	made := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
 	return year >= 1 && year <= 9999 && made.Year() == year && int(made.Month()) == month && made.Day() == day
 }
 
 // hours writes a time of day as PostgreSQL does.
-func hours(part map[string]int) (string, bool) {
-	hour, minute, second, micro := part["hour"], part["minute"], part["second"], part["microsecond"]
+func hours(part []int) (string, bool) {
+	hour, minute, second, micro := part[0], part[1], part[2], part[3]
 	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 || micro < 0 || micro > 999999 {
 		return "", false
 	}
@@ -168,13 +178,13 @@ func moment(items []Value, keywords map[string]Value) (Value, bool) {
 	if !ok || !exists(part) {
 		return Value{}, false
 	}
-	text, ok := hours(part)
+	text, ok := hours(part[3:])
 	if !ok {
 		return Value{}, false
 	}
 	offset, ok := zoneText(zone)
 	return Value{
-		Kind: DateTime, Text: fmt.Sprintf("%04d-%02d-%02d %s%s", part["year"], part["month"], part["day"], text, offset),
+		Kind: DateTime, Text: fmt.Sprintf("%04d-%02d-%02d %s%s", part[0], part[1], part[2], text, offset),
 		Cut: !ok,
 	}, true
 }
@@ -185,7 +195,7 @@ func clock(items []Value, keywords map[string]Value) (Value, bool) {
 	if !ok {
 		return Value{}, false
 	}
-	text, ok := hours(part)
+	text, ok := hours(part[:4])
 	offset, known := zoneText(zone)
 	return Value{Kind: Time, Text: text + offset, Cut: !known}, ok
 }
@@ -218,14 +228,14 @@ func withoutZone(items []Value, keywords map[string]Value, most int) ([]Value, m
 // duration makes an interval: Python keeps days, seconds and microseconds, and so does psycopg.
 func duration(items []Value, keywords map[string]Value) (Value, bool) {
 	part, ok := numbers(items, keywords, "days", "seconds", "microseconds")
-	if !ok || part["seconds"] < 0 || part["seconds"] >= 86400 || part["microseconds"] < 0 || part["microseconds"] > 999999 {
+	if !ok || part[1] < 0 || part[1] >= 86400 || part[2] < 0 || part[2] > 999999 {
 		return Value{}, false
 	}
-	days, seconds := part["days"], part["seconds"]
-	text := fmt.Sprintf("%02d:%02d:%02d%s", seconds/3600, seconds/60%60, seconds%60, fraction(part["microseconds"]))
+	days, seconds := part[0], part[1]
+	text := fmt.Sprintf("%02d:%02d:%02d%s", seconds/3600, seconds/60%60, seconds%60, fraction(part[2]))
 	switch {
 	case days == 0:
-	case seconds == 0 && part["microseconds"] == 0:
+	case seconds == 0 && part[2] == 0:
 		text = plural(days)
 	case days < 0:
 		text = plural(days) + " +" + text

@@ -61,6 +61,7 @@ func (r *reader) braces(depth int) Value {
 // items reads values with commas between them, until the closing bracket. It reports whether that one was
 // found with nothing unreadable before it.
 func (r *reader) items(value *Value, closing byte, next func() (Value, bool)) bool {
+	value.Items = make([]Value, 0, 8)
 	for {
 		r.space()
 		switch {

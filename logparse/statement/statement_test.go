@@ -117,6 +117,10 @@ func TestStatementsSayWhatTheyChange(t *testing.T) {
 		if got := told(s); got != test[1] {
 			t.Errorf("%s\n got %s\nwant %s", test[0], got, test[1])
 		}
+		// The first words say the same, but of WITH.
+		if target, ok := statement.Target(test[0]); ok != (len(s.Tables) > 0 && !strings.HasPrefix(test[0], "with")) || (ok && target != s.Tables[0]) {
+			t.Errorf("%s: the first words say %v, %v", test[0], target, ok)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ package statement
 
 import (
 	"strings"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // Transaction is what a statement does to its session's transaction.
@@ -58,6 +60,102 @@ func ReadWords(sql string) Words {
 	words.Verb = strings.ToUpper(sql[list[0].start:list[0].end])
 	words.transaction(sql, list[1:])
 	return words
+}
+
+// Target gives the table that stands in the first words of a statement that changes or destroys rows, without the
+// grammar: of several the first. It reports false where it does not stand there: WITH, DROP SCHEMA, a COPY to a file.
+func Target(sql string) (evidence.RelationName, bool) {
+	h := head{sql: sql}
+	switch {
+	case h.skip("INSERT"), h.skip("MERGE"):
+		if !h.skip("INTO") {
+			return evidence.RelationName{}, false
+		}
+	case h.skip("UPDATE"):
+	case h.skip("DELETE"):
+		if !h.skip("FROM") {
+			return evidence.RelationName{}, false
+		}
+	case h.skip("TRUNCATE"):
+		h.skip("TABLE")
+	case h.skip("DROP"), h.skip("ALTER"):
+		if !h.skip("TABLE") {
+			return evidence.RelationName{}, false
+		}
+		if h.skip("IF") && !h.skip("EXISTS") {
+			return evidence.RelationName{}, false
+		}
+	case h.skip("COPY"):
+		h.skip("BINARY")
+		return h.copied()
+	default:
+		return evidence.RelationName{}, false
+	}
+	h.skip("ONLY")
+	return h.table()
+}
+
+// head reads the first words of a statement.
+type head struct {
+	sql string
+	at  int
+}
+
+// skip goes over a word if it is the next.
+func (h *head) skip(word string) bool {
+	t, ok, err := next(h.sql, h.at)
+	if !ok || err != nil || t.kind != tokenWord || !strings.EqualFold(h.sql[t.start:t.end], word) {
+		return false
+	}
+	h.at = t.end
+	return true
+}
+
+// table reads a name with its schema.
+func (h *head) table() (evidence.RelationName, bool) {
+	var parts []string
+	for {
+		t, ok, err := next(h.sql, h.at)
+		if !ok || err != nil || (t.kind != tokenWord && t.kind != tokenQuoted) {
+			return evidence.RelationName{}, false
+		}
+		parts = append(parts, identifier(h.sql, t))
+		h.at = t.end
+		dot, ok, err := next(h.sql, h.at)
+		if !ok || err != nil || h.sql[dot.start] != '.' || len(parts) == 3 {
+			break
+		}
+		h.at = dot.end
+	}
+	name := evidence.RelationName{Name: parts[len(parts)-1]}
+	if len(parts) > 1 {
+		name.Schema = parts[len(parts)-2]
+	}
+	if len(parts) > 2 {
+		name.Database = parts[0]
+	}
+	return name, true
+}
+
+// copied reads the table of a COPY … FROM.
+func (h *head) copied() (evidence.RelationName, bool) {
+	name, ok := h.table()
+	for depth := 0; ok; {
+		t, more, err := next(h.sql, h.at)
+		if !more || err != nil {
+			return name, false
+		}
+		switch text := h.sql[t.start:t.end]; {
+		case text == "(":
+			depth++
+		case text == ")":
+			depth--
+		case depth == 0:
+			return name, h.skip("FROM")
+		}
+		h.at = t.end
+	}
+	return name, false
 }
 
 // transaction reads the words behind the verb.
