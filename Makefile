@@ -30,7 +30,7 @@ race: postgresql compiler ## the tests with the race detector, on one version of
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
 	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem -timeout 30m ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream ./recover/casefile ./recover/restore \
 		./importers/csvfile ./importers/jsonfile ./importers/xlsxfile ./logparse ./logparse/pglog
-	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap ./importers/mapping
+	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap ./importers/mapping ./logparse/statement ./logparse/pyrepr
 
 bench-memory: postgresql ## the peak memory of the commands on 1, 4 and 8 GiB of WAL; PGRESCUE_BENCH_MEMORY_MB=LIST sets the sizes
 	PGRESCUE_BENCH_MEMORY_MB="$${PGRESCUE_BENCH_MEMORY_MB:-1024,4096,8192}" \

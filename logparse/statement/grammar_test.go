@@ -106,6 +106,8 @@ func nested(n int) []string {
 		wrap("array[", "a", "]"),
 		wrap("a or (b and ", "c", ")"),
 		wrap("not a in (select ", "c", ")"),
+		wrap("(select ", "a", " + 1 + 1)"),
+		wrap("f(g, ", "a", ", b) || 1 || 2"),
 		"insert into t values " + strings.Repeat("(", n) + "1" + strings.Repeat(")", n),
 	}
 }
@@ -113,6 +115,7 @@ func nested(n int) []string {
 func chained(n int) []string {
 	return []string{
 		"delete from t where a" + strings.Repeat(" + 1", n),
+		"delete from t where a" + strings.Repeat(" operator(pg_catalog.+) 1", n),
 		"delete from t where " + strings.Repeat("not ", n) + "a",
 		"delete from t where " + strings.Repeat("- ", n) + "a",
 		"delete from t where a" + strings.Repeat("::int", n),
@@ -127,7 +130,7 @@ func chained(n int) []string {
 func TestWhatNestsTooDeepIsRefused(t *testing.T) {
 	t.Parallel()
 	p := NewParser()
-	for _, sql := range append(nested(maxNesting-1), chained(maxChain-3)...) {
+	for _, sql := range append(nested(maxNesting-1), chained(maxHeight-3)...) {
 		if _, err := p.Parse(sql, nil); errors.Is(err, ErrTooDeep) {
 			t.Errorf("%.60s: %v", sql, err)
 		}
@@ -138,6 +141,10 @@ func TestWhatNestsTooDeepIsRefused(t *testing.T) {
 		} else if s.Verb == "" {
 			t.Errorf("%.60s: the first words are lost", sql)
 		}
+	}
+	bulk := "update t set a = (case" + strings.Repeat(" when (t.id = 1) then 'x'", 1000) + " else null end)::text where t.id in (1" + strings.Repeat(", 2", 1000) + ")"
+	if s, err := p.Parse(bulk, nil); err != nil || len(s.Keys) != 1 || len(s.Keys[0].Tuples) != 1001 {
+		t.Errorf("many rows in one CASE: %v", err)
 	}
 	long := "delete from t where id in (1" + strings.Repeat(",1", 1<<20) + ")"
 	if _, err := p.Parse(long, nil); !errors.Is(err, ErrTooDeep) {

@@ -9,10 +9,10 @@ import (
 // ErrTooDeep tells that a statement nests deeper or is longer than the grammar's module can take.
 var ErrTooDeep = errors.New("the statement is too deep or too long to be parsed")
 
-// What the grammar takes: its module has a stack of its own, which these are far from exhausting.
+// What the grammar takes: its module has a small stack of its own, which these are far from exhausting.
 const (
-	maxNesting  = 60
-	maxChain    = 150 // operators that follow each other with no comma, AND or OR between
+	maxNesting  = 60  // brackets and CASE
+	maxHeight   = 200 // of the tree: operators that follow each other nest too
 	maxTemplate = 256 << 10
 )
 
@@ -37,17 +37,25 @@ type literal struct {
 // normaliser builds a form.
 type normaliser struct {
 	form
-	list  []token
-	out   strings.Builder
-	depth int
-	chain int
+	list   []token
+	out    strings.Builder
+	levels []level // of the brackets that are open, the statement itself first
 }
+
+// level is how high the tree is that one pair of brackets holds, as far as it was read.
+type level struct {
+	highest int // of the expressions that have ended
+	operand int // the highest operand of this expression
+	chain   int // operators of this expression
+}
+
+func (l level) height() int { return max(l.highest, l.operand+l.chain) }
 
 // normalise finds the template of a statement. Constants become ”, 1 or 1.0: what the grammar takes in their place.
 // Rows of VALUES that look alike become one.
 func normalise(sql string) (*form, error) {
 	list, err := tokens(sql)
-	n := &normaliser{form: form{sql: sql}, list: list}
+	n := &normaliser{form: form{sql: sql}, list: list, levels: make([]level, 1, 8)}
 	n.cut = err != nil
 	if strings.IndexByte(sql, 0) >= 0 {
 		return &n.form, errors.New("a NUL byte stands in it")
@@ -72,14 +80,14 @@ func normalise(sql string) (*form, error) {
 		i = n.take(i, false)
 	}
 	n.template = n.out.String()
-	if n.cut && (values < 0 || n.depth > 0) {
+	if n.cut && (values < 0 || len(n.levels) > 1) {
 		return &n.form, ErrCut
 	}
 	return &n.form, nil
 }
 
 func (n *normaliser) fits() bool {
-	return n.depth <= maxNesting && n.chain <= maxChain && n.out.Len() <= maxTemplate
+	return len(n.levels) <= maxNesting && n.levels[len(n.levels)-1].height() <= maxHeight && n.out.Len() <= maxTemplate
 }
 
 func (n *normaliser) text(i int) string {
@@ -159,20 +167,31 @@ func (n *normaliser) take(i int, item bool) int {
 	return i + 1
 }
 
-// count keeps how deep the statement nests.
+// count keeps how high the tree is.
 func (n *normaliser) count(i int) {
-	switch text := n.text(i); {
-	case n.list[i].kind == tokenOperator, n.said(i, "NOT"), n.said(i, "JOIN"), n.said(i, "UNION"), n.said(i, "EXCEPT"), n.said(i, "INTERSECT"),
-		n.said(i, "IS"), n.said(i, "COLLATE"), n.said(i, "AT"), text == "[":
-		n.chain++
-	case text == "," || n.said(i, "AND") || n.said(i, "OR"):
-		n.chain = 0
+	top := &n.levels[len(n.levels)-1]
+	text := n.text(i)
+	if n.list[i].kind == tokenWord {
+		text = strings.ToUpper(text)
+	} else if n.list[i].kind == tokenOperator {
+		text = "+"
 	}
-	switch text := n.text(i); {
-	case text == "(" || text == "[" || n.said(i, "CASE"):
-		n.depth++
-	case text == ")" || text == "]" || n.said(i, "END"):
-		n.depth = max(n.depth-1, 0)
+	switch text {
+	case "+", "OPERATOR", "NOT", "JOIN", "UNION", "EXCEPT", "INTERSECT", "IS", "COLLATE", "AT":
+		top.chain++
+	case ",", "AND", "OR", "WHEN", "THEN", "ELSE":
+		*top = level{highest: top.height()}
+	case "(", "[", "CASE":
+		if text == "[" {
+			top.chain++ // a subscript of what stands before it
+		}
+		n.levels = append(n.levels, level{})
+	case ")", "]", "END":
+		if len(n.levels) > 1 {
+			n.levels = n.levels[:len(n.levels)-1]
+			below := &n.levels[len(n.levels)-1]
+			below.operand = max(below.operand, top.height()+1)
+		}
 	}
 }
 
@@ -205,7 +224,7 @@ func (n *normaliser) item(i int) (int, bool) {
 // not whole.
 func (n *normaliser) rows(i int) (int, bool) {
 	n.first = len(n.literals)
-	before, depth := n.out.String(), n.depth
+	before, depth := n.out.String(), len(n.levels)
 	var shape string
 	alike, end, count := true, i, 0
 	var rows [][]literal
@@ -214,7 +233,8 @@ func (n *normaliser) rows(i int) (int, bool) {
 		written, row := n.out.String()[len(before):], n.literals[n.first:]
 		n.out.Reset()
 		n.out.WriteString(before)
-		n.literals, n.offsets, n.depth, n.chain = n.literals[:n.first:n.first], n.offsets[:n.first], depth, 0
+		n.literals, n.offsets = n.literals[:n.first:n.first], n.offsets[:n.first]
+		n.levels = n.levels[:depth]
 		if !ok { // the log ends in this row: it is not one
 			n.cut = true
 			break
