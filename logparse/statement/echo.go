@@ -116,10 +116,11 @@ func ReadSQLAlchemyError(text string) (Execution, bool) {
 // bind makes sets of parameters of what stands in the log.
 func bind(sql string, value *pyrepr.Value) Execution {
 	sets := []pyrepr.Value{*value}
-	if many(value) {
+	p := placeholders(sql, value)
+	if many(value, p.places) {
 		sets = value.Items
+		p = placeholders(sql, &sets[0])
 	}
-	p := placeholders(sql, &sets[0])
 	execution := Execution{SQL: p.sql}
 	for i := range sets {
 		if sets[i].Kind == pyrepr.Lost {
@@ -131,29 +132,36 @@ func bind(sql string, value *pyrepr.Value) Execution {
 	return execution
 }
 
-// many reports whether a literal is a list of sets.
-func many(value *pyrepr.Value) bool {
-	if len(value.Items) == 0 || (value.Kind != pyrepr.List && value.Kind != pyrepr.Tuple) {
+// many reports whether a literal holds sets, of so many values each, and is none itself. A list in a set is an array,
+// and a tuple is none.
+func many(value *pyrepr.Value, places int) bool {
+	if len(value.Items) == 0 || (value.Kind != pyrepr.List && value.Kind != pyrepr.Tuple) || value.Items[0].Kind == pyrepr.Lost {
 		return false
 	}
 	for i := range value.Items {
-		switch value.Items[i].Kind {
+		switch item := &value.Items[i]; item.Kind {
 		case pyrepr.Dict, pyrepr.Lost:
-		case pyrepr.Tuple, pyrepr.List:
-			if value.Kind == pyrepr.Tuple {
-				return false // a set in which each value is an array
+		case pyrepr.Tuple:
+			if len(item.Items) != places && !item.Cut {
+				return false
+			}
+		case pyrepr.List:
+			if value.Kind == pyrepr.Tuple || (len(item.Items) != places && !item.Cut) {
+				return false
 			}
 		default:
 			return false
 		}
 	}
-	return value.Items[0].Kind != pyrepr.Lost
+	return true
 }
 
 // placedSQL is a statement whose placeholders have become $1, $2 and so on.
 type placedSQL struct {
 	sql   string
 	names []string // of each parameter; "": the next of a sequence
+	// places is how many values a set has that is a sequence.
+	places int
 }
 
 // placeholders replaces %(name)s, %s, :name and ? by numbers; $1 stays.
@@ -163,7 +171,7 @@ func placeholders(sql string, first *pyrepr.Value) placedSQL {
 		t, ok, err := next(sql, at)
 		if !ok || err != nil {
 			p.out.WriteString(sql[at:])
-			return placedSQL{sql: p.out.String(), names: p.names}
+			return placedSQL{sql: p.out.String(), names: p.names, places: max(p.highest, len(p.names))}
 		}
 		p.out.WriteString(sql[at:t.start])
 		at = p.token(t)
@@ -179,6 +187,7 @@ type placer struct {
 	out     strings.Builder
 	names   []string
 	numbers map[string]int
+	highest int // of the numbers that stood there before
 }
 
 // token writes a token or what replaces it, and gives where the next begins.
@@ -187,8 +196,8 @@ func (p *placer) token(t token) int {
 	rest := p.sql[t.end:]
 	switch {
 	case t.kind == tokenParam:
-		p.names = append(p.names, "")
-		p.names = p.names[:min(len(p.names), len(p.set.Items))]
+		number, _ := strconv.Atoi(text[1:])
+		p.highest = max(p.highest, min(number, 1<<16))
 	case p.percent && t.kind == tokenOperator && strings.HasSuffix(text, "%") && strings.Count(text, "%")%2 == 1:
 		p.out.WriteString(strings.ReplaceAll(text[:len(text)-1], "%%", "%"))
 		if name, after, ok := strings.Cut(rest, ")s"); ok && strings.HasPrefix(name, "(") {
