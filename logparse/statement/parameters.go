@@ -118,3 +118,36 @@ func markCut(values Parameters, limit int) {
 		*value = evidence.Value{State: evidence.Unknown, Reason: reason, Raw: []byte(kept)}
 	}
 }
+
+// Inline puts the parameters into the statement, as a person would type it. Those that are not known stay as $1.
+func Inline(sql string, parameters Parameters) string {
+	if len(parameters) == 0 {
+		return sql
+	}
+	var b strings.Builder
+	done := 0
+	for at := 0; ; {
+		t, ok, err := next(sql, at)
+		if !ok || err != nil {
+			b.WriteString(sql[done:])
+			return b.String()
+		}
+		at = t.end
+		if t.kind != tokenParam {
+			continue
+		}
+		number, err := strconv.Atoi(sql[t.start+1 : t.end])
+		if err != nil {
+			continue
+		}
+		switch value := parameters.At(number); value.State {
+		case evidence.Known:
+			b.WriteString(sql[done:t.start] + "'" + strings.ReplaceAll(string(value.Text), "'", "''") + "'")
+		case evidence.Null:
+			b.WriteString(sql[done:t.start] + "NULL")
+		default:
+			continue
+		}
+		done = t.end
+	}
+}

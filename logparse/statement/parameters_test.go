@@ -174,3 +174,19 @@ func FuzzParameters(f *testing.F) {
 		}
 	})
 }
+
+func TestParametersStandInTheStatement(t *testing.T) {
+	t.Parallel()
+	values, ok := statement.ParseParameters("parameters: $1 = 'it''s $2', $2 = NULL, $3 = 'cut it here...'", 0)
+	if !ok {
+		t.Fatal("no parameters")
+	}
+	sql := "INSERT INTO t (a, b, c, d, e, f) VALUES ($1::text, $2, $3, $4, '$1', a$1) /* $1 */"
+	want := "INSERT INTO t (a, b, c, d, e, f) VALUES ('it''s $2'::text, NULL, $3, $4, '$1', a$1) /* $1 */"
+	if got := statement.Inline(sql, values); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if got := statement.Inline(sql, nil); got != sql {
+		t.Errorf("without parameters: %s", got)
+	}
+}
