@@ -117,9 +117,10 @@ func ReadSQLAlchemyError(text string) (Execution, bool) {
 func bind(sql string, value *pyrepr.Value) Execution {
 	sets := []pyrepr.Value{*value}
 	p := placeholders(sql, value)
-	if many(value, p.places) {
-		sets = value.Items
-		p = placeholders(sql, &sets[0])
+	if len(value.Items) > 0 {
+		if one := placeholders(sql, &value.Items[0]); many(value, one.places) {
+			sets, p = value.Items, one
+		}
 	}
 	execution := Execution{SQL: p.sql}
 	for i := range sets {

@@ -10,7 +10,7 @@ import (
 // executions gives the statements of an echo, with their parameters.
 func executions(t *testing.T, messages ...string) []string {
 	t.Helper()
-	p := statement.NewParser()
+	p := shared()
 	var echo statement.Echo
 	var list []string
 	add := func(e statement.Execution, ok bool) {
@@ -104,10 +104,16 @@ func TestEchoOfSQLAlchemy(t *testing.T) {
 			[]string{
 				"INSERT INTO t (a, b) VALUES (?, ?)", "('x', 1)",
 				"INSERT INTO t (a, b) VALUES (%s, %s)", "[raw sql] ('y', 2)",
+				"INSERT INTO t (a, b) VALUES (?, ?)", "[raw sql] [('one', 1)]",
+				"INSERT INTO t (a, b) VALUES ($1, $2)", "[raw sql] (('two', 2), ('three', 3))",
+				"INSERT INTO t (a, b) VALUES ($1, $2)", "[raw sql] ([1, 2], [3, 4])",
 				"INSERT INTO t (a, b) VALUES (:a, :b::int)", "[no key 0.1s] {'a': 'z', 'b': 3}",
 				"UPDATE t SET a = 'x' WHERE b=%(b)s", "[raw sql] {'b': 4}",
 			},
-			[]string{"INSERT [t] (a,b) [x|1]", "INSERT [t] (a,b) [y|2]", "INSERT [t] (a,b) [z|3]", "UPDATE [t] (a) [x] key [b][4] exact"},
+			[]string{
+				"INSERT [t] (a,b) [x|1]", "INSERT [t] (a,b) [y|2]", "INSERT [t] (a,b) [one|1]", "INSERT [t] (a,b) [two|2]", "INSERT [t] (a,b) [three|3]",
+				"INSERT [t] (a,b) [{1,2}|{3,4}]", "INSERT [t] (a,b) [z|3]", "UPDATE [t] (a) [x] key [b][4] exact",
+			},
 		},
 		{
 			"parameters that never came",
@@ -124,7 +130,7 @@ func TestEchoOfSQLAlchemy(t *testing.T) {
 
 func TestStatementOfAnErrorOfSQLAlchemy(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	for _, test := range [][2]string{
 		{
 			"(sqlalchemy.dialects.postgresql.asyncpg.IntegrityError) <class 'UniqueViolationError'>: duplicate key\nDETAIL:  Key (id)=(7) already exists.\n[SQL: INSERT INTO app.t (id, name, at)\nVALUES ($1::UUID, $2, now()) RETURNING id]\n[parameters: (UUID('6a1b0c9e-0000-4000-8000-00000000000a'), 'a ] b')]\n(Background on this error at: https://sqlalche.me/e/20/gkpj)",

@@ -31,7 +31,7 @@ func messages(t *testing.T, name, logger string) []string {
 // The logs are those that SQLAlchemy 1.4.46 and Django 3.2.25 wrote on PostgreSQL 15, with psycopg2.
 func TestLogsThatProgramsWrote(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	for _, test := range []struct{ name, logger string }{{"sqlalchemy-1.4.log", "sqlalchemy.engine.Engine"}, {"django-3.2.log", "django.db.backends"}} {
 		var echo statement.Echo
 		var list []string

@@ -32,7 +32,7 @@ func ran(t *testing.T, p *statement.Parser, e statement.Execution) string {
 
 func TestStatementsOfDjango(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	for _, test := range [][2]string{
 		{`(0.003) INSERT INTO "app_asset" ("name", "note", "seen") VALUES ('it''s; args=(1)', NULL, '2024-01-02T03:04:05+00:00'::timestamptz) RETURNING "app_asset"."id"; args=("it's; args=(1)", None, datetime.datetime(2024, 1, 2, 3, 4, 5)); alias=default`, `INSERT [app_asset] (name,note,seen) [it's; args=(1)|NULL|2024-01-02T03:04:05+00:00]`},
 		{`(0.000) DELETE FROM "app_asset" WHERE "app_asset"."id" IN (1, 2); args=(1, 2); alias=default`, `DELETE [app_asset] key [id][1][2] exact`},
@@ -56,7 +56,7 @@ func TestStatementsOfDjango(t *testing.T) {
 
 func TestStatementsOfActiveRecord(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	for _, test := range [][2]string{
 		{"  \x1b[1m\x1b[36mUser Create (0.5ms)\x1b[0m  \x1b[1m\x1b[32mINSERT INTO \"users\" (\"name\", \"age\", \"ok\", \"raw\", \"key\", \"tags\") VALUES ($1, $2, $3, $4, $5, ARRAY[[1]]) RETURNING \"id\"\x1b[0m  [[\"name\", \"a \\\"b\\\", [x]\\n\\u00e9\\u{1F600}\\e\\#{x}\"], [\"age\", nil], [\"ok\", true], [\"raw\", \"<16 bytes of binary data>\"], [\"key\", \"[FILTERED]\"]]", "INSERT [users] (name,age,ok,raw,key,tags) [a \"b\", [x]\né😀\x1b#{x}|NULL|t|?the log says only: 16 bytes of binary data|?Rails filtered the value out of its log|{{1}}]"},
 		{`User Update (1.2ms)  UPDATE "users" SET "name" = $1 WHERE "users"."id" = $2  [["name", "x"], ["id", 7]]`, `UPDATE [users] (name) [x] key [id][7] exact`},
@@ -84,7 +84,7 @@ func TestDataBehindACopyIsWhatTheServerHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := statement.NewParser()
+	p := shared()
 	texts := slices.Concat(nasty(), []string{`\N`, `\.`, `a\`, `""`, `"`, "cr\rx"})
 	for _, options := range []string{"format text", "format csv", "format csv, quote '''', escape '\\', delimiter ';', null 'NULL'", "format text, delimiter '|', null 'nil'", "format csv, header"} {
 		s, err := p.Parse("copy t (id, x, y) from stdin with ("+options+")", nil)

@@ -3,6 +3,7 @@ package statement_test
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/logparse/statement"
@@ -10,6 +11,9 @@ import (
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
+
+// shared is one parser for all tests: each would load the grammar for itself.
+var shared = sync.OnceValue(statement.NewParser)
 
 // entries takes the log of a server apart: a line that begins with a tab goes on with the one before.
 func entries(log string) []string {

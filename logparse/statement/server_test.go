@@ -110,7 +110,7 @@ func keys(s *statement.Statement) string {
 
 func TestRebuiltRowsEqualThoseOfTheServer(t *testing.T) {
 	t.Parallel()
-	parser := statement.NewParser()
+	parser := shared()
 	clustertest.EachVersion(t, func(t *testing.T, version string) {
 		var c *cluster.Cluster
 		list := logged(t, version, nil, func(running *cluster.Cluster) {

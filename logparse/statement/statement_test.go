@@ -66,7 +66,7 @@ func texts(row []statement.Value) string {
 
 func TestStatementsSayWhatTheyChange(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	for _, test := range [][2]string{
 		{"insert into t default values", "INSERT [t] []"},
 		{"insert into t values (default, now(), current_timestamp, nextval('s'), (select 1), a || 'b', lower('X'))", "INSERT [t] [?the column's default|?now() was called|?CURRENT_TIMESTAMP of that moment|?nextval() was called|?the result of a subquery|?the result of an expression|?lower() was called]"},
@@ -126,7 +126,7 @@ func TestStatementsSayWhatTheyChange(t *testing.T) {
 
 func TestWhatIsNoStatementIsAnError(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	for _, sql := range []string{`DELETE FROM t WHERE status \!= 'completed'`, "insert into t", "delete from t where a = '", "update t set a = 'x", "delete from \x00", "insert into t values ('cut"} {
 		s, err := p.Parse(sql, nil)
 		if err == nil || len(s.Rows) > 0 || len(s.Keys) > 0 || s.Every {
@@ -143,7 +143,7 @@ func TestWhatIsNoStatementIsAnError(t *testing.T) {
 
 func TestWhatExecuteRuns(t *testing.T) {
 	t.Parallel()
-	p := statement.NewParser()
+	p := shared()
 	detail := "prepare: PREPARE q AS SELECT 1; PREPARE p(int, text) AS INSERT INTO t (a, b, c) VALUES ($1, $2, $3); PREPARE r AS DELETE FROM u;"
 	s, err := p.ParseExecuted("EXECUTE p(7, 'it''s', now())", detail)
 	if got, want := told(s), "INSERT [t] (a,b,c) [7|it's|?now() was called]"; err != nil || got != want {
