@@ -1,9 +1,11 @@
 package statement_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/logparse/statement"
@@ -12,19 +14,27 @@ import (
 // parseVariable names a statement for TestParseAlone, which does nothing without it.
 const parseVariable = "PGRESCUE_TEST_PARSE"
 
+// highWater is the peak of a process's memory in /proc. That in its resource usage is its parent's, if that was higher.
+var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
 // peak runs TestParseAlone in a process of its own, and gives its peak memory in MiB.
-func peak(t *testing.T, sql string) int64 {
+func peak(t *testing.T, sql string) int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestParseAlone$", "-test.count=1")
 	cmd.Env = append(os.Environ(), parseVariable+"="+sql)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		t.Fatal("the process's memory is not known")
+	found := highWater.FindSubmatch(out)
+	if found == nil {
+		t.Fatalf("the process's memory is not known: %s", out)
 	}
-	return usage.Maxrss >> 10
+	kib, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib >> 10
 }
 
 func TestParseAlone(t *testing.T) {
@@ -35,6 +45,13 @@ func TestParseAlone(t *testing.T) {
 	}
 	if _, err := statement.NewParser().Parse(sql, nil); err != nil {
 		t.Error(err)
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(os.Stdout, "%s\n", highWater.Find(status)); err != nil {
+		t.Fatal(err)
 	}
 }
 
