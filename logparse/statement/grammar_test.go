@@ -11,6 +11,8 @@ import (
 	"github.com/wasilibs/go-pgquery/parser"
 )
 
+// The tests here that ask the grammar run one after the other: at the same time, each would load it for itself.
+
 // constantsOf lists the constants that the grammar itself sees in a text, in their order.
 func constantsOf(t *testing.T, sql string) []string {
 	t.Helper()
@@ -66,7 +68,6 @@ func collect(tree any, found map[int]string) {
 }
 
 func TestTheNormalisersConstantsAreThoseOfTheGrammar(t *testing.T) {
-	t.Parallel()
 	for _, sql := range []string{
 		`select 'a', E'b\n\x41\'', U&'\0061', $$c'$$, $t$ $$ $t$, N'd', 1, 2.50, 1e3, .5, 0x1F, 1_000, -7, - 8`,
 		"insert into t values (1, 'it''s', null), (2, 'b' -- x '\n , true) /* 'no' /* 9 */ */",
@@ -128,7 +129,6 @@ func chained(n int) []string {
 
 // What the module cannot take must not reach it: its stack is small, and nothing survives its end.
 func TestWhatNestsTooDeepIsRefused(t *testing.T) {
-	t.Parallel()
 	p := NewParser()
 	for _, sql := range append(nested(maxNesting-1), chained(maxHeight-3)...) {
 		if _, err := p.Parse(sql, nil); errors.Is(err, ErrTooDeep) {
@@ -166,7 +166,6 @@ func TestStatementsWithoutRowsDoNotLoadTheGrammar(t *testing.T) {
 }
 
 func TestEachTemplateIsParsedOnce(t *testing.T) {
-	t.Parallel()
 	p := NewParser()
 	for _, sql := range []string{
 		"insert into t (a, b) values (1, 'x')", "insert into t (a, b) values ('y', NULL)", "insert into t (a, b) values ($1, $2), (-3, DEFAULT), (true, E'\\n')",
