@@ -69,6 +69,9 @@ func (s *session) end(chain bool, at int, kind logparse.EventKind, why string, o
 	if s.mode = outside; chain {
 		s.mode = block
 	}
+	if s.idle && was != block {
+		return s.implied(at+1, out)
+	}
 	switch {
 	case kind == logparse.Committed && s.aborted:
 		kind, why = logparse.RolledBack, why+", of a transaction that an ERROR had aborted"
@@ -161,8 +164,11 @@ func (t *Timeline) settlePrepared(key string, kind logparse.EventKind, why strin
 	return nil
 }
 
+// heldSize is what holding a statement takes beside its texts.
+const heldSize = 512
+
 func (h *held) size() int {
-	return len(h.event.Statement) + len(h.event.Parameters) + len(h.event.Prepared)
+	return heldSize + len(h.event.Statement) + len(h.event.Parameters) + len(h.event.Prepared)
 }
 
 // give hands out a statement, with the fate of its transaction or with its own.
@@ -278,7 +284,7 @@ func (s *session) close(how closing, out func(*logparse.Event) error) error {
 	case was == block:
 		return s.settle(len(s.held), logparse.Executed, "the log does not say how its transaction ended", out)
 	case was == outside:
-		return s.implied(out)
+		return s.implied(len(s.held), out)
 	}
 	return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
 }

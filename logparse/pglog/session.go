@@ -39,6 +39,7 @@ type session struct {
 	vxid       string
 	xid        pg.XID
 
+	idle     bool // the server warned that the COMMIT or ROLLBACK that was sent had nothing to end
 	open     bool // a query string was sent, and nothing says yet that it ended
 	query    string
 	words    []sentence
@@ -122,6 +123,7 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 	if err := s.part(e, what, out); err != nil {
 		return err
 	}
+	s.idle = false
 	s.open, s.query, s.first, s.extended = true, text, len(s.held), what.extended
 	for i := range s.words {
 		s.held = slices.Grow(s.held, 1)[:len(s.held)+1]
@@ -130,13 +132,15 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 		h.event.Statement, h.event.Parameters, h.event.Prepared = s.words[i].text, parameters, prepared
 		h.event.Verb, h.word = s.words[i].verb, s.words[i].word
 	}
-	size := len(text) + len(parameters) + len(prepared)
-	s.bytes += size
-	s.timeline.heldBytes += size
+	for i := s.first; i < len(s.held); i++ {
+		size := s.held[i].size()
+		s.bytes += size
+		s.timeline.heldBytes += size
+	}
 	if what.said == saysDone {
 		return s.timed(e, what, out)
 	}
-	if s.bytes > maxTransaction || s.timeline.heldBytes > maxHeld {
+	if s.bytes > s.timeline.most || s.timeline.heldBytes > 2*s.timeline.most {
 		return s.settle(s.first, logparse.Executed, "its transaction is too long to wait for its end: see what became of later statements of it", out)
 	}
 	return nil
@@ -191,7 +195,7 @@ func (s *session) part(e *logparse.Entry, what saying, out func(*logparse.Event)
 	case !begins && what.extended && s.extended && s.vxid == "" && len(s.held) < maxTogether && e.Time.Sub(last.Time) < time.Second:
 		return nil
 	}
-	return s.implied(out)
+	return s.implied(len(s.held), out)
 }
 
 const (
@@ -200,12 +204,12 @@ const (
 	whyDoubt   = "an ERROR follows that may have voided its transaction"
 )
 
-// implied settles statements outside a block: they are committed when nothing else could have been seen.
-func (s *session) implied(out func(*logparse.Event) error) error {
+// implied settles the first n statements, which are outside a block: they are committed when nothing else could have been seen.
+func (s *session) implied(n int, out func(*logparse.Event) error) error {
 	if s.tells && !s.blind {
-		return s.settle(len(s.held), logparse.Committed, whyImplied, out)
+		return s.settle(n, logparse.Committed, whyImplied, out)
 	}
-	return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
+	return s.settle(n, logparse.Executed, whyUnseen, out)
 }
 
 // observe looks at the transaction ids of an entry. A new one ends the transaction before.
@@ -219,7 +223,7 @@ func (s *session) observe(e *logparse.Entry, out func(*logparse.Event) error) er
 			err = s.settle(len(s.held), logparse.Executed, whyUnseen, out)
 			s.mode = unsure
 		} else {
-			err = s.implied(out)
+			err = s.implied(len(s.held), out)
 		}
 		if err != nil {
 			return err
@@ -254,7 +258,7 @@ func (s *session) timed(e *logparse.Entry, what saying, out func(*logparse.Event
 	if what.said == saysDone || s.vxid == "" { // those before have had transactions of their own
 		rest := s.held[s.first:]
 		s.held = s.held[:s.first]
-		if err := s.implied(out); err != nil {
+		if err := s.implied(len(s.held), out); err != nil {
 			return err
 		}
 		s.held = append(s.held, rest...)
@@ -347,7 +351,7 @@ func (s *session) abort(e *logparse.Entry, out func(*logparse.Event) error) erro
 	case s.vxid == "" && s.extended || s.vxid != "" && e.VXID == s.vxid:
 		return s.settle(len(s.held), logparse.Executed, whyDoubt, out)
 	}
-	return s.implied(out)
+	return s.implied(len(s.held), out)
 }
 
 // lost takes a FATAL or PANIC.

@@ -24,6 +24,7 @@ type Timeline struct {
 	whole     map[sessionKey]bool
 	started   map[sessionKey]bool // servers whose start was seen
 	heldBytes int                 // bytes of statements whose fate is open
+	most      int                 // bytes of a transaction that are held
 	entries   int64
 	loose     []loose // of logs that do not tell sessions apart
 	names     names
@@ -34,6 +35,7 @@ type Timeline struct {
 // NewTimeline returns a Timeline that has seen nothing.
 func NewTimeline() *Timeline {
 	return &Timeline{
+		most:     maxTransaction,
 		sessions: make(map[sessionKey]*session), prepared: make(map[string][]held),
 		whole: make(map[sessionKey]bool), started: make(map[sessionKey]bool),
 	}
@@ -48,9 +50,8 @@ type sessionKey struct {
 }
 
 const (
-	// maxHeld and maxTransaction bound the bytes of statements whose fate is open, of all and of one transaction.
-	maxHeld        = 128 << 20
-	maxTransaction = 32 << 20
+	// maxTransaction bounds the bytes of a transaction's statements, and half the bytes of all whose fate is open.
+	maxTransaction = 128 << 20
 	// maxSessions bounds the sessions of which nobody has said that they are over.
 	maxSessions = 20_000
 	// maxLoose bounds how long an ERROR is waited for where sessions are not told apart.
@@ -115,12 +116,18 @@ func (t *Timeline) Flush(out func(*logparse.Event) error) error {
 	return nil
 }
 
+// keyOf gives what tells the session of an entry from others: its id, or else its process.
+func keyOf(e *logparse.Entry) sessionKey {
+	key := sessionKey{source: e.Source, container: e.Outer.Container, id: e.Session}
+	if key.id == "" {
+		key.pid = e.PID
+	}
+	return key
+}
+
 // session finds the session of an entry.
 func (t *Timeline) session(e *logparse.Entry, out func(*logparse.Event) error) (*session, error) {
-	key := sessionKey{e.Source, e.Outer.Container, e.Session, e.PID}
-	if key.id != "" {
-		key.pid = 0
-	}
+	key := keyOf(e)
 	one := t.sessions[key]
 	if one != nil {
 		return one, nil
@@ -175,6 +182,11 @@ func (t *Timeline) restart(e *logparse.Entry, what said, out func(*logparse.Even
 // other takes a message that says nothing of statements.
 func (t *Timeline) other(e *logparse.Entry, out func(*logparse.Event) error) error {
 	kind := logparse.Message
+	if e.Severity == "WARNING" && string(e.Message) == "there is no transaction in progress" {
+		if one := t.sessions[keyOf(e)]; one != nil {
+			one.idle = one.open
+		}
+	}
 	if ofServer(e) {
 		kind = logparse.Server
 	}

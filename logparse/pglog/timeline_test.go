@@ -3,6 +3,7 @@ package pglog
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +155,7 @@ func TestFates(t *testing.T) {
 		{"BEGIN within a transaction", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: A\n1 LOG:  statement: BEGIN\n1 LOG:  statement: B\n1 LOG:  statement: COMMIT\n", []string{"executed: BEGIN", "executed: A", "executed: BEGIN", "committed: B", "executed: COMMIT"}},
 		{"no sessions", "", "LOG:  statement: BEGIN\nLOG:  statement: A\nLOG:  statement: B\nERROR:  x\nSTATEMENT:  A\nLOG:  statement: COMMIT\nLOG:  duration: 1.000 ms  statement: C\n", []string{"attempted: BEGIN", "failed: A", "attempted: B", "attempted: COMMIT", "executed: C"}},
 		{"SET log_statement", "%p ", "1 LOG:  connection authorized: user=a database=b\n" + all + "1 LOG:  statement: SET log_statement = 'mod'\n1 LOG:  statement: A\n1 LOG:  statement: B\n", []string{"executed: SHOW x", "executed: SET log_statement = 'mod'", "executed: A", "attempted: B"}},
+		{"a pool's ROLLBACK without a transaction", "%p ", "1 LOG:  statement: SHOW x\n1 LOG:  statement: A\n1 LOG:  statement: ROLLBACK\n1 WARNING:  there is no transaction in progress\n1 LOG:  statement: B\n", []string{"committed: SHOW x", "committed: A", "executed: ROLLBACK", "attempted: B"}},
 		{"EXECUTE", "%p ", "1 LOG:  statement: EXECUTE a(1)\n1 DETAIL:  prepare: PREPARE a AS DELETE FROM b WHERE c = $1\n1 LOG:  duration: 1.000 ms\n", []string{"executed: EXECUTE a(1)"}},
 	}
 	for _, test := range tests {
@@ -219,5 +221,48 @@ func TestParametersThatWereCut(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongTransactionIsBounded sends statements without an end. What is held stays within its bound, and what is handed out
+// before the end is not taken for committed.
+func TestLongTransactionIsBounded(t *testing.T) {
+	t.Parallel()
+	if size := reflect.TypeFor[held]().Size(); size > heldSize {
+		t.Errorf("a held statement takes %d bytes, more than %d", size, heldSize)
+	}
+	timeline, statements, committed := NewTimeline(), 0, 0
+	timeline.most = 8 << 20
+	out := func(e *logparse.Event) error {
+		if e.Verb != "INSERT" {
+			return nil
+		}
+		if statements++; e.Kind == logparse.Committed {
+			committed++
+		}
+		return nil
+	}
+	long := "statement: INSERT " + strings.Repeat("x", 1<<20)
+	const sent = 30 // MiB
+	for i := range sent + 2 {
+		e := &logparse.Entry{Severity: "LOG", PID: 1, Message: []byte(long)}
+		switch i {
+		case 0:
+			e.Message = []byte("statement: BEGIN")
+		case sent + 1:
+			e.Message = []byte("statement: COMMIT")
+		}
+		if err := timeline.Add(e, out); err != nil {
+			t.Fatal(err)
+		}
+		if timeline.heldBytes > timeline.most+2<<20 {
+			t.Fatalf("%d bytes are held", timeline.heldBytes)
+		}
+	}
+	if err := timeline.Flush(out); err != nil {
+		t.Fatal(err)
+	}
+	if statements != sent || committed == 0 || committed == sent {
+		t.Errorf("%d statements, %d committed", statements, committed)
 	}
 }
