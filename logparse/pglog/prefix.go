@@ -1,6 +1,7 @@
 package pglog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -86,7 +87,7 @@ func (p *Prefix) literal(c byte) {
 // String gives the prefix as it stands in postgresql.conf; what is a number or a word of unknown meaning is %N or %W.
 func (p *Prefix) String() string { return p.text }
 
-// head is what the prefix of a line says. The texts are valid as long as the line.
+// head is what the prefix of a line says. But for the last one its texts are valid until the next line is matched.
 type head struct {
 	stamp       logparse.Stamp
 	pid         int64
@@ -114,6 +115,7 @@ type matcher struct {
 	line   []byte
 	head   head
 	tries  int
+	kept   []byte   // what stood before the last level, which the texts of head are parts of
 	values [][]byte // of someNumber and someWord, one for each step; nil: nobody asks
 }
 
@@ -129,8 +131,31 @@ func (m *matcher) match(line []byte) bool {
 		return false
 	}
 	m.line, m.tries = line, 0
+	if m.head.level.word != "" && m.values == nil && bytes.HasPrefix(line, m.kept) && m.levelAt(len(m.kept)) {
+		return true // a part of the same entry, most likely
+	}
 	m.head = head{}
-	return m.from(0, 0)
+	if !m.from(0, 0) {
+		m.head.level = level{}
+		return false
+	}
+	if m.values == nil {
+		m.keep()
+	}
+	return true
+}
+
+// keep copies what the head's texts are parts of, so that they are there for the next line too.
+func (m *matcher) keep() {
+	h := &m.head
+	end := len(m.line) - len(h.text) - len(h.level.word) - len(":  ")
+	m.kept = append(m.kept[:0], m.line[:end]...)
+	for _, text := range [...]*[]byte{&h.user, &h.database, &h.application, &h.client, &h.session, &h.start, &h.vxid, &h.sqlState, &h.backend, &h.queryID, &h.tag} {
+		if n := len(*text); n > 0 {
+			at := cap(m.line) - cap(*text) // both end where the room of the line does
+			*text = m.kept[at : at+n]
+		}
+	}
 }
 
 // from matches the steps from one on against the line from a place on.
@@ -275,12 +300,11 @@ func (m *matcher) word(at, i int) bool {
 	limit := min(len(m.line), at+maxWord)
 	for end := at; end <= limit; end++ {
 		if next != "" {
-			for end <= limit && (end >= len(m.line) || m.line[end] != next[0]) {
-				end++
-			}
-			if end > limit {
+			there := bytes.IndexByte(m.line[end:limit], next[0])
+			if there < 0 {
 				return false
 			}
+			end += there
 		}
 		if m.tries++; m.tries > maxTries {
 			return false

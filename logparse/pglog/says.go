@@ -71,14 +71,16 @@ func says(e *logparse.Entry) saying {
 
 // timed reads what stands behind "duration: ".
 func timed(text []byte) saying {
-	number, rest, ok := bytes.Cut(text, []byte(" ms"))
-	duration, whole := milliseconds(number)
-	if !ok || !whole {
+	duration, n := milliseconds(text)
+	rest, ok := bytes.CutPrefix(text[n:], []byte(" ms"))
+	if n == 0 || !ok {
 		return saying{}
 	}
 	s := saying{said: saysDuration, duration: duration}
-	rest, more := bytes.CutPrefix(rest, []byte("  "))
-	if !more {
+	if len(rest) == 0 {
+		return s
+	}
+	if rest, ok = bytes.CutPrefix(rest, []byte("  ")); !ok {
 		return s
 	}
 	if sql, ok := bytes.CutPrefix(rest, []byte("statement: ")); ok {
@@ -98,22 +100,21 @@ func timed(text []byte) saying {
 	return s
 }
 
-// milliseconds reads a number with three decimals.
-func milliseconds(text []byte) (time.Duration, bool) {
+// milliseconds reads a number with three decimals or none, and says how many bytes it takes; 0: none.
+func milliseconds(text []byte) (duration time.Duration, n int) {
 	whole, n := number(text)
 	if n == 0 {
-		return 0, false
+		return 0, 0
 	}
-	micros := int64(0)
-	if rest := text[n:]; len(rest) == 4 && rest[0] == '.' {
-		fraction, m := number(rest[1:])
-		if micros = fraction; m != 3 {
-			return 0, false
+	duration = time.Duration(whole) * time.Millisecond
+	if n < len(text) && text[n] == '.' {
+		micros, m := number(text[n+1:])
+		if m != 3 {
+			return 0, 0
 		}
-	} else if len(rest) > 0 {
-		return 0, false
+		return duration + time.Duration(micros)*time.Microsecond, n + 1 + m
 	}
-	return time.Duration(whole)*time.Millisecond + time.Duration(micros)*time.Microsecond, true
+	return duration, n
 }
 
 // planned gives the statement of auto_explain's text; of its other forms it gives none.

@@ -90,7 +90,7 @@ func (s *session) hear(e *logparse.Entry, what saying, out func(*logparse.Event)
 		if err := s.close(atGone, out); err != nil {
 			return err
 		}
-		delete(t.sessions, s.key)
+		t.remove(s)
 		return t.tell(e, logparse.Connection, out)
 	case saysStatement, saysDone:
 		return s.sent(e, what, out)

@@ -13,6 +13,7 @@ type stderrFramer struct {
 	names [4]names // user, database, application, client
 	// verbose: a SQL state stands before each message. That of success tells it from a message that looks so.
 	verbose bool
+	room    []byte
 	ids     [4]names // session, vxid, SQL state, the rest
 }
 
@@ -132,7 +133,7 @@ func (f *stderrFramer) fill(p *pending, h *head) {
 	e.PID, e.SessionLine, e.XID = h.pid, h.sessionLine, transaction(h.xid)
 	e.User, e.Database = f.names[0].of(h.user), f.names[1].of(h.database)
 	e.Application = f.names[2].of(h.application)
-	e.Client = f.names[3].of(client(h.client))
+	e.Client = f.names[3].of(f.client(h.client))
 	e.Session, e.VXID, e.SQLState = f.ids[0].of(h.session), f.ids[1].of(h.vxid), f.ids[2].of(stateOf(h.sqlState))
 	p.name("backend_type", h.backend)
 	p.name("query_id", h.queryID)
@@ -140,14 +141,14 @@ func (f *stderrFramer) fill(p *pending, h *head) {
 	p.name("session_start", h.start)
 }
 
-// client writes host and port of %r as csvlog does: with a colon. The line is changed in place.
-func client(text []byte) []byte {
+// client writes host and port of %r as csvlog does: with a colon.
+func (f *stderrFramer) client(text []byte) []byte {
 	open := bytes.LastIndexByte(text, '(')
 	if open <= 0 || text[len(text)-1] != ')' {
 		return text
 	}
-	text[open] = ':'
-	return text[:len(text)-1]
+	f.room = append(append(append(f.room[:0], text[:open]...), ':'), text[open+1:len(text)-1]...)
+	return f.room
 }
 
 // Flush gives the entries that are still open.

@@ -19,17 +19,19 @@ import (
 // Committed too, if the log shows that it has all statements of the session, so that a BEGIN would be seen; Why says so.
 type Timeline struct {
 	sessions map[sessionKey]*session
+	recent   [64]*session      // some of them, by their processes
 	prepared map[string][]held // transactions by name
 	// whole has the users and databases of which a statement was seen that is logged only where all are.
-	whole     map[sessionKey]bool
-	started   map[sessionKey]bool // servers whose start was seen
-	heldBytes int                 // bytes of statements whose fate is open
-	most      int                 // bytes of a transaction that are held
-	entries   int64
-	loose     []loose // of logs that do not tell sessions apart
-	names     names
-	room      []byte
-	event     logparse.Event
+	whole                          map[sessionKey]bool
+	started                        map[sessionKey]bool // servers whose start was seen
+	heldBytes                      int                 // bytes of statements whose fate is open
+	most                           int                 // bytes of a transaction that are held
+	entries                        int64
+	loose                          []loose // of logs that do not tell sessions apart
+	names                          names
+	user, database, userAtDatabase string // of the last entry
+	room                           []byte
+	event                          logparse.Event
 }
 
 // NewTimeline returns a Timeline that has seen nothing.
@@ -102,6 +104,7 @@ func (t *Timeline) Flush(out func(*logparse.Event) error) error {
 		}
 	}
 	clear(t.sessions)
+	clear(t.recent[:])
 	for _, name := range slices.Sorted(maps.Keys(t.prepared)) {
 		if err := t.settlePrepared(name, logparse.Executed, "its transaction was prepared, and the log does not say what became of it", out); err != nil {
 			return err
@@ -128,8 +131,13 @@ func keyOf(e *logparse.Entry) sessionKey {
 // session finds the session of an entry.
 func (t *Timeline) session(e *logparse.Entry, out func(*logparse.Event) error) (*session, error) {
 	key := keyOf(e)
+	recent := &t.recent[uint64(e.PID)%uint64(len(t.recent))]
+	if *recent != nil && (*recent).key == key {
+		return *recent, nil
+	}
 	one := t.sessions[key]
 	if one != nil {
+		*recent = one
 		return one, nil
 	}
 	if len(t.sessions) >= maxSessions {
@@ -156,9 +164,19 @@ func (t *Timeline) forget(out func(*logparse.Event) error) error {
 		if err := one.close(atEnd, out); err != nil {
 			return err
 		}
-		delete(t.sessions, one.key)
+		t.remove(one)
 	}
 	return nil
+}
+
+// remove takes a session out.
+func (t *Timeline) remove(one *session) {
+	delete(t.sessions, one.key)
+	for i := range t.recent {
+		if t.recent[i] == one {
+			t.recent[i] = nil
+		}
+	}
 }
 
 // restart closes the sessions of a server that has crashed or is beginning.
@@ -171,7 +189,7 @@ func (t *Timeline) restart(e *logparse.Entry, what said, out func(*logparse.Even
 		if err := one.close(atCrash, out); err != nil {
 			return err
 		}
-		delete(t.sessions, one.key)
+		t.remove(one)
 	}
 	if what == saysStarted {
 		t.started[server] = true
@@ -223,8 +241,11 @@ func (t *Timeline) actor(e *logparse.Entry) string {
 	if e.User == "" && e.Database == "" {
 		return ""
 	}
-	var room [128]byte
-	return t.names.of(append(append(append(room[:0], e.User...), '@'), e.Database...))
+	if e.User != t.user || e.Database != t.database {
+		t.room = append(append(append(t.room[:0], e.User...), '@'), e.Database...)
+		t.user, t.database, t.userAtDatabase = e.User, e.Database, t.names.of(t.room)
+	}
+	return t.userAtDatabase
 }
 
 // oneLine gives severity and message without what goes on in further lines.
