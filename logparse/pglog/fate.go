@@ -72,6 +72,9 @@ func (s *session) end(chain bool, at int, kind logparse.EventKind, why string, o
 	if s.idle && was != block {
 		return s.implied(at+1, out)
 	}
+	if was == outside {
+		s.timeline.sampled[s.server] = true
+	}
 	switch {
 	case kind == logparse.Committed && s.aborted:
 		kind, why = logparse.RolledBack, why+", of a transaction that an ERROR had aborted"

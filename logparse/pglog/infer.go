@@ -38,7 +38,37 @@ func InferPrefix(lines [][]byte) *Prefix {
 	if best == nil {
 		return nil
 	}
-	return best.resolve(lines)
+	return best.stop(lines, most).resolve(lines)
+}
+
+// stop finds the place of %q where processes without a session lack more than what stands behind it, such as
+// a virtual transaction id before it. Without a place that more lines have, the prefix stays as it is.
+func (p *Prefix) stop(lines [][]byte, most int) *Prefix {
+	best := p
+	for _, steps := range p.stops() {
+		with := &Prefix{steps: steps}
+		if matched := with.count(lines); matched > most {
+			with.write()
+			best, most = with, matched
+		}
+	}
+	return best
+}
+
+// stops gives the steps with %q at each place, if there is none yet.
+func (p *Prefix) stops() (all [][]step) {
+	stop := step{kind: 'q'}
+	for i, s := range p.steps {
+		if s.kind == 'q' {
+			return nil
+		}
+		all = append(all, slices.Concat(p.steps[:i], []step{stop}, p.steps[i:]))
+		for at := 1; at < len(s.literal); at++ {
+			split := []step{{literal: s.literal[:at]}, stop, {literal: s.literal[at:]}}
+			all = append(all, slices.Concat(p.steps[:i], split, p.steps[i+1:]))
+		}
+	}
+	return all
 }
 
 // count is how many of the lines have the prefix.

@@ -25,6 +25,7 @@ func TestInferPrefix(t *testing.T) {
 		{"no time", "[72] LOG:  a\n[72] ERROR:  b\n", "[%p] "},
 		{"none", "LOG:  a\nERROR:  b\nSTATEMENT:  c\n", ""},
 		{"epoch, transaction, state", "1759861369.123 72 3/17 0 00000 LOG:  a\n1759861369.124 72 3/17 731 42P01 ERROR:  b\n", "%n %p %v %x %e "},
+		{"processes without a session have no transaction", "2025-10-07 18:22:49.123 UTC [71] 3/17 (app@shop) LOG:  a\n2025-10-07 18:22:49.123 UTC [9]  LOG:  b\n2025-10-07 18:22:49.123 UTC [71] 3/18 (app@shop) LOG:  a\n", "%m [%p] %v %q(%u@%d) "},
 		{"percent", "%72% LOG:  a\n", "%%%p%% "},
 	}
 	for _, test := range tests {

@@ -26,10 +26,11 @@ type session struct {
 	key      sessionKey
 	server   sessionKey
 	heard    int64
+	last     logparse.Place // of an entry
 	name     string
 	actor    string // as the last entry has it
 	mode     mode
-	tells    bool // a statement was seen that is logged only where all are
+	shows    showing
 	blind    bool // what is logged was changed
 
 	held       []held // of the transaction, or of several outside a block
@@ -42,6 +43,7 @@ type session struct {
 	idle     bool // the server warned that the COMMIT or ROLLBACK that was sent had nothing to end
 	open     bool // a query string was sent, and nothing says yet that it ended
 	query    string
+	plan     string // the statement of the plan that came last
 	words    []sentence
 	first    int // of held, that belongs to it
 	extended bool
@@ -69,7 +71,7 @@ func (s *session) hear(e *logparse.Entry, what saying, out func(*logparse.Event)
 			if err := s.close(atEnd, out); err != nil {
 				return err
 			}
-			s.tells, s.vxid = false, ""
+			s.shows, s.vxid = some, ""
 		}
 		s.actor = actor
 	}
@@ -78,7 +80,7 @@ func (s *session) hear(e *logparse.Entry, what saying, out func(*logparse.Event)
 		if err := s.close(atEnd, out); err != nil {
 			return err
 		}
-		*s = session{timeline: t, key: s.key, server: s.server, heard: s.heard, name: s.name, actor: s.actor, held: s.held}
+		*s = session{timeline: t, key: s.key, server: s.server, heard: s.heard, last: s.last, name: s.name, actor: s.actor, held: s.held}
 		if !strings.HasPrefix(string(e.Message), "connection authorized") {
 			return nil
 		}
@@ -111,6 +113,7 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 	if err := s.finish(out); err != nil {
 		return err
 	}
+	s.again(what)
 	if err := s.observe(e, out); err != nil {
 		return err
 	}
@@ -146,21 +149,43 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 	return nil
 }
 
+// showing is how much of what a session does is in the log.
+type showing uint8
+
+const (
+	some  showing = iota
+	quick         // all with its duration: a statement was so quick that log_min_duration_statement must be 0
+	every         // a statement was seen that only log_statement = all logs
+)
+
 // learn finds out whether all statements of the session are in the log.
 func (s *session) learn(e *logparse.Entry, what saying) {
-	one := &s.words[0]
-	if len(s.words) == 1 && one.tells() && (what.said == saysStatement || what.duration < time.Millisecond) {
-		s.tells = true
-		if e.User != "" {
-			s.timeline.whole[s.user(e)] = true
+	shows := some
+	if one := &s.words[0]; len(s.words) == 1 && one.tells() {
+		switch {
+		case what.said == saysStatement:
+			shows = every
+		case what.said == saysDone && what.duration < time.Millisecond:
+			shows = quick
 		}
 	}
-	if !s.tells && e.User != "" {
-		s.tells = s.timeline.whole[s.user(e)]
+	s.shows = max(s.shows, shows)
+	if e.User != "" && s.shows < every {
+		known := s.timeline.whole[s.user(e)]
+		s.shows = max(s.shows, known)
+	}
+	if e.User != "" && shows > some && s.timeline.whole[s.user(e)] < shows {
+		s.timeline.whole[s.user(e)] = shows
 	}
 	for i := range s.words {
 		s.blind = s.blind || s.words[i].blinds()
 	}
+}
+
+// whole reports whether all that the session does is in the log. A log that has a COMMIT without its BEGIN has a sample of
+// what is quick, or a threshold.
+func (s *session) whole() bool {
+	return !s.blind && (s.shows == every || s.shows == quick && !s.timeline.sampled[s.server])
 }
 
 func (s *session) user(e *logparse.Entry) sessionKey {
@@ -206,7 +231,7 @@ const (
 
 // implied settles the first n statements, which are outside a block: they are committed when nothing else could have been seen.
 func (s *session) implied(n int, out func(*logparse.Event) error) error {
-	if s.tells && !s.blind {
+	if s.whole() {
 		return s.settle(n, logparse.Committed, whyImplied, out)
 	}
 	return s.settle(n, logparse.Executed, whyUnseen, out)
@@ -268,7 +293,7 @@ func (s *session) timed(e *logparse.Entry, what saying, out func(*logparse.Event
 
 func lineOf(e *logparse.Entry) string { return strconv.FormatInt(e.Line, 10) }
 
-// planned takes a plan of auto_explain. What runs within another statement is that one's business.
+// planned takes a plan of auto_explain. What runs within another statement that is in the log is that one's business.
 func (s *session) planned(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
 	if len(what.statement) == 0 || s.open {
 		return nil
@@ -276,8 +301,18 @@ func (s *session) planned(e *logparse.Entry, what saying, out func(*logparse.Eve
 	if err := s.sent(e, what, out); err != nil || !s.open {
 		return err
 	}
-	s.held[len(s.held)-1].event.Duration = what.duration
-	return nil
+	last := &s.held[len(s.held)-1].event
+	last.Duration, s.plan = what.duration, last.Statement
+	return s.finish(out)
+}
+
+// again takes out the statement that a plan was of, when its duration follows.
+func (s *session) again(what saying) {
+	last := len(s.held) - 1
+	if what.said == saysDone && s.plan != "" && last >= 0 && s.held[last].event.Statement == s.plan && string(what.statement) == s.plan {
+		s.drop(last, last+1)
+	}
+	s.plan = ""
 }
 
 // refused takes an ERROR.
@@ -346,7 +381,7 @@ func (s *session) abort(e *logparse.Entry, out func(*logparse.Event) error) erro
 		return s.settle(len(s.held), logparse.Executed, whyDoubt, out)
 	case len(s.held) == 0:
 		return nil
-	case s.vxid != "" && e.VXID == s.vxid && s.tells && !s.blind:
+	case s.vxid != "" && e.VXID == s.vxid && s.whole():
 		return s.settle(len(s.held), logparse.RolledBack, because(e)+", of the same transaction", out)
 	case s.vxid == "" && s.extended || s.vxid != "" && e.VXID == s.vxid:
 		return s.settle(len(s.held), logparse.Executed, whyDoubt, out)

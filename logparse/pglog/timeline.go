@@ -21,9 +21,10 @@ type Timeline struct {
 	sessions map[sessionKey]*session
 	recent   [64]*session      // some of them, by their processes
 	prepared map[string][]held // transactions by name
-	// whole has the users and databases of which a statement was seen that is logged only where all are.
-	whole                          map[sessionKey]bool
+	// whole has how much is seen of users and databases.
+	whole                          map[sessionKey]showing
 	started                        map[sessionKey]bool // servers whose start was seen
+	sampled                        map[sessionKey]bool // servers that log some of the quick statements only
 	heldBytes                      int                 // bytes of statements whose fate is open
 	most                           int                 // bytes of a transaction that are held
 	entries                        int64
@@ -39,7 +40,7 @@ func NewTimeline() *Timeline {
 	return &Timeline{
 		most:     maxTransaction,
 		sessions: make(map[sessionKey]*session), prepared: make(map[string][]held),
-		whole: make(map[sessionKey]bool), started: make(map[sessionKey]bool),
+		whole: make(map[sessionKey]showing), sampled: make(map[sessionKey]bool), started: make(map[sessionKey]bool),
 	}
 }
 
@@ -92,7 +93,7 @@ func (t *Timeline) Add(e *logparse.Entry, out func(*logparse.Event) error) error
 		return err
 	}
 	t.entries++
-	one.heard = t.entries
+	one.heard, one.last = t.entries, e.Place
 	return one.hear(e, s, out)
 }
 
@@ -179,11 +180,16 @@ func (t *Timeline) remove(one *session) {
 	}
 }
 
-// restart closes the sessions of a server that has crashed or is beginning.
+// before reports whether an entry stands before another one of the same source. Those of several formats come out of order.
+func before(a, b logparse.Place) bool {
+	return a.File < b.File || a.File == b.File && a.Line < b.Line
+}
+
+// restart closes the sessions of a server that has crashed or is beginning. One that has said something since is a new one.
 func (t *Timeline) restart(e *logparse.Entry, what said, out func(*logparse.Event) error) error {
 	server := sessionKey{source: e.Source, container: e.Outer.Container}
 	for _, one := range t.inOrder() {
-		if one.server != server {
+		if one.server != server || before(e.Place, one.last) {
 			continue
 		}
 		if err := one.close(atCrash, out); err != nil {

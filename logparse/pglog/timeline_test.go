@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 )
@@ -99,6 +101,7 @@ func TestFormsGiveTheSameEvents(t *testing.T) {
 		{"mod", "13", prefix, map[string]string{"log_statement": "mod", "log_duration": "on"}, nil},
 		{"durations", "18", prefix, map[string]string{"log_statement": "none", "log_min_duration_statement": "0"}, nil},
 		{"both", "15", prefix, map[string]string{"log_min_duration_statement": "0"}, nil},
+		{"plans only", "15", prefix, map[string]string{"log_statement": "none", "session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_nested_statements": "on"}, nil},
 		{"plans", "15", prefix, map[string]string{"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0", "auto_explain.log_nested_statements": "on"}, nil},
 	}
 	for _, test := range tests {
@@ -124,6 +127,61 @@ func TestFormsGiveTheSameEvents(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPipeline: statements of the extended protocol that are sent together are one transaction. What an ERROR of the last one
+// voided is not taken for committed, whether transactions are in the log or not.
+func TestPipeline(t *testing.T) {
+	t.Parallel()
+	for _, shown := range []struct {
+		name     string
+		settings map[string]string
+		failed   string
+	}{{"log_statement", nil, "failed'1'"}, {"durations", map[string]string{"log_statement": "none", "log_min_duration_statement": "0"}, "failed"}} {
+		t.Run(shown.name, func(t *testing.T) {
+			t.Parallel()
+			logs := logged(t, "15", "%m [%p] %q%u@%d ", shown.settings, pipelines)
+			for form, want := range map[string]string{"csvlog": "rolled back", "jsonlog": "rolled back", "stderr": "executed"} {
+				var got []string
+				for _, e := range events(t, logs[form], Detector{}) {
+					if strings.HasPrefix(e.Statement, "INSERT") {
+						got = append(got, string(e.Kind)+strings.TrimPrefix(e.Parameters, "$1 = "))
+					}
+				}
+				compareTexts(t, form, got, []string{"committed'1'", "committed'2'", want + "'3'", want + "'4'", shown.failed})
+			}
+		})
+	}
+}
+
+// pipelines sends statements together, first good ones, then some of which the last is refused.
+func pipelines(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := c.Connect(ctx, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"CREATE TABLE a (b int PRIMARY KEY)", "SHOW work_mem"} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, values := range [][]int{{1, 2}, {3, 4, 1}} {
+		batch := &pgx.Batch{}
+		for _, value := range values {
+			batch.Queue("INSERT INTO a VALUES ($1)", value)
+		}
+		if err := conn.SendBatch(ctx, batch).Close(); (err != nil) != (i == 1) {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+		if _, err := conn.Exec(ctx, "BEGIN; COMMIT"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.Close(ctx); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -156,6 +214,10 @@ func TestFates(t *testing.T) {
 		{"no sessions", "", "LOG:  statement: BEGIN\nLOG:  statement: A\nLOG:  statement: B\nERROR:  x\nSTATEMENT:  A\nLOG:  statement: COMMIT\nLOG:  duration: 1.000 ms  statement: C\n", []string{"attempted: BEGIN", "failed: A", "attempted: B", "attempted: COMMIT", "executed: C"}},
 		{"SET log_statement", "%p ", "1 LOG:  connection authorized: user=a database=b\n" + all + "1 LOG:  statement: SET log_statement = 'mod'\n1 LOG:  statement: A\n1 LOG:  statement: B\n", []string{"executed: SHOW x", "executed: SET log_statement = 'mod'", "executed: A", "attempted: B"}},
 		{"a pool's ROLLBACK without a transaction", "%p ", "1 LOG:  statement: SHOW x\n1 LOG:  statement: A\n1 LOG:  statement: ROLLBACK\n1 WARNING:  there is no transaction in progress\n1 LOG:  statement: B\n", []string{"committed: SHOW x", "committed: A", "executed: ROLLBACK", "attempted: B"}},
+		{"auto_explain says nothing of BEGIN", "%p ", "1 LOG:  connection authorized: user=a database=b\n1 LOG:  duration: 0.100 ms  plan:\n\tQuery Text: SELECT 1\n\tResult  (cost=0\n1 LOG:  duration: 0.100 ms  plan:\n\tQuery Text: DELETE FROM a\n\tDelete  (cost=0\n1 LOG:  disconnection: session time: 0\n", []string{"executed: SELECT 1", "executed: DELETE FROM a"}},
+		{"a plan, and the duration of the same statement", "%p ", "1 LOG:  duration: 0.100 ms  plan:\n\tQuery Text: A\n\tResult  (cost=0\n1 LOG:  duration: 0.200 ms  statement: A\n", []string{"executed: A"}},
+		{"durations of all", "%p ", "1 LOG:  connection authorized: user=a database=b\n1 LOG:  duration: 0.100 ms  statement: SHOW x\n1 LOG:  duration: 0.100 ms  statement: A\n1 LOG:  duration: 0.100 ms  statement: BEGIN\n1 LOG:  duration: 0.100 ms  statement: B\n1 LOG:  duration: 0.100 ms  statement: ROLLBACK\n", []string{"committed: SHOW x", "committed: A", "executed: BEGIN", "rolled back: B", "executed: ROLLBACK"}},
+		{"durations of a sample", "%p ", "1 LOG:  connection authorized: user=a database=b\n1 LOG:  duration: 0.100 ms  statement: COMMIT\n1 LOG:  duration: 0.100 ms  statement: SHOW x\n1 LOG:  duration: 0.100 ms  statement: A\n1 LOG:  disconnection: session time: 0\n", []string{"executed: COMMIT", "executed: SHOW x", "executed: A"}},
 		{"EXECUTE", "%p ", "1 LOG:  statement: EXECUTE a(1)\n1 DETAIL:  prepare: PREPARE a AS DELETE FROM b WHERE c = $1\n1 LOG:  duration: 1.000 ms\n", []string{"executed: EXECUTE a(1)"}},
 	}
 	for _, test := range tests {
@@ -221,6 +283,40 @@ func TestParametersThatWereCut(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStartThatComesLate: entries of several formats in one log come out of order. A start of the server that stands before a
+// session does not end it.
+func TestStartThatComesLate(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[int64]string{1: "committed: A", 4: "rolled back: A"} {
+		timeline := NewTimeline()
+		var all []logparse.Event
+		out := func(e *logparse.Event) error {
+			all = append(all, *e)
+			return nil
+		}
+		for i, message := range []string{"statement: BEGIN", "statement: A", "starting PostgreSQL 15", "statement: COMMIT"} {
+			e := &logparse.Entry{Severity: "LOG", PID: 1, Message: []byte(message), Place: logparse.Place{Line: int64(i) + 2}}
+			if i == 2 {
+				e.PID, e.Line = 9, line
+			}
+			if err := timeline.Add(e, out); err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 { // it has ended when the server begins
+				if err := timeline.Add(&logparse.Entry{Severity: "LOG", PID: 1, Message: []byte("duration: 1.000 ms"), Place: e.Place}, out); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := timeline.Flush(out); err != nil {
+			t.Fatal(err)
+		}
+		if got := fates(all); !slices.Contains(got, want) {
+			t.Errorf("a start on line %d: %q, want %q", line, got, want)
+		}
 	}
 }
 
