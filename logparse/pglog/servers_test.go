@@ -200,12 +200,13 @@ func incident(t *testing.T, c *cluster.Cluster) {
 // TestFormsTellTheSame compares the entries of csvlog, jsonlog and stderr, the prefix of which is inferred and given.
 func TestFormsTellTheSame(t *testing.T) {
 	t.Parallel()
+	// %t is not compared: the server asks for it again for each form, so that a second may have passed.
 	tests := []struct {
 		version, prefix, inferred, with string
 		settings                        map[string]string
 	}{
 		{"15", "%m [%p] %q%u@%d ", "%m [%p] %q%u@%d ", "mpud", nil},
-		{"18", "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%r ", "", "tpudar", nil},
+		{"18", "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%r ", "", "pudar", nil},
 		{"13", "%m %c %l %v %x %e %u@%d ", "", "mcpvxeud", map[string]string{"log_statement": "mod", "log_min_duration_statement": "0"}},
 		{"15", "", "", "", nil},
 		{"18", "[%p] %q%a ", "", "p", map[string]string{"log_error_verbosity": "verbose"}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -141,14 +142,40 @@ func (c *Cluster) launch(ctx context.Context) (*server, error) {
 	srv.cmd.WaitDelay = killAfter
 	c.prepare(srv.cmd)
 	attach(srv.cmd)
-	if err := srv.cmd.Start(); err != nil {
+	left, err := c.watchCollector(srv.cmd)
+	if err != nil {
+		return nil, err
+	}
+	err = srv.cmd.Start()
+	for _, file := range srv.cmd.ExtraFiles {
+		err = errors.Join(err, file.Close()) // the child has its own
+	}
+	if err != nil {
 		return nil, err
 	}
 	go func() {
 		srv.err = srv.cmd.Wait()
+		left()
 		close(srv.done)
 	}()
 	return srv, nil
+}
+
+// watchCollector gives a function that returns when the last process of the server has ended. That is the collector, which
+// writes what is left when the postmaster has ended already. Nobody writes into the pipe: its end is the news.
+func (c *Cluster) watchCollector(cmd *exec.Cmd) (left func(), err error) {
+	if c.collect != "on" {
+		return func() {}, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.ExtraFiles = []*os.File{w}
+	return func() {
+		_, _ = io.Copy(io.Discard, r)
+		_ = r.Close()
+	}, nil
 }
 
 // awaitReady connects until the server lets it, with growing pauses.
