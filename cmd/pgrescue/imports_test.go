@@ -76,7 +76,7 @@ func onlyIn() map[string][]string {
 		"zombiezen.com/go/sqlite":         {"recover/casefile"},
 		"github.com/xuri/excelize":        {"importers"},
 		"github.com/go-json-experiment/":  {"importers"},
-		"github.com/goccy/go-yaml":        {"importers/mapping"},
+		"github.com/goccy/go-yaml":        {"importers/mapping", "logparse/applog"},
 		"github.com/google/uuid":          {"importers/discovery"},
 		"github.com/adrg/strutil":         {"importers/mapping"},
 		"golang.org/x/text":               {"importers"},

@@ -1,0 +1,436 @@
+package applog
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pgrescue/pgrescue/logparse"
+)
+
+// Claim is the value of a field as a log tells it.
+type Claim struct {
+	Field   string
+	Known   Known
+	Pattern string
+	Place   logparse.Place
+	Stamp   logparse.Stamp
+	// Doubt says why it may belong to another import; "": an id, or that no other was under way, ties it to this one.
+	Doubt string
+}
+
+// Fate is what became of the transaction of an import.
+type Fate uint8
+
+// The fates.
+const (
+	FateUnknown    Fate = iota
+	FateCommitted       // proven by the message of a commit
+	FateRolledBack      // its rows are not there
+)
+
+// String names it for people.
+func (f Fate) String() string { return [...]string{"unknown", "committed", "rolled back"}[f] }
+
+// Payload is a message that holds values of rows.
+type Payload struct {
+	Proof Proof // ProvesRow or ProvesBody
+	Claim       // its Known has the literal as it stands
+}
+
+// Asset is a row of the application's assets that a log names.
+type Asset struct {
+	ID    Claim
+	Name  Claim
+	Keys  []string // the fields that its source had
+	Flow  Claim
+	There bool // it was there already
+}
+
+// Import is one import as a log tells it.
+type Import struct {
+	ID      string // "": no line told it
+	Claims  []Claim
+	Headers []string // of the source file; those of the first line that had them
+	Rows    int64    // of the import; -1: not known
+	Fate    Fate
+	Why     string // what the fate rests on
+	Flows   []string
+	Assets  []*Asset
+	Values  []Payload
+
+	trace string
+	begun bool // its transaction
+	seen  int  // the last message that named it
+
+	claimed map[[2]string]int // where in Claims a field has a value
+}
+
+// Claim gives the last claim of a field; ok tells whether there is one.
+func (i *Import) Claim(field string) (claim Claim, ok bool) {
+	for _, claim := range slices.Backward(i.Claims) {
+		if claim.Field == field {
+			return claim, true
+		}
+	}
+	return Claim{}, false
+}
+
+// Chain links what messages tell, in the order of their entries: an import's id to flows, flows to assets, and what
+// stands between without an id to the import that was under way.
+//
+// Messages of a text log have no id of their request. Where two imports were under way at once, what has no
+// id is a claim with a Doubt; in JSON logs trace_id tells them apart.
+type Chain struct {
+	Imports []*Import
+	Loose   []*Asset // of no import that the log tells
+
+	byID, byFlow map[string]*Import
+	open         []*Import
+	named        *Import // the last one that a message named, and the one before that is another
+	before       *Import
+	messages     int
+	assets       map[string]*Asset
+	pending      map[string]*pending // by trace
+}
+
+// nearby is within how many messages two imports are taken to run at the same time.
+const nearby = 12
+
+// NewChain returns one without links.
+func NewChain() *Chain {
+	return &Chain{
+		byID: make(map[string]*Import), byFlow: make(map[string]*Import),
+		assets: make(map[string]*Asset), pending: make(map[string]*pending),
+	}
+}
+
+// message is a match with what the chain needs of its entry.
+type message struct {
+	match  *Match
+	entry  *logparse.Entry
+	values map[string]string
+	trace  string
+}
+
+func (m *message) claim(field, text, doubt string) Claim {
+	return Claim{Field: field, Known: Read(text), Pattern: m.match.Pattern.Name, Place: m.entry.Place, Stamp: m.entry.Stamp, Doubt: doubt}
+}
+
+// Add takes the next message.
+func (c *Chain) Add(entry *logparse.Entry, match *Match) {
+	c.messages++
+	m := &message{match: match, entry: entry, values: make(map[string]string, len(match.Values))}
+	for _, value := range match.Values {
+		m.values[value.Name] = string(value.Text)
+		if value.Kind == KindJSON && match.Pattern.Proves == ProvesFlow {
+			m.expand(value.Text)
+		}
+	}
+	for _, field := range entry.Fields {
+		if name := strings.TrimPrefix(field.Name, "context."); field.Name == "trace_id" {
+			m.trace = string(field.Text)
+		} else if name != field.Name && m.values[name] == "" {
+			m.values[name] = string(field.Text)
+		}
+	}
+	switch match.Pattern.Proves {
+	case ProvesBegin:
+		c.begin(m)
+	case ProvesEnd:
+		c.end(m)
+	case ProvesClose:
+		c.close(m)
+	case ProvesTenant:
+		c.tenant(m)
+	case ProvesName, ProvesAsset, ProvesThere, ProvesMaking:
+		c.asset(m)
+	case ProvesRequest, ProvesResponse, ProvesRecord, ProvesLoss:
+	default:
+		c.link(m)
+	}
+}
+
+// expand adds the texts of a JSON object.
+func (m *message) expand(text []byte) {
+	logparse.Members(text, func(name, value []byte) {
+		if _, there := m.values[string(name)]; !there && len(value) > 1 && value[0] == '"' {
+			var room []byte
+			m.values[string(name)] = string(logparse.Unquote(&room, value))
+		}
+	})
+}
+
+// id gives the value of a field that is a whole id.
+func (m *message) id(field string) string {
+	if text := m.values[field]; uuidAt([]byte(text)) == len(text) && text != "" {
+		return strings.ToLower(text)
+	}
+	return ""
+}
+
+// begin opens an import, or its transaction.
+func (c *Chain) begin(m *message) {
+	transaction := len(m.match.Values) == 0
+	if transaction {
+		for _, i := range c.open {
+			if !i.begun && i.trace == m.trace {
+				i.begun = true
+				return
+			}
+		}
+	}
+	i := c.add(m.trace)
+	i.begun = transaction
+	c.open = append(c.open, i)
+	c.take(i, m, "")
+}
+
+func (c *Chain) add(trace string) *Import {
+	i := &Import{Rows: -1, trace: trace}
+	c.Imports = append(c.Imports, i)
+	return i
+}
+
+// find finds the import that a message belongs to, and what makes that doubtful.
+func (c *Chain) find(m *message) (found *Import, doubt string) {
+	if i := c.names(m); i != nil {
+		c.name(i)
+		return i, ""
+	}
+	if m.trace != "" {
+		for _, i := range slices.Backward(c.open) {
+			if i.trace == m.trace {
+				return i, ""
+			}
+		}
+	}
+	switch proof := m.match.Pattern.Proves; {
+	case len(c.open) > 1:
+		return c.open[len(c.open)-1], "several imports were under way, and the message names none"
+	case len(c.open) == 1:
+		if other := c.named; !transactional(proof) && other != c.open[0] && c.near(other) {
+			return c.open[0], "another import's flow may have been running, and the message names none"
+		}
+		return c.open[0], ""
+	case transactional(proof):
+		return nil, ""
+	case c.named != nil && c.near(c.before):
+		return c.named, "another import was named shortly before, and the message names none"
+	}
+	return c.named, ""
+}
+
+// names gives the import that a message names by an id of its own or of a flow; nil: none.
+func (c *Chain) names(m *message) *Import {
+	if id := m.id("import_id"); id != "" {
+		return c.withID(id, m)
+	}
+	for _, field := range []string{"flow_id", "discovery_flow_id"} {
+		if i := c.byFlow[m.id(field)]; i != nil {
+			return i
+		}
+	}
+	return nil
+}
+
+// name notes that a message named an import.
+func (c *Chain) name(i *Import) {
+	if i.seen = c.messages; c.named != i {
+		c.before, c.named = c.named, i
+	}
+}
+
+// near reports whether an import was named by one of the last messages.
+func (c *Chain) near(i *Import) bool { return i != nil && c.messages-i.seen <= nearby }
+
+// transactional reports whether such messages come within the transaction of an import.
+func transactional(proof Proof) bool {
+	return proof == ProvesRows || proof == ProvesImport || proof == ProvesEnd
+}
+
+// withID finds the import of an id. The only one under way that has no id yet is it.
+func (c *Chain) withID(id string, m *message) *Import {
+	if i := c.byID[id]; i != nil {
+		return i
+	}
+	var nameless []*Import
+	for _, i := range c.open {
+		if i.ID == "" && (m.trace == "" || i.trace == m.trace) {
+			nameless = append(nameless, i)
+		}
+	}
+	var i *Import
+	if len(nameless) == 1 {
+		i = nameless[0]
+	} else { // which of several it is cannot be told: they stay without an id
+		i = c.add(m.trace)
+	}
+	i.ID = id
+	c.byID[id] = i
+	return i
+}
+
+// link takes what a message tells of an import.
+func (c *Chain) link(m *message) {
+	i, doubt := c.find(m)
+	if i == nil {
+		if p := m.match.Pattern.Proves; p != ProvesRows && p != ProvesBody {
+			return
+		}
+		i = c.add(m.trace) // the log begins within an import
+		c.open = append(c.open, i)
+	}
+	if m.match.Pattern.Proves != ProvesStage || doubt == "" {
+		c.take(i, m, doubt)
+	}
+}
+
+// take notes the fields of a message.
+func (c *Chain) take(i *Import, m *message, doubt string) {
+	for _, name := range sortedNames(m.values) {
+		text := m.values[name]
+		if text == "None" || text == "null" || text == "" {
+			continue
+		}
+		switch name {
+		case "row", "body", "audit":
+			continue
+		case "headers":
+			if names, _ := Names(text); len(names) > len(i.Headers) && doubt == "" {
+				i.Headers = names
+			}
+		case "rows":
+			if rows, err := strconv.ParseInt(text, 10, 64); err == nil && doubt == "" {
+				i.Rows = rows
+			}
+		case "flow_id", "discovery_flow_id":
+			if id := m.id(name); id != "" && doubt == "" {
+				c.flow(i, id)
+			}
+		}
+		i.claim(m.claim(name, text, doubt))
+	}
+	if p := m.match.Pattern.Proves; p == ProvesRow || p == ProvesBody {
+		for _, value := range m.match.Values {
+			if value.Kind == KindRepr || value.Kind == KindJSON {
+				claim := m.claim(value.Name, "", doubt)
+				claim.Known = Known{Text: string(value.Text), Head: string(value.Text)}
+				i.Values = append(i.Values, Payload{p, claim})
+			}
+		}
+	}
+}
+
+// maxClaims bounds what is kept of an import that a log goes on about.
+const maxClaims = 5000
+
+// claim keeps what a message says, once; without a doubt where another message leaves none.
+func (i *Import) claim(claim Claim) {
+	key := [2]string{claim.Field, claim.Known.Text}
+	if at, ok := i.claimed[key]; ok {
+		if claim.Doubt == "" && i.Claims[at].Doubt != "" {
+			i.Claims[at] = claim
+		}
+		return
+	}
+	if len(i.Claims) >= maxClaims {
+		return
+	}
+	if i.claimed == nil {
+		i.claimed = make(map[[2]string]int)
+	}
+	i.claimed[key] = len(i.Claims)
+	i.Claims = append(i.Claims, claim)
+}
+
+func (c *Chain) flow(i *Import, id string) {
+	if c.byFlow[id] == nil {
+		c.byFlow[id] = i
+	}
+	if !slices.Contains(i.Flows, id) {
+		i.Flows = append(i.Flows, id)
+	}
+}
+
+func sortedNames(values map[string]string) []string {
+	names := make([]string, 0, len(values))
+	for name := range values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// end takes the fate of a transaction.
+func (c *Chain) end(m *message) {
+	i, doubt := c.find(m)
+	where := m.match.Pattern.Name + ": line " + strconv.FormatInt(m.entry.Line, 10)
+	switch {
+	case i == nil:
+		return
+	case doubt != "":
+		for _, open := range c.open {
+			open.Why = where + " ends a transaction, and does not say of which of several imports"
+		}
+		return
+	}
+	c.take(i, m, "")
+	i.Why = where
+	if i.Fate = FateRolledBack; m.match.Pattern.Commit {
+		i.Fate = FateCommitted
+	}
+	c.shut(i)
+	c.name(i)
+}
+
+// close takes the end of the request: who is still under way without an end is not any more, if there is one only.
+func (c *Chain) close(m *message) {
+	if i, doubt := c.find(m); i != nil && doubt == "" && slices.Contains(c.open, i) {
+		c.take(i, m, "")
+		c.shut(i)
+	}
+}
+
+func (c *Chain) shut(i *Import) {
+	c.open = slices.DeleteFunc(c.open, func(other *Import) bool { return other == i })
+}
+
+// tenant takes who is asking. Requests of others may come between the beginning of an import and its context.
+func (c *Chain) tenant(m *message) {
+	i, doubt := c.asking(m), ""
+	if i == nil || i.begun {
+		return
+	}
+	if strings.Contains(m.values["client_account_id"], "***") {
+		return // the next message has it in clear
+	}
+	if before, ok := i.Claim("client_account_id"); ok {
+		if before.Known.Text == m.values["client_account_id"] {
+			return
+		}
+		doubt = "requests of several tenants came at the same time"
+		for at := range i.Claims {
+			switch i.Claims[at].Field {
+			case "client_account_id", "engagement_id", "user_id":
+				i.Claims[at].Doubt = doubt
+			}
+		}
+	}
+	delete(m.values, "flow_id")
+	c.take(i, m, doubt)
+}
+
+// asking gives the import whose request is being answered. A flow that the context names may be that of a page which
+// only looks on.
+func (c *Chain) asking(m *message) *Import {
+	if m.trace == "" && len(c.open) == 1 {
+		return c.open[0]
+	}
+	for _, i := range c.open {
+		if m.trace != "" && i.trace == m.trace {
+			return i
+		}
+	}
+	return nil
+}
