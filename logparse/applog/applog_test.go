@@ -58,7 +58,7 @@ func entries(t testing.TB, source *logparse.Source) (shown []string) {
 
 func TestKnownShapes(t *testing.T) {
 	t.Parallel()
-	if n := len(knownShapes()); n != 26 {
+	if n := len(knownShapes()); n != 28 {
 		t.Errorf("%d shapes can be read", n)
 	}
 	for _, text := range []string{"", "%(message)s", "%(asctime)s %(nothing)s %(message)s", "%(asctime)s%(message)s", "%(message)s %(asctime)s", "%(asctime)s %(message", "%(asctime)s %(message)", "x"} {
@@ -87,6 +87,8 @@ func TestShapes(t *testing.T) {
 		{"INFO:     Started server process [1]", "-|INFO||Started server process [1]"},
 		{`INFO:     10.0.0.1:53422 - "POST /api/v1/x?y=1 HTTP/1.1" 200 OK`, `-|INFO||10.0.0.1:53422 - "POST /api/v1/x?y=1 HTTP/1.1" 200 OK|method=POST path=/api/v1/x?y=1 status=200`},
 		{"INFO 2025-10-07 18:22:49,123 views 71 140 a", "18:22:49.123|INFO||a|module=views thread=140"},
+		{"D, [2025-10-07T18:22:49.123456 #71] DEBUG -- :   User Create (0.4ms)  INSERT INTO users", "18:22:49.123|DEBUG||  User Create (0.4ms)  INSERT INTO users"},
+		{"I, [2025-10-07T18:22:49.123456 #71]  INFO -- app: a", "18:22:49.123|INFO|app|a"},
 		{"2025-10-07 18:22:49,123 ERROR app.x: a", "18:22:49.123|ERROR|app.x|a"},
 	} {
 		source := recognised(t, test.line+"\n  more\n"+test.line+"\n", Detector{})

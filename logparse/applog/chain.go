@@ -122,9 +122,14 @@ func (c *Chain) Add(entry *logparse.Entry, match *Match) {
 	c.messages++
 	m := &message{match: match, entry: entry, values: make(map[string]string, len(match.Values))}
 	for _, value := range match.Values {
-		m.values[value.Name] = string(value.Text)
-		if value.Kind == KindJSON && match.Pattern.Proves == ProvesFlow {
-			m.expand(value.Text)
+		switch value.Kind {
+		case KindRepr:
+		case KindJSON:
+			if match.Pattern.Proves == ProvesFlow {
+				m.expand(value.Text)
+			}
+		default:
+			m.values[value.Name] = string(value.Text)
 		}
 	}
 	for _, field := range entry.Fields {
@@ -294,8 +299,6 @@ func (c *Chain) take(i *Import, m *message, doubt string) {
 			continue
 		}
 		switch name {
-		case "row", "body", "audit":
-			continue
 		case "headers":
 			if names, _ := Names(text); len(names) > len(i.Headers) && doubt == "" {
 				i.Headers = names

@@ -4,6 +4,9 @@ package applog
 type pending struct {
 	name, flow Claim
 	keys       []string
+	told       int    // the message that told the flow
+	other      string // the flow that was told before, and when
+	toldOther  int
 	last       *Asset // whose id was told, and not yet its name beside it
 }
 
@@ -26,10 +29,7 @@ func (c *Chain) asset(m *message) {
 		p.keys, _ = Names(m.values["keys"])
 		return
 	case ProvesMaking:
-		p.flow = Claim{}
-		if id := m.id("flow_id"); id != "" {
-			p.flow = m.claim("flow_id", id, "")
-		}
+		p.making(m, c.messages)
 		if i := c.names(m); i != nil {
 			c.name(i)
 			c.take(i, m, "")
@@ -72,4 +72,20 @@ func (a *Asset) confirm(name Claim) {
 		a.Keys = nil // they are another one's
 	}
 	a.Name = name
+}
+
+// making takes the flow that an asset is about to be made for. Assets of two flows may be made at the same time.
+func (p *pending) making(m *message, now int) {
+	id := m.id("flow_id")
+	if before := p.flow.Known.Text; before != "" && before != id {
+		p.other, p.toldOther = before, p.told
+	}
+	p.flow, p.told = Claim{}, now
+	if id == "" {
+		return
+	}
+	p.flow = m.claim("flow_id", id, "")
+	if m.trace == "" && p.other != "" && p.other != id && now-p.toldOther <= nearby {
+		p.flow.Doubt = "assets of another flow were being made at the same time"
+	}
 }

@@ -110,6 +110,24 @@ func TestChainRolledBack(t *testing.T) {
 	}
 }
 
+// TestChainOfAssetsAtOnce: an asset's flow is doubtful where assets of two flows are made at the same time.
+func TestChainOfAssetsAtOnce(t *testing.T) {
+	t.Parallel()
+	made := func(flow, id string) string {
+		return "🔗 Associating asset with master_flow_id: " + flow + ", discovery_flow_id: None\nCreated Asset with ID " + id + "\n"
+	}
+	links := "✅ Linked master flow " + flow + " to data import " + imported + "\n✅ Linked master flow " + otherFlow + " to data import " + otherImport + "\n"
+	chain := chained(t, links+made(flow, asset)+made(otherFlow, child)+strings.Repeat("✅ Starting import transaction\n", nearby)+made(otherFlow, user))
+	if len(chain.Imports[0].Assets) != 1 || len(chain.Imports[1].Assets) != 2 {
+		t.Fatalf("%+v", chain.Imports)
+	}
+	for i, a := range []*Asset{chain.Imports[0].Assets[0], chain.Imports[1].Assets[0], chain.Imports[1].Assets[1]} {
+		if doubt := a.Flow.Doubt != ""; doubt != (i == 1) {
+			t.Errorf("%d: %+v", i, a.Flow)
+		}
+	}
+}
+
 // interleaved mixes the lines of two texts, in turn.
 func interleaved(one, two string) string {
 	a, b := strings.Split(one, "\n"), strings.Split(two, "\n")

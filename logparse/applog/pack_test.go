@@ -84,7 +84,7 @@ func lines() [][]string {
 		{"🔄 Updating raw records with cleansed data for import " + imported, "cleansed data stored", "import_id=" + imported},
 		{"  - Records successfully updated: 5", "cleansed rows", "updated=5"},
 		{"🚨 No rows updated for record UUID " + asset + " with data_import_id " + imported, "row not updated", "import_id=" + imported, "raw_import_record_id=" + asset},
-		{"🚨 Record data: {'raw_import_record_id': '" + asset + "', 'name': 'x'}", "record that failed", "failed_row={'raw_import_record_id': '" + asset + "', 'name': 'x'}"},
+		{"🚨 Record data: {'raw_import_record_id': '" + asset + "', 'name': 'x'}", "record that was not updated", "row_not_updated={'raw_import_record_id': '" + asset + "', 'name': 'x'}"},
 		{"📋 Found 5 raw_import_records to link", "raw records found", "found=5"},
 		{"No name found for record 3, using fallback: asset-3", "name made up", "fallback=asset-3", "record=3"},
 		{"✅ Normalized 4/5 records", "normalized", "normalized=4", "total=5"},

@@ -21,6 +21,7 @@ type Shape struct {
 type part struct {
 	field   string // "": literal
 	literal string
+	initial bool // only the first letter of the field
 }
 
 // fields are the ones of Python's logging that a shape may have.
@@ -61,6 +62,8 @@ func knownShapes() []*Shape {
 		"%(levelname)s:%(name)s:%(message)s",
 		"%(levelname)s - %(name)s - %(message)s",
 		"%(levelname)s - %(message)s",
+		"%(levelname).1s, [%(asctime)s #%(process)d] %(levelname)s -- : %(message)s", // Ruby's Logger
+		"%(levelname).1s, [%(asctime)s #%(process)d] %(levelname)s -- %(name)s: %(message)s",
 	} {
 		if shape, err := ParseShape(text); err == nil { // TestKnownShapes reads them all
 			shapes = append(shapes, shape)
@@ -96,14 +99,16 @@ func ParseShape(text string) (*Shape, error) {
 		if !found || !slices.Contains(fields(), name) {
 			return refuse("%q is no field", name)
 		}
+		width := behind
 		behind = strings.TrimLeft(behind, "-+0123456789.")
+		initial := strings.HasSuffix(width[:len(width)-len(behind)], ".1")
 		if behind == "" || !strings.Contains("sdfr", behind[:1]) {
 			return refuse("the type of %q is not told", name)
 		}
 		if n := len(shape.parts); n > 0 && shape.parts[n-1].field != "" {
 			return refuse("nothing stands between %q and %q", shape.parts[n-1].field, name)
 		}
-		shape.parts = append(shape.parts, part{field: name})
+		shape.parts = append(shape.parts, part{field: name, initial: initial})
 		rest = behind[1:]
 	}
 	has := func(name string) bool {
@@ -160,6 +165,17 @@ func (s *Shape) parse(h *head, text []byte) bool {
 		next := byte(0)
 		if i+1 < len(s.parts) {
 			next = s.parts[i+1].literal[0]
+		}
+		if p.initial {
+			if len(rest) == 0 || strings.IndexByte("DIWEFAUC", rest[0]) < 0 {
+				return false
+			}
+			at++
+			continue
+		}
+		for i > 0 && len(rest) > 0 && rest[0] == ' ' { // it is padded on its left
+			rest = rest[1:]
+			at++
 		}
 		n := h.take(p.field, rest, next)
 		if n == 0 {

@@ -12,7 +12,9 @@ const (
 type scanner struct {
 	text     string
 	at       int
-	from, to int // of the secret that was found
+	from, to int      // of the secret that was found
+	waiting  [][2]int // secrets further on, in their order: see inserted
+	listed   int      // up to here a list of columns was looked at
 }
 
 // next finds the next secret. What it has passed over it does not look at again.
@@ -20,6 +22,16 @@ func (s *scanner) next() bool {
 	for s.at < len(s.text) {
 		i := s.at
 		from, to := 0, 0
+		if len(s.waiting) > 0 && i >= s.waiting[0][0] {
+			w := s.waiting[0]
+			s.waiting = s.waiting[1:]
+			if from = max(i, w[0]); from < w[1] && !harmless(s.text[from:w[1]]) {
+				s.at, s.from, s.to = w[1], from, w[1]
+				return true
+			}
+			s.at = max(i, w[1])
+			continue
+		}
 		switch c := s.text[i]; interest(c) {
 		case separator:
 			from, to = s.separated(i)
@@ -50,7 +62,7 @@ func interest(c byte) reason {
 	switch c {
 	case '=', ':', ',':
 		return separator
-	case 'e', 's', 'g', 'A', 'x', 'h', 'n', 'p', 'd', 'S', 'y', 'm', 'M', '$', '-', 'B', 'b', 'P', 'r', 'w', 'K':
+	case 'e', 's', 'g', 'A', 'x', 'h', 'n', 'p', 'd', 'S', 'y', 'm', 'M', '$', '-', 'B', 'b', 'P', 'r', 'w', 'K', 'I', 'i':
 		return beginning
 	}
 	return nothing
@@ -247,31 +259,57 @@ func endsBehind(text string, at int) bool {
 // password finds the password of a URI, whose user or host begins at a place. It may hold slashes that should have
 // been escaped; then what stands before the slash is no port.
 func (s *scanner) password(at int) (from, to int) {
-	const stops = " \t\n\r\"'<>`"
 	rest := s.text[at:]
-	colon := strings.IndexAny(rest, ":@/?#"+stops)
-	if colon < 0 || rest[colon] != ':' {
+	colon := delimiter(rest, colons|ats|slashes)
+	if colon == len(rest) || rest[colon] != ':' {
 		return 0, 0
 	}
 	from = colon + 1
-	mark := strings.IndexAny(rest[from:], "@/?#"+stops)
-	if mark < 0 {
+	mark := from + delimiter(rest[from:], ats|slashes)
+	if mark == len(rest) {
 		return 0, 0
 	}
-	mark += from
 	if rest[mark] != '@' {
 		if strings.Trim(rest[from:mark], "0123456789") == "" {
 			return 0, 0 // a port
 		}
-		near := rest[from:min(len(rest), from+maxAhead)]
-		if mark = strings.IndexAny(near, "@"+stops); mark < 0 || near[mark] != '@' {
+		mark = from + delimiter(rest[from:min(len(rest), from+maxAhead)], ats)
+		if mark == len(rest) || rest[mark] != '@' {
 			return 0, 0
 		}
-		mark += from
 	}
-	authority := rest
-	if end := strings.IndexAny(rest[mark:], "/?#"+stops); end >= 0 {
-		authority = rest[:mark+end]
-	}
+	authority := rest[:mark+delimiter(rest[mark:], slashes)]
 	return at + from, at + strings.LastIndexByte(authority, '@')
+}
+
+// delimiters are characters that end a part of a URI.
+type delimiters uint8
+
+const (
+	colons  delimiters = 1 << iota // the user
+	ats                            // the password
+	slashes                        // the host; so do ? and #
+)
+
+// delimiter finds the first of some characters, or what ends a URI in a text, or the text's end.
+func delimiter(text string, some delimiters) int {
+	for i := range len(text) {
+		switch text[i] {
+		case ' ', '\t', '\n', '\r', '"', '\'', '<', '>', '`':
+			return i
+		case ':':
+			if some&colons != 0 {
+				return i
+			}
+		case '@':
+			if some&ats != 0 {
+				return i
+			}
+		case '/', '?', '#':
+			if some&slashes != 0 {
+				return i
+			}
+		}
+	}
+	return len(text)
 }

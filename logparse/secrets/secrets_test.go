@@ -50,6 +50,10 @@ func TestText(t *testing.T) {
 		`{"cookies": {«"a": "b", "c": {"d": 1}»}, "id": 1}`,
 		"-----BEGIN RSA PRIVATE KEY-----«\nMIIE\nabc\n»-----END RSA PRIVATE KEY-----",
 		"aws_secret_access_key = «wJalrXUtnFEMI/K7MDENG»",
+		"INSERT INTO users (id, \"password\", note) VALUES (7, '«it''s, (me»', 'postgres://a:«b»@c'), (8, NULL, 'x'), (9, E'«a»', f(1, 'b')), ($1, $2, $3)",
+		"insert into app.users(email,api_key)values('a@b.c',«77»),('b',DEFAULT) returning id, password",
+		"[SQL: INSERT INTO users (id, password_hash) VALUES ($1::UUID, $2)]\n[parameters: ('" + flow + "', '«hunter2»')]",
+		"INSERT INTO users (a, password) VALUES (1, '«never ends",
 		"password='«never ends",
 		"refreshToken=>'«abc»'",
 	} {
@@ -89,6 +93,7 @@ func TestTextStays(t *testing.T) {
 		"http://host:8000/api/v1/data-import/store-import?mail=a@b.c", "PWD=/srv/app OLDPWD=/root",
 		"Bearer authentication failed; Basic realm", "'allow_credentials': True", "session_id=68e5.1a2b", "sha256:" + strings.Repeat("0a", 32),
 		"md5sum " + strings.Repeat("0a", 16), "2025-10-07 18:22:49.123 UTC [71] app@shop LOG:  duration: 0.1 ms",
+		"INSERT INTO a (id, name) VALUES (1, 'b')", "INSERT INTO a (password) SELECT 1", "INSERT INTO a (password) VALUES (NULL), ('***')", "insert into a (", "insert into a (token) values (",
 		"token=***", "postgres://app:***@db/shop", "a ***@b", "eyJ", "$5$", "Key (", "password", "password=", "--token", "://", ":", "",
 	} {
 		if got := Text(text); got != text {
@@ -134,7 +139,7 @@ func FuzzText(f *testing.F) {
 	for _, text := range []string{
 		`{'authorization': 'Bearer abc', 'cookie': "a=b; c"}`, "postgres://a:b/c@d@e/f", "Key (token)=(a(b)c)", "password=a,b;c&d='e",
 		"eyJhbGciOi.eyJzdWIiOiI.x", "--token 'a'", "-----BEGIN PRIVATE KEY-----", `\"secret\": \"a\"`, "cookie: a; b; ***", "[(b'token', b'c')]",
-		"password : [REDACTED]s", "authorization: basic basic", "PASSWORD E'a'", "$2b$12$abc",
+		"password : [REDACTED]s", "insert into a (token, b) values ('a', 1), (b", "insert into (token )vAlues(\"00000", "insert into a(b,token) values (f('x',1), [2])[parameters: ('a', 'b')]", "authorization: basic basic", "PASSWORD E'a'", "$2b$12$abc",
 	} {
 		f.Add(text)
 	}

@@ -19,6 +19,11 @@ func (s *scanner) shaped(i int) (from, to int) {
 		to = hashed(text)
 	case 'K':
 		from, to = keyed(text)
+	case 'I', 'i':
+		if len(s.waiting) == 0 {
+			s.inserted(i)
+		}
+		return 0, 0
 	case 'e':
 		to = jwt(text)
 	default:
