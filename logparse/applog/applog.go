@@ -12,6 +12,7 @@
 package applog
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/logparse"
@@ -36,20 +37,7 @@ func (d Detector) Detect(sample []logparse.Line) []logparse.Candidate {
 
 // text offers the shapes that the sample holds, the most frequent first.
 func (d Detector) text(sample []logparse.Line) logparse.Candidate {
-	known := append(append([]*Shape(nil), d.Shapes...), knownShapes()...)
-	var heads []*Shape
-	for len(heads) < maxShapes {
-		best, most := (*Shape)(nil), 0
-		for _, shape := range known {
-			if n := countHeads(sample, heads, shape); n > most {
-				best, most = shape, n
-			}
-		}
-		if best == nil {
-			break
-		}
-		heads = append(heads, best)
-	}
+	heads := mostFrequent(sample, append(append([]*Shape(nil), d.Shapes...), knownShapes()...))
 	if len(heads) == 0 {
 		return logparse.Candidate{}
 	}
@@ -69,15 +57,32 @@ func (d Detector) text(sample []logparse.Line) logparse.Candidate {
 // maxShapes bounds how many shapes are read in one log.
 const maxShapes = 6
 
-// countHeads counts the lines that a shape takes and none of the others does.
-func countHeads(sample []logparse.Line, others []*Shape, shape *Shape) int {
-	n := 0
+// mostFrequent chooses the shape that takes most lines, then the one that takes most of the others, and so on.
+func mostFrequent(sample []logparse.Line, known []*Shape) (heads []*Shape) {
+	var takers [][]int // of the lines that are heads: which of known take them
 	for i := range sample {
-		if shape.matches(sample[i].Text) && headOf(others, sample[i].Text) == nil {
-			n++
+		var by []int
+		for n, shape := range known {
+			if shape.matches(sample[i].Text) {
+				by = append(by, n)
+			}
+		}
+		if by != nil {
+			takers = append(takers, by)
 		}
 	}
-	return n
+	for len(heads) < maxShapes && len(takers) > 0 {
+		counts := make([]int, len(known))
+		for _, by := range takers {
+			for _, n := range by {
+				counts[n]++
+			}
+		}
+		best := slices.Index(counts, slices.Max(counts))
+		heads = append(heads, known[best])
+		takers = slices.DeleteFunc(takers, func(by []int) bool { return slices.Contains(by, best) })
+	}
+	return heads
 }
 
 // headOf finds the first shape that takes a line for a head.

@@ -212,6 +212,20 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
+func TestServersLogIsNone(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		`{"timestamp":"2025-10-07 18:22:49.123 UTC","pid":71,"session_id":"a.b","line_num":1,"error_severity":"LOG","message":"statement: SELECT 1","backend_type":"client backend"}`,
+		"2025-10-07 18:22:49.123 UTC [71] app@shop LOG:  statement: SELECT 1",
+		`2025-10-07 18:22:49.123 UTC,"app","shop",71,"[local]",68e5.47,1,"SELECT",2025-10-07 18:22:40 UTC,3/7,0,LOG,00000,"duration: 1 ms",,,,,,,,,"psql","client backend",,0`,
+		"just text", "", "a: b: c", "{", `{"a": 1}`, "SELECT 1 - INFO - 2",
+	} {
+		if offered := (Detector{}).Detect([]logparse.Line{{Text: []byte(line)}}); len(offered) > 0 {
+			t.Errorf("%q is offered as %q", line, offered[0].Format)
+		}
+	}
+}
+
 func TestMixedFormats(t *testing.T) {
 	t.Parallel()
 	text := `{"timestamp": "2025-10-07T18:22:49", "level": "INFO", "logger": "a", "message": "one"}` + "\n" +

@@ -85,12 +85,13 @@ func beginsJSON(text []byte) bool {
 		return false
 	}
 	var has [roleNested + 1]bool
-	record := false
+	record, server := false, false
 	logparse.Members(text, func(name, value []byte) {
 		has[roleOf(name)] = true
 		record = record || string(name) == "record" && value[0] == '{'
+		server = server || string(name) == "error_severity" // PostgreSQL's jsonlog
 	})
-	return has[roleMessage] && (has[roleTime] || has[roleLevel]) || record
+	return has[roleMessage] && (has[roleTime] || has[roleLevel]) && !server || record
 }
 
 // jsonFramer makes entries of JSON lines, and of what is printed between them.

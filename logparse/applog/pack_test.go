@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/secrets"
 )
 
 const (
@@ -145,6 +146,16 @@ func TestDiscoveryPack(t *testing.T) {
 	} {
 		if pack.Match(&logparse.Entry{Message: []byte(text)}, &match) {
 			t.Errorf("%q is taken by %q", text, match.Pattern.Name)
+		}
+	}
+}
+
+// TestMaskedLines: masking secrets takes nothing away that a pattern reads, but the headers of a request.
+func TestMaskedLines(t *testing.T) {
+	t.Parallel()
+	for _, line := range lines() {
+		if masked := secrets.Text(line[0]); masked != line[0] && line[1] != "headers of the request" {
+			t.Errorf("%q becomes %q", line[0], masked)
 		}
 	}
 }
