@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pgrescue/pgrescue/logparse"
 )
@@ -62,6 +63,8 @@ type Import struct {
 	trace string
 	begun bool // its transaction
 	seen  int  // the last message that named it
+	told  int  // the last one that surely belongs to it, and when that was
+	last  time.Time
 
 	claimed map[[2]string]int // where in Claims a field has a value
 }
@@ -86,6 +89,8 @@ type Chain struct {
 	Loose   []*Asset // of no import that the log tells
 
 	byID, byFlow map[string]*Import
+	byEnd        map[string]*Import    // by the last characters of a flow's id; nil: several have them
+	waiting      map[string][]*message // of flows whose import is not known
 	open         []*Import
 	named        *Import // the last one that a message named, and the one before that is another
 	before       *Import
@@ -100,7 +105,7 @@ const nearby = 12
 // NewChain returns one without links.
 func NewChain() *Chain {
 	return &Chain{
-		byID: make(map[string]*Import), byFlow: make(map[string]*Import),
+		byID: make(map[string]*Import), byFlow: make(map[string]*Import), byEnd: make(map[string]*Import), waiting: make(map[string][]*message),
 		assets: make(map[string]*Asset), pending: make(map[string]*pending),
 	}
 }
@@ -135,7 +140,7 @@ func (c *Chain) Add(entry *logparse.Entry, match *Match) {
 	for _, field := range entry.Fields {
 		if name := strings.TrimPrefix(field.Name, "context."); field.Name == "trace_id" {
 			m.trace = string(field.Text)
-		} else if name != field.Name && m.values[name] == "" {
+		} else if name != field.Name && name != "flow_id" && m.values[name] == "" { // the flow is the one of the page
 			m.values[name] = string(field.Text)
 		}
 	}
@@ -185,10 +190,29 @@ func (c *Chain) begin(m *message) {
 			}
 		}
 	}
+	c.expire(m)
 	i := c.add(m.trace)
 	i.begun = transaction
 	c.open = append(c.open, i)
 	c.take(i, m, "")
+}
+
+const (
+	// longest is how long an import may be silent, and silent how many messages of others may come, before it is
+	// taken for one whose end is not in the log.
+	longest = 10 * time.Minute
+	silent  = 500
+)
+
+// expire gives up waiting for the end of imports that have said nothing for long.
+func (c *Chain) expire(m *message) {
+	c.open = slices.DeleteFunc(c.open, func(i *Import) bool {
+		gone := c.messages-i.told > silent || !i.last.IsZero() && !m.entry.Time.IsZero() && m.entry.Time.Sub(i.last) > longest
+		if gone && i.Why == "" {
+			i.Why = "the log does not show how it ended"
+		}
+		return gone
+	})
 }
 
 func (c *Chain) add(trace string) *Import {
@@ -197,102 +221,46 @@ func (c *Chain) add(trace string) *Import {
 	return i
 }
 
-// find finds the import that a message belongs to, and what makes that doubtful.
-func (c *Chain) find(m *message) (found *Import, doubt string) {
-	if i := c.names(m); i != nil {
-		c.name(i)
-		return i, ""
-	}
-	if m.trace != "" {
-		for _, i := range slices.Backward(c.open) {
-			if i.trace == m.trace {
-				return i, ""
-			}
-		}
-	}
-	switch proof := m.match.Pattern.Proves; {
-	case len(c.open) > 1:
-		return c.open[len(c.open)-1], "several imports were under way, and the message names none"
-	case len(c.open) == 1:
-		if other := c.named; !transactional(proof) && other != c.open[0] && c.near(other) {
-			return c.open[0], "another import's flow may have been running, and the message names none"
-		}
-		return c.open[0], ""
-	case transactional(proof):
-		return nil, ""
-	case c.named != nil && c.near(c.before):
-		return c.named, "another import was named shortly before, and the message names none"
-	}
-	return c.named, ""
-}
-
-// names gives the import that a message names by an id of its own or of a flow; nil: none.
-func (c *Chain) names(m *message) *Import {
-	if id := m.id("import_id"); id != "" {
-		return c.withID(id, m)
-	}
-	for _, field := range []string{"flow_id", "discovery_flow_id"} {
-		if i := c.byFlow[m.id(field)]; i != nil {
-			return i
-		}
-	}
-	return nil
-}
-
-// name notes that a message named an import.
-func (c *Chain) name(i *Import) {
-	if i.seen = c.messages; c.named != i {
-		c.before, c.named = c.named, i
-	}
-}
-
-// near reports whether an import was named by one of the last messages.
-func (c *Chain) near(i *Import) bool { return i != nil && c.messages-i.seen <= nearby }
-
-// transactional reports whether such messages come within the transaction of an import.
-func transactional(proof Proof) bool {
-	return proof == ProvesRows || proof == ProvesImport || proof == ProvesEnd
-}
-
-// withID finds the import of an id. The only one under way that has no id yet is it.
-func (c *Chain) withID(id string, m *message) *Import {
-	if i := c.byID[id]; i != nil {
-		return i
-	}
-	var nameless []*Import
-	for _, i := range c.open {
-		if i.ID == "" && (m.trace == "" || i.trace == m.trace) {
-			nameless = append(nameless, i)
-		}
-	}
-	var i *Import
-	if len(nameless) == 1 {
-		i = nameless[0]
-	} else { // which of several it is cannot be told: they stay without an id
-		i = c.add(m.trace)
-	}
-	i.ID = id
-	c.byID[id] = i
-	return i
-}
-
-// link takes what a message tells of an import.
+// link takes what a message tells of an import. What names a flow waits until a message says whose flow it is.
 func (c *Chain) link(m *message) {
 	i, doubt := c.find(m)
 	if i == nil {
+		for _, field := range flowFields() {
+			if id := m.id(field); id != "" {
+				c.wait(id, m)
+				return
+			}
+		}
 		if p := m.match.Pattern.Proves; p != ProvesRows && p != ProvesBody {
 			return
 		}
 		i = c.add(m.trace) // the log begins within an import
 		c.open = append(c.open, i)
 	}
-	if m.match.Pattern.Proves != ProvesStage || doubt == "" {
-		c.take(i, m, doubt)
+	c.take(i, m, doubt)
+}
+
+const (
+	maxWaiting = 10_000 // flows
+	maxWaits   = 50     // messages of each
+)
+
+// wait keeps a message of a flow.
+func (c *Chain) wait(flow string, m *message) {
+	if kept := c.waiting[flow]; len(kept) < maxWaits && (kept != nil || len(c.waiting) < maxWaiting) {
+		entry, match := *m.entry, *m.match
+		match.Values = nil
+		c.waiting[flow] = append(kept, &message{match: &match, entry: &entry, values: m.values, trace: m.trace})
 	}
 }
 
 // take notes the fields of a message.
 func (c *Chain) take(i *Import, m *message, doubt string) {
+	if doubt == "" {
+		if i.told = c.messages; m.entry.Time.After(i.last) {
+			i.last = m.entry.Time
+		}
+	}
 	for _, name := range sortedNames(m.values) {
 		text := m.values[name]
 		if text == "None" || text == "null" || text == "" {
@@ -347,14 +315,28 @@ func (i *Import) claim(claim Claim) {
 	i.Claims = append(i.Claims, claim)
 }
 
+// flow ties a flow to an import, and takes what was waiting for that.
 func (c *Chain) flow(i *Import, id string) {
-	if c.byFlow[id] == nil {
-		c.byFlow[id] = i
+	if other := c.byFlow[id]; other != nil {
+		return // i knows, or the flow is another import's
 	}
-	if !slices.Contains(i.Flows, id) {
-		i.Flows = append(i.Flows, id)
+	c.byFlow[id] = i
+	i.Flows = append(i.Flows, id)
+	end := id[len(id)-endLength:]
+	if other, there := c.byEnd[end]; there && other != i {
+		c.byEnd[end] = nil
+	} else {
+		c.byEnd[end] = i
+	}
+	waiting := c.waiting[id]
+	delete(c.waiting, id)
+	for _, m := range waiting {
+		c.take(i, m, "")
 	}
 }
+
+// endLength is how much of an id the application leaves when it masks one.
+const endLength = 8
 
 func sortedNames(values map[string]string) []string {
 	names := make([]string, 0, len(values))

@@ -110,6 +110,42 @@ func TestChainRolledBack(t *testing.T) {
 	}
 }
 
+// TestChainGivesNothingToAnotherImport: what names a flow of nobody, and what comes long after, is not the last import's.
+func TestChainGivesNothingToAnotherImport(t *testing.T) {
+	t.Parallel()
+	stranger := "77777777-4b5a-4978-8796-a5b4c3d2e1f0"
+	text := anImport(client, imported, flow, "5") + "✅ Import transaction committed successfully\n" +
+		"✅ Flow status updated to 'lost' for flow " + stranger + "\nExecuting requested phase 'cleansing' for flow ***" + flow[28:] + "\nExecuting requested phase 'x' for flow ***00000000\n" +
+		strings.Repeat("Bulk updated 3 field mappings\n", 2*nearby) + "🔍 DEBUG: First record sample: {'a': 1}\n"
+	chain := chained(t, text)
+	i := chain.Imports[0]
+	if status, ok := i.Claim("flow_status"); ok || len(chain.Imports) != 1 || !slices.Equal(i.Flows, []string{flow}) {
+		t.Errorf("%+v, %q, %d imports", status, i.Flows, len(chain.Imports))
+	}
+	if phase, ok := i.Claim("phase"); !ok || phase.Known.Text != "cleansing" || phase.Doubt != "" {
+		t.Errorf("%+v", phase)
+	}
+	if len(i.Values) != 1 || i.Values[0].Doubt == "" {
+		t.Errorf("%+v", i.Values)
+	}
+	// It becomes another import's once a message says so, with what waited.
+	chain = chained(t, text+"✅ Linked master flow "+stranger+" to data import "+otherImport+"\n")
+	if status, _ := chain.Imports[1].Claim("flow_status"); status.Known.Text != "lost" {
+		t.Errorf("%+v", chain.Imports[1])
+	}
+}
+
+// TestChainGivesUp: an import whose end is not in the log makes no later one doubtful.
+func TestChainGivesUp(t *testing.T) {
+	t.Parallel()
+	text := anImport(client, imported, flow, "5") + strings.Repeat("Bulk updated 3 field mappings\n", silent+1) +
+		anImport(otherClient, otherImport, otherFlow, "7") + "✅ Import transaction committed successfully\n"
+	chain := chained(t, text)
+	if len(chain.Imports) != 2 || chain.Imports[0].Fate != FateUnknown || chain.Imports[0].Why == "" || chain.Imports[1].Fate != FateCommitted || len(chain.Imports[1].Headers) != 2 {
+		t.Errorf("%+v\n%+v", chain.Imports[0], chain.Imports[1])
+	}
+}
+
 // TestChainOfAssetsAtOnce: an asset's flow is doubtful where assets of two flows are made at the same time.
 func TestChainOfAssetsAtOnce(t *testing.T) {
 	t.Parallel()
