@@ -7,8 +7,13 @@
 //   - Loose line: what a program printed past its logging; it has no head and no time.
 //   - Panel: a box of lines drawn with characters, as CrewAI prints them.
 //   - Access line: what a web server writes of one request.
+//   - Pattern: what a message looks like, and what it proves. A Pack is a set of them, in YAML; Discovery is the application's.
+//   - Claim: a value that a message tells, with its place, what is Known of it, and what makes it doubtful.
+//   - Chain: the imports that messages tell, whose ids lead to flows and these to assets.
+//   - Template: messages that differ in some words only.
 //
 // The Detector offers text of the shapes that a sample holds, JSON lines, and access lines.
+// Entries go through Pack.Match, and what it finds through Chain.Add; those that no pattern takes go into Templates.
 package applog
 
 import (

@@ -157,6 +157,8 @@ func (p *Pack) compile() (troubles []error) {
 			wrong("it matches nothing")
 		case pattern.Commit && pattern.Void:
 			wrong("a message proves commit or void, not both")
+		case (pattern.Commit || pattern.Void) != (pattern.Proves == ProvesEnd):
+			wrong("what proves the end of a transaction tells commit or void, and nothing else does")
 		case !slices.Contains(proofs(), pattern.Proves):
 			wrong("proves is none of %v", proofs())
 		}

@@ -200,6 +200,8 @@ func TestPackIsChecked(t *testing.T) {
 		{"{n: int}", "{m: int}", `a field "n"`},
 		{"proves: rows", "proves: truth", "proves is none of"},
 		{"proves: rows", "proves: rows\n    commit: true\n    void: true", "not both"},
+		{"proves: rows", "proves: rows\n    commit: true", "and nothing else does"},
+		{"proves: rows", "proves: end", "tells commit or void"},
 		{"proves: rows", "proof: rows", "a.yaml:6"},
 		{"'Rows: {n}'", "'R {n}'", "does not begin with 4"},
 		{"'Rows: {n}'", "'🔥 Rows: {n}'", "begins with a sign"},
