@@ -23,7 +23,8 @@ import (
 	"github.com/pgrescue/pgrescue/logparse"
 )
 
-// Detector offers the formats of backends for lines. It is a logparse.Detector.
+// Detector offers the formats of backends for lines. It is a logparse.Detector, and comes before that of pglog: what
+// uvicorn writes may be taken for the server's, and nothing of the server's is offered here.
 type Detector struct {
 	// Shapes were given; they come before those that are known.
 	Shapes []*Shape
@@ -100,13 +101,15 @@ func headOf(shapes []*Shape, text []byte) *Shape {
 	return nil
 }
 
-// share is the part of the lines that entries begin with or that clearly go on with them.
+// share is the part of the lines that entries begin with or that go on with them; and of panels and tracebacks
+// that are printed between: a backend may write many more of those than heads.
 func share(sample []logparse.Line, begins func([]byte) bool) float64 {
 	own, lines, open := 0, 0, false
 	var rest continuation
 	for i := range sample {
 		text := sample[i].Text
 		if len(text) == 0 {
+			rest.blank = true
 			continue
 		}
 		lines++
@@ -118,7 +121,10 @@ func share(sample []logparse.Line, begins func([]byte) bool) float64 {
 		case open && rest.goesOn(text):
 			own++
 		default:
-			open = false
+			rest = continuation{}
+			if rest.note(text); open && (rest.panel || rest.traceback) {
+				own++
+			}
 		}
 	}
 	if lines == 0 {

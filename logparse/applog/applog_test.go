@@ -218,11 +218,25 @@ func TestServersLogIsNone(t *testing.T) {
 		`{"timestamp":"2025-10-07 18:22:49.123 UTC","pid":71,"session_id":"a.b","line_num":1,"error_severity":"LOG","message":"statement: SELECT 1","backend_type":"client backend"}`,
 		"2025-10-07 18:22:49.123 UTC [71] app@shop LOG:  statement: SELECT 1",
 		`2025-10-07 18:22:49.123 UTC,"app","shop",71,"[local]",68e5.47,1,"SELECT",2025-10-07 18:22:40 UTC,3/7,0,LOG,00000,"duration: 1 ms",,,,,,,,,"psql","client backend",,0`,
+		"ERROR:  relation \"a\" does not exist", "FATAL:  no", "2025-10-07 18:22:49.123 UTC ERROR:  no",
 		"just text", "", "a: b: c", "{", `{"a": 1}`, "SELECT 1 - INFO - 2",
 	} {
 		if offered := (Detector{}).Detect([]logparse.Line{{Text: []byte(line)}}); len(offered) > 0 {
 			t.Errorf("%q is offered as %q", line, offered[0].Format)
 		}
+	}
+}
+
+// TestScore: a log of more panels, tracebacks and JSON than heads is known all the same; what is printed loosely does not count.
+func TestScore(t *testing.T) {
+	t.Parallel()
+	text := "x\nINFO:app.x:got {\n\"a\": [\n1\n]\n}\n\nloose\n╭──╮\n│ a│\n│ b│\n╰──╯\n\nloose\nTraceback (most recent call last):\n  File\nValueError: b\n\nloose"
+	var sample []logparse.Line
+	for line := range strings.SplitSeq(text, "\n") {
+		sample = append(sample, logparse.Line{Text: []byte(line)})
+	}
+	if offered := (Detector{}).Detect(sample); len(offered) != 1 || offered[0].Score != 12.0/16 {
+		t.Errorf("%+v", offered)
 	}
 }
 
