@@ -374,6 +374,9 @@ func (c *Chain) close(m *message) {
 	if i, doubt := c.find(m); i != nil && doubt == "" && slices.Contains(c.open, i) {
 		c.take(i, m, "")
 		c.shut(i)
+		if i.Fate == FateUnknown && i.Why == "" {
+			i.Why = "its request ended with status " + m.values["status"] + ", and no message tells the fate of its transaction"
+		}
 	}
 }
 

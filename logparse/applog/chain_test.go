@@ -174,6 +174,27 @@ func interleaved(one, two string) string {
 	return mixed.String()
 }
 
+// TestChainOfJuly: the messages of an older version, which has the whole body and no transaction.
+func TestChainOfJuly(t *testing.T) {
+	t.Parallel()
+	body := `{"file_data":[{"Server Name":"a"},{"Server Name":"b"}],"metadata":{"filename":"x.csv"}}`
+	chain := chained(t, "🔄 POST http://h/api/v1/data-import/store-import | IP: 10.0.0.7 | Agent: x...\n🔍 Headers received: {'authorization': 'Bearer a'}\n🔍 DEBUG: Raw request body: "+body+
+		"\n🔍 DEBUG: file_data type: <class 'list'>, length: 2\nNo existing import record found. Creating new DataImport record with ID: "+imported+
+		"\n✅ Successfully stored 2 field mappings and initiated discovery flow for import "+imported+"\n✅ POST http://h/api/v1/data-import/store-import | Status: 200 | Time: 0.2s\n")
+	if len(chain.Imports) != 1 {
+		t.Fatalf("%d imports", len(chain.Imports))
+	}
+	i := chain.Imports[0]
+	if i.ID != imported || i.Rows != 2 || i.Fate != FateUnknown || !strings.Contains(i.Why, "status 200") || len(i.Values) != 1 || i.Values[0].Proof != ProvesBody || i.Values[0].Known.Text != body || i.Values[0].Doubt != "" {
+		t.Errorf("%+v", i)
+	}
+	for _, claim := range i.Claims {
+		if strings.Contains(claim.Known.Text, "Bearer") {
+			t.Errorf("%+v", claim)
+		}
+	}
+}
+
 // TestChainOfTwoAtOnce: what has no id is not given to either of two imports without a doubt, and the fate of neither is
 // told by a commit that names none.
 func TestChainOfTwoAtOnce(t *testing.T) {
