@@ -200,6 +200,17 @@ func (w *RejectWriter) Close() error {
 	return errors.Join(errs...)
 }
 
+// Discard removes what was made, of rejects that nobody is to be told of.
+func (w *RejectWriter) Discard() {
+	for _, file := range []*rejectFile{w.records, w.reasons} {
+		if file != nil {
+			file.file.Close()
+			os.Remove(file.path)
+		}
+	}
+	w.records, w.reasons = nil, nil
+}
+
 func (w *RejectWriter) failed(err error) error {
 	return &evidence.Error{Op: "importers: write rejects", Place: w.base, Err: err}
 }

@@ -35,19 +35,46 @@ func (r *importRun) act(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, r.discardReceipts())
 	}
-	if err := r.rejected(ctx); err != nil {
-		return err
+	var untold []error // of what was done: it is told first
+	for _, step := range []func() error{
+		func() error { return r.rejected(ctx) },
+		func() error { r.report(); return r.keepGaps() },
+		r.writeReceipts,
+	} {
+		if err := step(); err != nil && !r.committed() {
+			return errors.Join(err, r.discardReceipts())
+		} else if err != nil {
+			untold = append(untold, err)
+		}
 	}
-	r.report()
+	return r.told(r.tell(), untold)
+}
+
+// committed reports whether what was done stays, whatever comes after it.
+func (r *importRun) committed() bool {
+	return r.out.Did == importers.OutcomeApplied || r.out.Did == importers.OutcomeSent
+}
+
+// keepGaps notes the gaps of the sources in the case.
+func (r *importRun) keepGaps() error {
 	for i := range r.out.Files {
 		if err := r.found.gaps(r.out.Files[i].Gaps); err != nil {
 			return err
 		}
 	}
-	if err := r.writeReceipts(); err != nil {
-		return err
+	return nil
+}
+
+// told is how a run ends that was told with an outcome, though not all files that were to tell of it too could be
+// written. No code may say that nothing was changed.
+func (r *importRun) told(outcome error, untold []error) error {
+	for _, err := range untold {
+		r.terminal.Warnf("%v", err)
 	}
-	return r.tell()
+	if outcome != nil || len(untold) == 0 {
+		return outcome
+	}
+	return exitcode.With(exitcode.Findings, errors.New("import: the rows are in the target, but not all receipts and rejects could be written"))
 }
 
 // readThrough reads all rows without a target.
@@ -212,6 +239,7 @@ func (r *importRun) keep() error {
 // rejected writes the records whose rows the target refused into the files of rejects, as they
 // stand in the source: the list is read once more for them.
 func (r *importRun) rejected(ctx context.Context) error {
+	var failures []error
 	for _, made := range r.made {
 		trouble := made.trouble
 		trouble.muted = true
@@ -219,15 +247,20 @@ func (r *importRun) rejected(ctx context.Context) error {
 			continue
 		}
 		if len(made.refusals) > 0 {
-			if err := made.writeRefusals(ctx); err != nil {
-				return err
-			}
+			failures = append(failures, made.writeRefusals(ctx))
 		}
-		if err := trouble.writer.Close(); err != nil {
-			return importError(err)
-		}
+		failures = append(failures, importError(trouble.writer.Close()))
 	}
-	return nil
+	r.rejects = nil
+	return errors.Join(failures...)
+}
+
+// discardRejects removes the files of rejects of a run that did nothing.
+func (r *importRun) discardRejects() {
+	for _, writer := range r.rejects {
+		writer.Discard()
+	}
+	r.rejects = nil
 }
 
 func (m *importMade) writeRefusals(ctx context.Context) error {

@@ -63,7 +63,8 @@ func (r *importRun) replay(ctx context.Context, made *importMade, tenant discove
 		}
 		r.except(there, made, tenant)
 	}
-	return discovery.Replay(made.receipt.IDs, made.receipt.Known, there)
+	known, err := discovery.Replay(made.receipt.IDs, made.receipt.Known, there)
+	return known, exitcode.With(exitcode.Usage, err)
 }
 
 // except leaves out what other lists of this run are made into: sheets of one workbook have its

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -37,7 +38,7 @@ func (r *importRun) outcome() error {
 	}
 	for _, made := range r.made {
 		if made.empty != nil && gaps == 0 {
-			return importError(made.empty)
+			return r.emptyError(made)
 		}
 	}
 	switch {
@@ -53,6 +54,19 @@ func (r *importRun) outcome() error {
 		return exitcode.With(exitcode.Findings, fmt.Errorf("import: %s there with other values, and left as they are", term.Plural(different, "row is", "rows are")))
 	}
 	return nil
+}
+
+// emptyError tells of a list that nothing can be made of, and what became of the others.
+func (r *importRun) emptyError(made *importMade) error {
+	err := importError(made.empty)
+	if !slices.ContainsFunc(r.made, func(m *importMade) bool { return m.empty == nil }) {
+		return err
+	}
+	others := map[string]string{
+		importers.OutcomeApplied: "the rows of the other files are in the target", importers.OutcomeCase: "the rows of the other files are in the case",
+		importers.OutcomeSent: "the other files were sent", didPreview: "the other files can be imported",
+	}[r.out.Did]
+	return exitcode.With(exitcode.Of(err), exitcode.Hinted(fmt.Errorf("import: nothing can be made of %s: %s; %s", made.place(), causeOf(err), others), exitcode.HintOf(err)))
 }
 
 // print prints the result for people.

@@ -168,26 +168,23 @@ func (r *importRun) discardReceipts() error {
 
 // writeReceipts ends the receipts. With a case they wait for its commit.
 func (r *importRun) writeReceipts() error {
+	var failures []error
 	for _, receipt := range r.receipts {
 		content := r.receiptOf(receipt.made)
 		content.Outcome = receipt.outcome
-		if err := content.Encode(receipt.file); err != nil {
-			return err
-		}
+		failures = append(failures, content.Encode(receipt.file))
 		if r.found != nil {
 			content.Known = nil // as many as the file has records
-			if err := r.found.run.Event(casefile.Event{
+			failures = append(failures, libraryError(r.found.run.Event(casefile.Event{
 				Time: r.now, Source: receipt.made.place(), Certainty: receipt.outcome, Actor: userName(), Message: "import: " + receipt.outcome + " " + receipt.made.place(), Detail: jsonOf(content),
-			}); err != nil {
-				return libraryError(err)
-			}
+			})))
 		}
 	}
 	if r.found == nil || r.options.apply {
-		return r.placeReceipts(true)
+		return errors.Join(append(failures, r.placeReceipts(true))...)
 	}
 	r.found.settle = r.placeReceipts
-	return nil
+	return errors.Join(failures...)
 }
 
 // placeReceipts gives the receipts their names, or removes them.
@@ -198,9 +195,56 @@ func (r *importRun) placeReceipts(kept bool) error {
 			receipt.file.discard()
 			continue
 		}
-		failures = append(failures, receipt.file.commit())
+		err := r.place(receipt)
+		if err != nil { // it is cut, or has no place
+			receipt.file.discard()
+			receipt.file.path = ""
+			failures = append(failures, err)
+		}
+		for i := range r.out.Files {
+			if r.made[i] == receipt.made {
+				r.out.Files[i].Receipt = receipt.file.path
+			}
+		}
 	}
 	return errors.Join(failures...)
+}
+
+// mostReceiptNames is how many names are tried for a receipt.
+const mostReceiptNames = 100
+
+// place gives a receipt its name. What it tells of has happened: when somebody took the name since the run began,
+// it gets another one.
+func (r *importRun) place(receipt *importReceipt) error {
+	file, wanted := receipt.file, receipt.file.path
+	err := file.commit()
+	for n := 1; exitcode.Of(err) == exitcode.Refused && n <= mostReceiptNames; n++ {
+		file.path, file.force = receipt.made.otherName(wanted, n), false
+		if err = file.commit(); err == nil {
+			r.terminal.Warnf("%s is there since this import began, and was left as it is; the receipt is %s", wanted, file.path)
+		}
+	}
+	if exitcode.Of(err) == exitcode.Refused {
+		return exitcode.With(exitcode.Failed, err)
+	}
+	return err
+}
+
+// otherName is a name for a receipt whose own one is taken: with the beginning of the import's id, or of the
+// content's hash.
+func (m *importMade) otherName(path string, n int) string {
+	id := hex.EncodeToString(m.Head().Source.SHA256[:4])
+	if m.discovered != nil {
+		id = m.discovered.IDs().Import.String()[:8]
+	}
+	if n > 1 {
+		id += fmt.Sprintf("-%d", n)
+	}
+	ending := filepath.Ext(path)
+	if strings.HasSuffix(path, receiptSuffix) {
+		ending = receiptSuffix
+	}
+	return strings.TrimSuffix(path, ending) + "." + id + ending
 }
 
 // receiptOf tells what a list was made into.

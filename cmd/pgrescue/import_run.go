@@ -32,7 +32,8 @@ type importRun struct {
 	checked  map[discovery.Tenant]bool      // that are there
 	together map[string]*discovery.Together // by client account and engagement
 	receipts []*importReceipt
-	bases    map[string]bool // of files of rejects
+	bases    map[string]bool           // of files of rejects
+	rejects  []*importers.RejectWriter // that are not closed yet
 	lists    []*importList
 	out      importOut
 	// the row that was heard last
@@ -54,6 +55,7 @@ func runImport(ctx context.Context, options *importOptions, paths []string, term
 	// A case that is only nearby gets rows when it was said how they are to be stored.
 	r.intoCase = found != nil && !options.apply && options.via == "sql" && options.knowsColumns() && options.chosen()
 	defer func() { err = errors.Join(err, r.sources.end()) }()
+	defer r.discardRejects()
 	if r.target, err = openTarget(ctx, options, terminal, found); err != nil {
 		return err
 	}
@@ -128,7 +130,7 @@ func (r *importRun) discover(ctx context.Context, made *importMade) error {
 	made.known = discovery.Hear(known)
 	opts := discovery.Options{
 		Tenant: tenant, Category: o.category, Store: discovery.AsMapped, Until: discovery.Until(o.until), Mapping: made.mapping,
-		Schema: schema, Known: made.known, Beside: beside, Now: r.now, State: true, Rejects: made.trouble.put, Refused: made.trouble.put,
+		Schema: schema, Known: made.known, Beside: beside, Now: r.now, State: true, Holds: r.target.holds(), Rejects: made.trouble.put, Refused: made.trouble.put,
 	}
 	if o.storeAsApp() {
 		opts.Store = discovery.AsApp
@@ -195,6 +197,7 @@ func (r *importRun) reject(made *importMade) error {
 	base, wanted, err := r.rejectsBase(made)
 	if err == nil && wanted {
 		made.trouble.writer = importers.NewRejectWriter(base, made.Head())
+		r.rejects = append(r.rejects, made.trouble.writer)
 	}
 	return err
 }

@@ -51,9 +51,9 @@ func (s *importScene) december() {
 }
 
 // importSceneOn makes another database on a server.
-func importSceneOn(t *testing.T, c *cluster.Cluster, database string) *importScene {
+func importSceneOn(t *testing.T, c *cluster.Cluster, database string, options ...string) *importScene {
 	t.Helper()
-	clustertest.Exec(t, c, "postgres", "CREATE DATABASE "+database)
+	clustertest.Exec(t, c, "postgres", "CREATE DATABASE "+database+" "+strings.Join(options, " "))
 	clustertest.Exec(t, c, database, schema(t, "discovery_2025_10.sql"),
 		"INSERT INTO migration.client_accounts (id, name, slug) VALUES ('"+sceneClient+"', 'Acme', 'acme')",
 		"INSERT INTO migration.engagements (id, client_account_id, name, slug) VALUES ('"+sceneEngagement+"', '"+sceneClient+"', 'Move', 'move')",

@@ -24,6 +24,9 @@ func (r *importRun) send(ctx context.Context) error {
 		return err
 	}
 	for _, made := range r.made {
+		if made.empty != nil {
+			continue
+		}
 		if err := r.sendOne(ctx, made); err != nil {
 			return apiError(err)
 		}

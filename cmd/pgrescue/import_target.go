@@ -165,6 +165,21 @@ func relationOf(shape *restore.TableShape) *evidence.Relation {
 	return relation
 }
 
+// holds says whether the database has a place for all characters of a text; nil: it has, as far as anybody knows.
+func (t *importTarget) holds() func(ctx context.Context, text string) (bool, error) {
+	if t.conn == nil || t.card.Encoding == "UTF8" || t.card.Encoding == "SQL_ASCII" {
+		return nil
+	}
+	return func(ctx context.Context, text string) (bool, error) {
+		_, err := t.conn.Value(ctx, "import: ask for characters at", "SELECT $1::text IS NULL", text)
+		switch live.Code(err) {
+		case "22P05", "22021": // untranslatable_character, character_not_in_repertoire
+			return false, nil
+		}
+		return err == nil, restoreError(err)
+	}
+}
+
 // columnsOf are a table's columns for a mapping; nil: nothing is known of them.
 func columnsOf(shape *restore.TableShape) []mapping.Column {
 	if shape == nil {

@@ -76,6 +76,8 @@ type Options struct {
 	Now time.Time
 	// State writes the copies of all rows that the application keeps in the states of its flows.
 	State bool
+	// Holds says whether the target's encoding has a place for all characters of a text; nil: it has.
+	Holds func(ctx context.Context, text string) (bool, error)
 	// Create makes what is missing of the tenant; nil: nothing.
 	Create *CreateTenant
 	// Rejects takes the records that are not imported. It hears of each once, while New reads.
@@ -111,7 +113,9 @@ type Import struct {
 	place    string   // the source, for people
 	summary  Summary
 	stateful bool
-	values   int64 // of JSON records, about: each of them may be a number
+	values   int64             // of JSON records, about: each of them may be a number
+	met      map[rune]struct{} // characters beyond ASCII, where Holds is to be asked
+	nameless bool              // the flow's state does not list the header
 	// cleansing is what the cleansing adds to a record, as the end of an object.
 	cleansing string
 
@@ -141,7 +145,7 @@ func New(ctx context.Context, list importers.List, opts Options) (*Import, error
 			Err: errors.New("the hash of its content is not known, and ids are made of it"),
 		}
 	}
-	im := &Import{list: list, opts: opts, names: list.Head().Header}
+	im := &Import{list: list, opts: opts, names: list.Head().Header, met: map[rune]struct{}{}}
 	im.place = placeOf(list.Head())
 	im.encoder = newRecordEncoder(list.Head(), opts.Store)
 	if err := im.scan(ctx); err != nil {
@@ -151,6 +155,9 @@ func New(ctx context.Context, list importers.List, opts Options) (*Import, error
 		return nil, err
 	}
 	im.decideState()
+	if err := im.decideCharacters(ctx); err != nil {
+		return nil, err
+	}
 	return im, im.findExtra()
 }
 

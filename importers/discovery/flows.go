@@ -140,7 +140,10 @@ func (im *Import) flowMetadata() string {
 		columns = mapping.AppendJSONString(columns, name)
 	}
 	metadata := pyObject("source", "data_import", "import_id", im.ids.Import.String(), "master_flow_id", im.ids.Flow.String(), "import_timestamp", now)
-	metadata = metadata[:len(metadata)-1] + `, "detected_columns": ` + string(columns) + "], "
+	metadata = metadata[:len(metadata)-1] + ", "
+	if !im.nameless {
+		metadata += `"detected_columns": ` + string(columns) + "], "
+	}
 	return `{"metadata": ` + metadata + pyObject("timeout_at", pyTime(im.ids.Time.Add(24*time.Hour)), "created_at", now)[1:] + "}"
 }
 
@@ -157,7 +160,7 @@ func pyObject(pairs ...string) string {
 	return string(append(b, '}'))
 }
 
-// appendState appends an object: all rows under raw_data, and what rest holds.
+// appendState appends an object: all rows under raw_data, and what rest holds. It is for jsonb alone.
 func (im *Import) appendState(ctx context.Context, dst []byte, rest string) ([]byte, error) {
 	if !im.stateful {
 		return append(dst, rest...), nil
@@ -178,9 +181,10 @@ func (im *Import) appendState(ctx context.Context, dst []byte, rest string) ([]b
 			dst = append(dst, ", "...)
 		}
 		first = false
-		dst = append(dst, k.raw...)
+		dst = appendCharacters(dst, k.raw)
 	}
-	return append(append(dst, "], "...), rest[1:]...), nil
+	// All of it here: a state with an escape left would be copied as a whole.
+	return appendCharacters(append(dst, "], "...), []byte(rest[1:])), nil
 }
 
 // each makes a table with a row for each record.

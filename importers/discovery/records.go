@@ -245,10 +245,11 @@ func (im *Import) scan(ctx context.Context) error {
 			im.values += int64(bytes.Count(raw, []byte(","))) + 1
 		}
 	}
-	for _, err := range im.records(ctx, im.opts.Rejects, sized) {
+	for k, err := range im.records(ctx, im.opts.Rejects, sized) {
 		if err != nil {
 			return err
 		}
+		im.meet(k.raw)
 		c.Records++
 	}
 	if c.Records == 0 {

@@ -138,13 +138,33 @@ func Replay(ids map[string]string, rows map[string]map[string]string, there *Ids
 	if text := ids[receiptFlow]; err == nil && text != "" { // an application need not say it
 		r.ids.Flow, err = uuid.Parse(text)
 	}
-	if text := ids[receiptTime]; err == nil && text != "" {
+	if err == nil {
+		err = checkRows(rows)
+	}
+	if err != nil {
+		err = fmt.Errorf("one of them is no UUID: %w", err)
+	} else if text := ids[receiptTime]; text != "" {
 		r.ids.Time, err = time.Parse(time.RFC3339Nano, text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("discovery: read the ids of the receipt: %w", err)
+		return nil, &evidence.Error{
+			Op: "discovery: read the ids of", Place: "the receipt", Err: err,
+			Hint: "use the receipt as it was written, or import without it: what is still known of the import is then asked of the target",
+		}
 	}
 	return r, nil
+}
+
+// checkRows refuses ids that are none: for such a row another one would be made.
+func checkRows(rows map[string]map[string]string) error {
+	for table, ids := range rows {
+		for key, text := range ids {
+			if _, err := uuid.Parse(strings.TrimSpace(text)); err != nil {
+				return fmt.Errorf("%s, %q: %w", table, key, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Import knows one import alone: the receipt's.

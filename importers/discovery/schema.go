@@ -111,14 +111,20 @@ func (s *Schema) shape(table string, names []string) *shape {
 // names, also those that the target lacks: others are made of them.
 type writer struct {
 	*shape
-	row evidence.Row
-	all []evidence.Value // one for each of the names
-	buf []byte           // of the texts of the row
+	row   evidence.Row
+	all   []evidence.Value // one for each of the names
+	buf   []byte           // of the texts of the row
+	jsonb []int            // the columns of that type, by their place in the row
 }
 
 func (im *Import) writer(sh *shape) *writer {
 	w := &writer{shape: sh, all: make([]evidence.Value, len(sh.at))}
 	w.row.Relation = sh.rel
+	for i := range sh.rel.Columns {
+		if sh.rel.Columns[i].Type == "jsonb" {
+			w.jsonb = append(w.jsonb, i)
+		}
+	}
 	w.row.Values = make([]evidence.Value, len(sh.rel.Columns))
 	w.row.Provenance = evidence.Provenance{Route: evidence.RouteImport, Confidence: evidence.Derived, Source: im.place}
 	return w
@@ -139,6 +145,15 @@ func (w *writer) end() *evidence.Row {
 		if at >= 0 {
 			w.row.Values[at] = w.all[i]
 		}
+	}
+	for _, at := range w.jsonb {
+		v := &w.row.Values[at]
+		if _, size, _ := nextEscape(v.Text); size == 0 {
+			continue
+		}
+		start := len(w.buf)
+		w.buf = appendCharacters(w.buf, v.Text)
+		v.Text = w.buf[start:len(w.buf):len(w.buf)]
 	}
 	return &w.row
 }
