@@ -33,6 +33,7 @@ const (
 // Field is what a record has under one name of the header.
 type Field struct {
 	Kind   Kind
+	Quoted bool   // it stands in quotes: there is a text, even an empty one
 	Text   []byte // of Text, Number, Bool and JSON; of Unknown what stands there instead, for people alone
 	Reason string // of Unknown
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/importers"
 )
 
 // importOptions are the flags of `import`.
@@ -222,6 +223,9 @@ func (o *importOptions) check(flags *pflag.FlagSet) error {
 			return exitcode.Usagef("the application knew only the comma, no quotes, and the header on the first line", "import: --%s and --as-app exclude each other", name)
 		}
 	}
+	if err := o.checkEncoding(); err != nil {
+		return err
+	}
 	if o.batch < 0 {
 		return exitcode.Usagef("", "--api-batch %d is no number of records", o.batch)
 	}
@@ -232,6 +236,15 @@ func (o *importOptions) check(flags *pflag.FlagSet) error {
 		return err
 	}
 	return o.checkCase()
+}
+
+// checkEncoding refuses an encoding that nobody knows.
+func (o *importOptions) checkEncoding() error {
+	if o.encoding == "" {
+		return nil
+	}
+	_, err := importers.ParseEncoding(o.encoding)
+	return exitcode.With(exitcode.Usage, err)
 }
 
 // checkCase is check for rows that act, or go into a case.

@@ -55,6 +55,8 @@ const profileKeysHelp = `A profile is YAML. A key that is not known is an error,
   headers                folded: compared in lower case, with one underscore for what is
                          neither letter nor digit; exact: compared letter by letter
   nulls                  words that mean NULL, in any case of letters; [""] is the empty text
+  keep_quoted            true: what stands in quotes is a text in a column of text, though it
+                         is a word for NULL, as COPY reads CSV
   convert                conversions of columns that have none of their own
   skip                   headers that mean nothing; a star at the end stands for any rest
   given                  columns that the import path fills itself; no header may go there
@@ -92,7 +94,9 @@ Conversions, one after the other:
   bool                   or {true: [ja], false: [nein]}
   date, timestamp        ISO 8601, or a format, or a list of them: DD.MM.YYYY HH24:MI:SS; with
                          YYYY or YY, MM, DD, Mon or Month, HH24 or HH12 with AM, MI, SS, FF for
-                         a fraction, TZ. Nothing is guessed. A time without a zone is UTC
+                         a fraction, TZ. Nothing is guessed. A time without a zone is UTC.
+                         A column without a time zone keeps the time as written, as the
+                         server does; {format: ..., zone: UTC} shifts it to UTC
   uuid, json             json_string makes a JSON string of a text
   lookup                 {words: {from: to}, else: refuse, keep or none}
   contains               as lookup, by the first word that stands in the text; a+b means both

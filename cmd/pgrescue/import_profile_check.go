@@ -36,7 +36,7 @@ func (o *profileOptions) check(command *cobra.Command) error {
 	if o.catalogFile != "" && o.dsnGiven {
 		return exitcode.Usagef("the server tells its columns itself", "%s: --catalog is for when no server is asked", command.CommandPath())
 	}
-	return nil
+	return o.checkEncoding()
 }
 
 // shape finds a table in the target that is named.

@@ -79,6 +79,7 @@ func TestProfileNew(t *testing.T) {
 	want := `profile: host
 table: shop.host
 nulls: [""]
+keep_quoted: true
 keys:
   - [id]
   - [host_name]

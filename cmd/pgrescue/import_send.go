@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/importers/discovery"
 	"github.com/pgrescue/pgrescue/importers/discovery/api"
@@ -129,7 +130,7 @@ func (m *importMade) sentNotes() []string {
 		if part.There {
 			what = "there already, so nothing was sent"
 		}
-		note := fmt.Sprintf("%s: %s, %d records, import %s, flow %s", part.Filename, what, part.Stored, part.ImportID, part.FlowID)
+		note := fmt.Sprintf("%s: %s, %s, import %s, flow %s", part.Filename, what, term.Plural(part.Stored, "record", "records"), part.ImportID, part.FlowID)
 		if part.Note != "" {
 			note += "; " + part.Note
 		}

@@ -107,8 +107,10 @@ func (m *importMade) plainRows(ctx context.Context, relation *evidence.Relation)
 				yield(nil, err)
 				return
 			}
-			var refused *mapping.Refusal
-			values, refused = m.mapping.Row(values[:0], record)
+			refused := &mapping.Refusal{Reason: "it has nothing for any column of the table"}
+			if !m.mapping.Empty(record) {
+				values, refused = m.mapping.Row(values[:0], record)
+			}
 			if refused != nil {
 				err := m.trouble.put(&importers.Reject{
 					Number: record.Number, Line: record.Line, Offset: record.Offset, Column: refused.Column, Reason: refused.Reason, Text: record.Raw, Fields: record.Fields,

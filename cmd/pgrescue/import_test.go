@@ -331,6 +331,35 @@ func TestImportTable(t *testing.T) {
 	}
 }
 
+// TestImportTableAsServer: a file that COPY wrote comes back as it was, and what PostgreSQL ignores of
+// a value is ignored in the same way, and told.
+func TestImportTableAsServer(t *testing.T) {
+	t.Parallel()
+	s := newImportScene(t, "15")
+	clustertest.Exec(t, s.c, s.database, "CREATE SCHEMA shop", "CREATE TABLE shop.note (id int, body text, at timestamp, raw bytea, clock time)",
+		`INSERT INTO shop.note VALUES (1, '', '2024-01-15 10:00:00+05', '', '10:00:00+05'), (2, NULL, '2024-01-15 10:00:00Z', NULL, NULL), (3, 'x', '2024-01-15 10:00:00 -0530', '\x00', '10:00-02')`)
+	wrote := clustertest.CopyOut(t, s.c, s.database, "SELECT * FROM shop.note ORDER BY id")
+	// As `psql --csv` and COPY write it: an empty text in quotes, NULL as nothing.
+	path := s.file("notes.csv", "id,body,at,raw,clock,other\n1,\"\",2024-01-15 10:00:00+05,\"\",10:00:00+05,\n2,,2024-01-15 10:00:00Z,,,\n3,x,2024-01-15 10:00:00 -0530,\\x00,10:00-02,\n,,,,,left\n")
+	clustertest.Exec(t, s.c, s.database, "TRUNCATE shop.note")
+	line := []string{"import", "--no-case", "--dsn", s.dsn, "--pages-not-needed", "--table", "shop.note", path, "--apply", "--confirm", s.database}
+	out, _ := s.exec(exitcode.Findings, line...)
+	if got := clustertest.CopyOut(t, s.c, s.database, "SELECT * FROM shop.note ORDER BY id"); got != wrote {
+		t.Errorf("the table is\n%s\nwant\n%s", got, wrote)
+	}
+	file := &out.Files[0]
+	if file.Rejected != 1 || file.First[0].Line != 5 || file.First[0].Reason != "it has nothing for any column of the table" {
+		t.Errorf("a record of nothing: %+v", file.First)
+	}
+	s.exec(exitcode.Done, append([]string{"import", s.file("more.json", `[{"id": 4, "body": ""}, {"id": 5, "body": null}]`)}, slices.DeleteFunc(slices.Clone(line[1:]), func(arg string) bool { return arg == path })...)...)
+	if got := clustertest.CopyOut(t, s.c, s.database, "SELECT id, body FROM shop.note WHERE id > 3 ORDER BY id"); got != "4\t\n5\t\\N\n" {
+		t.Errorf("of JSON came %q", got)
+	}
+	if notes := strings.Join(file.Notes, "\n"); !strings.Contains(notes, "column at does not keep all of 2 values: timestamp without time zone ignores their time zone, and keeps the time as it is written, such as 2024-01-15 10:00:00+05 on line 2") {
+		t.Errorf("the zones that are ignored are not told: %q", notes)
+	}
+}
+
 // TestImportOnlyReadsSources: neither a look nor an import that ends well, in part or not at all
 // touches a source; receipts and rejects go where they are told.
 func TestImportOnlyReadsSources(t *testing.T) {

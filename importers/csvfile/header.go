@@ -54,6 +54,9 @@ func (l *List) sniffHeader(sample []byte, start place, whole bool) error {
 	at := headerIndex(records, l.dialect.delimiter)
 	if l.opts.Header > 0 {
 		at = 0
+		if whole && start.at == len(sample) {
+			return fmt.Errorf("no header was found: it has no line %d, or nothing is in it", l.opts.Header)
+		}
 	}
 	if at < 0 || len(records) == 0 || records[at].found != sound {
 		return errors.New("no header was found: its line cannot be read as a record; repair it, or name another with --header")

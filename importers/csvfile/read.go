@@ -148,10 +148,10 @@ func (r *reading) fields() {
 	fields := r.record.Fields
 	for i := range fields {
 		if i >= len(s.fields) {
-			fields[i].Kind, fields[i].Text = importers.Missing, nil
+			fields[i].Kind, fields[i].Quoted, fields[i].Text = importers.Missing, false, nil
 			continue
 		}
-		fields[i].Kind = importers.Text
+		fields[i].Kind, fields[i].Quoted = importers.Text, s.fields[i].quoted
 		fields[i].Text, r.arena = s.value(s.fields[i], r.arena)
 	}
 }

@@ -81,6 +81,26 @@ func look(t *testing.T, src *importers.Source, opts csvfile.Options) seen {
 	return s
 }
 
+// TestQuotedFields: an empty field in quotes is another one than one without. A short row has no such field,
+// whatever the row before it had.
+func TestQuotedFields(t *testing.T) {
+	t.Parallel()
+	list, err := csvfile.Open(t.Context(), source(t, "a,b\n\"\",\n,\"\"\r\n\"x\"\ny,'z'\n"), csvfile.Options{Ragged: csvfile.Pad})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for record, err := range list.Records(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range record.Fields {
+			got = append(got, fmt.Sprintf("%s %t", f.Text, f.Quoted))
+		}
+	}
+	same(t, "fields", got, []string{" true", " false", " false", " true", "x true", " false", "y false", "'z' false"})
+}
+
 // same compares a part of what was seen.
 func same(t *testing.T, what string, got, want []string) {
 	t.Helper()

@@ -32,6 +32,7 @@ const (
 type span struct {
 	start, end int
 	escaped    bool // it has escapes that are not part of its value
+	quoted     bool // it stands in quotes, which are outside of it
 }
 
 // scanner splits a text into records, in a buffer that grows to the longest of them.
@@ -261,7 +262,7 @@ func (s *scanner) parse() (fault, bool) {
 
 // quoted reads the field whose opening quote is at i. Its end is the place of the closing one.
 func (s *scanner) quoted(i int) (field span, wrong fault, complete bool) {
-	field.start = i + 1
+	field.start, field.quoted = i+1, true
 	for j := i + 1; ; {
 		q, escapes := s.closing(j)
 		field.escaped = field.escaped || escapes

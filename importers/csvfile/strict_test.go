@@ -228,13 +228,15 @@ func TestHeaderThatCannotBeRead(t *testing.T) {
 	for _, test := range []struct {
 		content string
 		opts    csvfile.Options
+		says    string
 	}{
 		{content: "name,\"ip\"x,os\nweb,1,2\ndb,3,4\n"},
 		{content: "na\"me,ip\nweb,1\n"},
 		{content: "a,b\n\"c\"d,e\nweb,1\n", opts: csvfile.Options{Header: 2}},
-		{content: "a,b\n1,2\n", opts: csvfile.Options{Header: 9}},
+		{content: "a,b\n1,2\n", opts: csvfile.Options{Header: 9}, says: "it has no line 9"},
+		{content: "a,b\n1,2", opts: csvfile.Options{Header: 3}, says: "it has no line 3"},
 	} {
-		if list, err := csvfile.Open(t.Context(), source(t, test.content), test.opts); err == nil || !strings.Contains(err.Error(), "no header was found") {
+		if list, err := csvfile.Open(t.Context(), source(t, test.content), test.opts); err == nil || !strings.Contains(err.Error(), "no header was found") || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%q: %v", test.content, err)
 			if err == nil {
 				t.Errorf("it was read with the header %q", list.Head().Header)

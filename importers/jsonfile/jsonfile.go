@@ -170,7 +170,7 @@ func (b *builder) take(e *elements, text []byte) error {
 		if f.Kind != importers.Missing {
 			r.Note = twice(r.Note, b.names.list[column])
 		}
-		f.Kind = m.kind
+		f.Kind, f.Quoted = m.kind, m.kind == importers.Text
 		switch m.kind {
 		case importers.Null:
 			f.Text = nil

@@ -12,6 +12,7 @@ import (
 type failure struct {
 	reason, hint string
 	lossy        bool // the application made NULL of it
+	kept         bool // there is a result all the same, and the reason is what it lacks
 }
 
 // op is what a step does.
@@ -82,7 +83,7 @@ type step struct {
 	units []unit
 	marks string // separators of list; the mark of thousands and decimal
 	forms []form // of date and timestamp; none: ISO 8601
-	zone  bool   // a time without a zone is UTC
+	zone  bool   // of timestamp, for columns without a time zone: what is written in one becomes UTC
 }
 
 // choice is a word and what becomes of it.

@@ -371,13 +371,17 @@ func (s *step) date(text []byte, buf *[]byte) ([]byte, *failure) {
 	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
-// timestamp writes a timestamp. A column without a zone gets UTC; a text without one is UTC, as all times of pgrescue are.
+// timestamp writes a timestamp. A text without a zone is UTC, as all times of pgrescue are. A column without one
+// gets the time as it is written, whatever zone stands behind it: that is the server's own rule, so it is what
+// the first import stored. Only a profile that says zone: UTC has it shifted.
 func (s *step) timestamp(text []byte, buf *[]byte) ([]byte, *failure) {
 	m, bad := s.moment(text)
 	if bad != nil {
 		return nil, bad
 	}
-	if s.kind.base == typeTimestamp && m.zoned && m.offset != 0 {
+	ignored := s.kind.base == typeTimestamp && m.zoned && m.offset != 0
+	if ignored && s.zone {
+		ignored = false
 		at := time.Date(m.year, time.Month(m.month), m.day, m.hour, m.minute-m.offset, m.second, m.micros*1000, time.UTC)
 		m.year, m.month, m.day = at.Year(), int(at.Month()), at.Day()
 		m.hour, m.minute, m.offset = at.Hour(), at.Minute(), 0
@@ -399,7 +403,10 @@ func (s *step) timestamp(text []byte, buf *[]byte) ([]byte, *failure) {
 	if s.kind.base != typeTimestamp {
 		*buf = m.appendOffset(*buf)
 	}
-	return (*buf)[start:len(*buf):len(*buf)], nil
+	if ignored {
+		bad = &failure{reason: ignoresZone, kept: true}
+	}
+	return (*buf)[start:len(*buf):len(*buf)], bad
 }
 
 func (m *moment) appendDate(dst []byte) []byte {

@@ -38,7 +38,7 @@ func (d *Draft) Text() []byte {
 	if d.Exact {
 		b.WriteString("headers: exact\n")
 	}
-	b.WriteString("nulls: [\"\"]\n")
+	b.WriteString("nulls: [\"\"]\nkeep_quoted: true\n") // as the server's own programs write and read CSV
 	if len(d.Keys) > 0 {
 		b.WriteString("keys:\n")
 		for _, key := range d.Keys {

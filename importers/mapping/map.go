@@ -96,6 +96,7 @@ type Mapping struct {
 	plans  []plan
 	late   []int // plans that need more than their field
 	losses []Loss
+	zones  []Loss // times that are kept without their zone
 	short  []Loss
 	buf    []byte
 	cooked []byte
@@ -115,7 +116,7 @@ func (p *Profile) Map(header []string, opts MapOptions) (*Mapping, error) {
 	a.rest()
 	slices.SortFunc(m.Fields, func(x, y Assigned) int { return cmp.Compare(x.Index, y.Index) })
 	a.targets()
-	m.losses, m.short = make([]Loss, len(m.plans)), make([]Loss, len(m.plans))
+	m.losses, m.zones, m.short = make([]Loss, len(m.plans)), make([]Loss, len(m.plans)), make([]Loss, len(m.plans))
 	return m, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // profileKeys and ruleKeys are the keys of a profile and of one of its columns.
 func profileKeys() []string {
 	return []string{
-		"profile", "description", "table", "headers", "nulls", "convert", "skip", "identifiers", "unmapped",
+		"profile", "description", "table", "headers", "nulls", "keep_quoted", "convert", "skip", "identifiers", "unmapped",
 		"given", "keys", "columns", "as_app",
 	}
 }
@@ -59,7 +59,7 @@ func Parse(name string, text []byte) (*Profile, error) {
 // asApp reads the section of that name, which has the keys of a profile.
 func (d *document) asApp(e entry) *Profile {
 	p := &Profile{}
-	for _, inner := range d.entries(e.value, e.key, []string{"description", "headers", "nulls", "convert", "skip", "identifiers", "unmapped", "keys", "columns"}) {
+	for _, inner := range d.entries(e.value, e.key, []string{"description", "headers", "nulls", "keep_quoted", "convert", "skip", "identifiers", "unmapped", "keys", "columns"}) {
 		d.setting(p, inner)
 	}
 	return p
@@ -118,6 +118,8 @@ func (d *document) setting(p *Profile, e entry) {
 		}
 	case "nulls":
 		p.nulls = d.texts(e)
+	case "keep_quoted":
+		p.KeepQuoted = d.boolean(e)
 	case "convert":
 		p.steps = d.steps(e)
 	case "skip":

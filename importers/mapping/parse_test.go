@@ -158,6 +158,7 @@ func TestDraft(t *testing.T) {
 profile: "Hosts\n#1"
 table: "\"Inventory\".hosts"
 nulls: [""]
+keep_quoted: true
 keys:
   - [id]
 columns:

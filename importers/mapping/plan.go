@@ -37,13 +37,16 @@ func (a *assigner) plan(c Column, source int, r *Rule) plan {
 		p.trims = p.trims || p.steps[0].op == opTrim
 		p.steps = p.steps[1:]
 	}
-	p.kind = k
+	p.kind, p.texts = k, a.Profile.KeepQuoted && k.holdsEmpty()
 	p.quick = len(p.steps) == 0 && !k.shortening()
 	for i := range p.steps {
 		p.steps[i].kind = k
 	}
 	return p
 }
+
+// holdsEmpty reports whether the empty text is a value of the type.
+func (k *kind) holdsEmpty() bool { return !k.array && (k.base == typeText || k.name == "bytea") }
 
 // implied is the conversion of columns for which the profile names none: where a text of the type can be
 // understood in two ways, or is often written as another. All else is left to the server, which knows best.

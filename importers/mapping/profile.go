@@ -35,7 +35,9 @@ type Profile struct {
 	Identifiers []string
 	Columns     []*Rule
 	Keys        []Key
-	Text        []byte // the profile as it was parsed
+	// KeepQuoted takes a text in quotes for a text, though it is a word for NULL: as COPY reads CSV.
+	KeepQuoted bool
+	Text       []byte // the profile as it was parsed
 
 	nulls []string // words of columns that have none of their own
 	steps []step   // conversions of columns that have none of their own

@@ -36,7 +36,7 @@ type Loss struct {
 func (m *Mapping) Losses() []Loss {
 	var list []Loss
 	for i := range m.losses {
-		for _, l := range [...]Loss{m.losses[i], m.short[i]} {
+		for _, l := range [...]Loss{m.losses[i], m.zones[i], m.short[i]} {
 			if l.Count > 0 {
 				list = append(list, l)
 			}
@@ -56,6 +56,7 @@ type plan struct {
 	lossy   bool
 	notNull bool // and nothing else can give a value
 	rest    bool // the unmapped fields
+	texts   bool // what stands in quotes is a text, and no word for NULL
 	kind    kind
 
 	nulls    [][]byte
@@ -63,6 +64,9 @@ type plan struct {
 	defaults []recipe // the first of which everything is known
 	value    *recipe
 }
+
+// text reports whether a field is a text whatever it says.
+func (p *plan) text(f *importers.Field) bool { return p.texts && f.Quoted }
 
 // null reports whether the text is one of the words for NULL.
 func (p *plan) null(text []byte) bool {
@@ -119,7 +123,7 @@ func (m *Mapping) Row(dst []evidence.Value, record *importers.Record) ([]evidenc
 			if p.trims {
 				text = trim(text)
 			}
-			if p.null(text) {
+			if p.null(text) && !p.text(f) {
 				continue
 			}
 			if len(text) <= p.fit.limit && bytes.IndexByte(text, 0) < 0 {
@@ -163,15 +167,18 @@ func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *R
 	if p.trims {
 		text = trim(text)
 	}
-	if p.null(text) {
+	if p.null(text) && !p.text(f) {
 		return nil
 	}
 	for s := range p.steps {
 		var bad *failure
 		if text, bad = p.steps[s].apply(text, f.Kind, &m.buf); bad != nil {
-			return m.failed(i, f, record, bad)
+			if !bad.kept {
+				return m.failed(i, f, record, bad)
+			}
+			m.keeps(&m.zones[i], i, f, record, bad.reason)
 		}
-		if text == nil || p.steps[s].trims() && p.null(text) {
+		if text == nil || p.steps[s].trims() && p.null(text) && !p.text(f) {
 			return nil
 		}
 	}
@@ -179,10 +186,7 @@ func (m *Mapping) convert(i int, v *evidence.Value, record *importers.Record) *R
 		return m.failed(i, f, record, bad)
 	}
 	if how := p.kind.shortens(text); how != "" {
-		l := &m.short[i]
-		if m.lost(l, i, f, record, how); l.Count == 1 {
-			l.Reason, l.Kept = p.kind.name+" "+how, true
-		}
+		m.keeps(&m.short[i], i, f, record, how)
 	}
 	v.State, v.Text = evidence.Known, text
 	return nil
@@ -194,6 +198,49 @@ func (m *Mapping) lost(l *Loss, i int, f *importers.Field, record *importers.Rec
 		a := &m.Fields[m.Targets[i].Source]
 		*l = Loss{Column: a.Target, Header: a.Header, Reason: reason, Text: string(f.Text), Line: record.Line, Count: 1}
 	}
+}
+
+// keeps counts a Loss of a value that the column keeps in part.
+func (m *Mapping) keeps(l *Loss, i int, f *importers.Field, record *importers.Record, how string) {
+	if m.lost(l, i, f, record, how); l.Count == 1 {
+		l.Reason, l.Kept = m.plans[i].kind.name+" "+how, true
+	}
+}
+
+// Empty reports whether a record has nothing for any column, so that its row would be made of defaults.
+func (m *Mapping) Empty(record *importers.Record) bool {
+	for i := range m.plans {
+		p := &m.plans[i]
+		if p.rest && m.restOf(record) {
+			return false
+		}
+		if uint(p.field) >= uint(len(record.Fields)) {
+			continue
+		}
+		f := &record.Fields[p.field]
+		if f.Kind == importers.Null || f.Kind == importers.Missing {
+			continue
+		}
+		text := f.Text
+		if p.trims {
+			text = trim(text)
+		}
+		if f.Kind == importers.Unknown || !p.null(text) || p.text(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// restOf reports whether a record has something for the column of unmapped fields.
+func (m *Mapping) restOf(record *importers.Record) bool {
+	return slices.ContainsFunc(m.kept, func(i int) bool {
+		if i >= len(record.Fields) {
+			return false
+		}
+		f := &record.Fields[i]
+		return f.Kind == importers.Unknown || f.Kind != importers.Null && f.Kind != importers.Missing && len(trim(f.Text)) > 0
+	})
 }
 
 // null reports whether the text is one of the words for NULL.

@@ -3,11 +3,15 @@ package mapping
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // rounds is what most types do.
 const rounds = "rounds them"
+
+// ignoresZone is what columns of times without a time zone do.
+const ignoresZone = "ignores their time zone, and keeps the time as it is written"
 
 // shortens says how the server keeps less of a text than there is, without an error. It is "" where
 // all is kept. The value is right all the same: it is what the first import made of the text, too.
@@ -31,6 +35,9 @@ func (k *kind) shortens(text []byte) string {
 			return rounds
 		}
 	case typeTimestamp, typeTimestampTZ, typeTime:
+		if k.ignoresZone(text) {
+			return ignoresZone
+		}
 		if _, behind, ok := bytes.Cut(text, []byte{'.'}); ok {
 			fraction, _ := digits(behind)
 			if len(bytes.TrimRight(fraction, "0")) > k.scale {
@@ -39,6 +46,25 @@ func (k *kind) shortens(text []byte) string {
 		}
 	}
 	return ""
+}
+
+// ignoresZone reports whether a zone that is not UTC stands behind a time that the server gets as it is.
+func (k *kind) ignoresZone(text []byte) bool {
+	day := 0
+	switch {
+	case k.base == typeTimestamp:
+		day = len("2024-01-15 ")
+	case k.base != typeTime || strings.HasSuffix(k.name, "with time zone"):
+		return false
+	}
+	if len(text) <= day || bytes.IndexByte(text[day:], '+') < 0 && bytes.IndexByte(text[day:], '-') < 0 {
+		return false
+	}
+	if day == 0 {
+		text = append([]byte("2000-01-01 "), text...)
+	}
+	m, ok := isoMoment(text)
+	return ok && m.zoned && m.offset != 0
 }
 
 // nameBytes is how long a name may be.

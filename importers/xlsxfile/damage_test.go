@@ -191,7 +191,7 @@ func TestControlCharacter(t *testing.T) {
 	if want := `5: "one\vtwo" # cell A5 holds the control character U+000B, which XML forbids`; records[3] != want {
 		t.Errorf("%s, expected %s", records[3], want)
 	}
-	hasLine(t, list.Head().Notes, "1 texts hold what no Excel file may, the first in A5")
+	hasLine(t, list.Head().Notes, "1 text holds what no Excel file may, in A5")
 
 	shared := change(t, thousand(t), stringsPartName, func(text []byte) []byte {
 		return bytes.Replace(text, []byte("srv-0005"), []byte("srv\x01005"), 1)

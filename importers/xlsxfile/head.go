@@ -72,22 +72,28 @@ func (b *Book) notesOf(l *List) []string {
 			notes = append(notes, fmt.Sprintf(format, args...))
 		}
 	}
+	count := func(n int64, one, many string) {
+		if n == 1 {
+			many = one
+		}
+		add(n > 0, "%d %s", n, many)
+	}
 	add(l.sheet.hidden, "the sheet is hidden")
 	add(v.guessed && b.options.Header == 0, "no row looks like a header, so row %d is taken for it: if it is a record, say that there is no header (--header none)", l.columns.number)
 	if above, first := v.above(l.columns.number); above > 0 {
 		add(true, "rows above the header were left out, as no part of the table: %d, the first begins with %q", above, first)
 	}
-	add(v.hiddenRows > 0, "%d rows are hidden; they are read", v.hiddenRows)
-	if n := len(v.tail.merged); n > 0 {
-		add(true, "%d ranges of cells are merged, the first %s", n, v.tail.merged[0])
+	count(v.hiddenRows, "row is hidden; it is read", "rows are hidden; they are read")
+	if n := int64(len(v.tail.merged)); n > 0 {
+		count(n, "range of cells is merged: "+v.tail.merged[0].String(), "ranges of cells are merged, the first "+v.tail.merged[0].String())
 	}
-	add(v.tail.more > 0, "%d more merged ranges are not looked at", v.tail.more)
-	add(v.counts.errors > 0, "%d cells hold an error such as #N/A: they are unknown", v.counts.errors)
-	add(v.counts.formulas > 0, "%d formulas have no stored result: they are unknown. Excel stores them when it saves the file", v.counts.formulas)
-	add(v.counts.noDate > 0, "%d numbers are shown as dates and are none: they are unknown", v.counts.noDate)
-	add(v.counts.shortened > 0, "%d numbers are stored with 17 digits, such as 1.1000000000000001, and are given with as many as they need", v.counts.shortened)
-	add(v.counts.padded > 0, "%d numbers are shown with zeros before them, the first in %s: ask for values as shown to keep these", v.counts.padded, v.counts.paddedAt)
-	add(v.counts.flaws > 0, "%d texts hold what no Excel file may, the first in %s: it %s", v.counts.flaws, v.counts.flawAt, v.counts.flaw)
+	count(int64(v.tail.more), "more merged range is not looked at", "more merged ranges are not looked at")
+	count(v.counts.errors, "cell holds an error such as #N/A: it is unknown", "cells hold an error such as #N/A: they are unknown")
+	count(v.counts.formulas, "formula has no stored result: it is unknown. Excel stores it when it saves the file", "formulas have no stored result: they are unknown. Excel stores them when it saves the file")
+	count(v.counts.noDate, "number is shown as a date and is none: it is unknown", "numbers are shown as dates and are none: they are unknown")
+	count(v.counts.shortened, "number is stored with 17 digits, such as 1.1000000000000001, and is given with as many as it needs", "numbers are stored with 17 digits, such as 1.1000000000000001, and are given with as many as they need")
+	count(v.counts.padded, "number is shown with zeros before it, in "+v.counts.paddedAt+": ask for values as shown to keep these", "numbers are shown with zeros before them, the first in "+v.counts.paddedAt+": ask for values as shown to keep these")
+	count(v.counts.flaws, "text holds what no Excel file may, in "+v.counts.flawAt+": it "+v.counts.flaw, "texts hold what no Excel file may, the first in "+v.counts.flawAt+": it "+v.counts.flaw)
 	add(v.noted != "", "%s", v.noted)
 	if claimed, ok := parseArea(v.dimension); ok && claimed.lastRow > v.lastRow {
 		add(true, "the sheet says that it reaches to row %d, and its last is %d", claimed.lastRow, v.lastRow)

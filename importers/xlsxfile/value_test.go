@@ -75,7 +75,7 @@ func TestStoredValues(t *testing.T) {
 	notes := list.Head().Notes
 	hasLine(t, notes, "2 cells hold an error such as #N/A")
 	hasLine(t, notes, "3 formulas have no stored result")
-	hasLine(t, notes, "1 numbers are shown as dates and are none")
+	hasLine(t, notes, "1 number is shown as a date and is none: it is unknown")
 	hasLine(t, notes, "3 numbers are stored with 17 digits")
 	hasLine(t, gapsOf(list), "3 shared strings, the first in A31", "there are only 1")
 }
@@ -116,7 +116,7 @@ func TestLeadingZeros(t *testing.T) {
 	list := theList(t, path, Options{})
 	records, _ := readAll(t, list)
 	equalLines(t, "stored", records, "2: 1067", "3: 80331")
-	hasLine(t, list.Head().Notes, "1 numbers are shown with zeros before them, the first in A2")
+	hasLine(t, list.Head().Notes, "1 number is shown with zeros before it, in A2")
 	records, _ = readAll(t, theList(t, path, Options{Values: Shown}))
 	equalLines(t, "shown", records, `2: "01067"`, `3: "80331"`)
 }
