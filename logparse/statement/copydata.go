@@ -83,39 +83,11 @@ func (c *Copy) textRow(line string) []Value {
 		if field == null {
 			row = append(row, Value{Value: evidence.Value{State: evidence.Null}})
 		} else {
-			row = append(row, known(copyUnescape(field)))
+			row = append(row, known(unescape(field, false)))
 		}
 		start = at + 1
 	}
 	return row
-}
-
-// copyUnescape replaces the escapes of COPY's text format.
-func copyUnescape(text string) string {
-	if strings.IndexByte(text, '\\') < 0 {
-		return text
-	}
-	var b strings.Builder
-	for at := 0; at < len(text); {
-		if text[at] != '\\' || at+1 == len(text) {
-			b.WriteByte(text[at])
-			at++
-			continue
-		}
-		c := text[at+1]
-		at += 2
-		switch {
-		case strings.IndexByte("bfnrtv", c) >= 0:
-			b.WriteByte("\b\f\n\r\t\v"[strings.IndexByte("bfnrtv", c)])
-		case c == 'x':
-			at = codeByte(&b, text, at, 2, 16, c)
-		case c >= '0' && c <= '7':
-			at = codeByte(&b, text, at-1, 3, 8, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // csvRow reads a record of the CSV format. What is quoted is never NULL.

@@ -17,7 +17,7 @@ func stringText(text string) string {
 	case text[0] == '\'':
 		return segments(text, func(part string) string { return part })
 	case text[0]|0x20 == 'e':
-		return segments(text[1:], unescape)
+		return segments(text[1:], func(part string) string { return unescape(part, true) })
 	case text[0]|0x20 == 'u':
 		return segments(text[2:], func(part string) string { return unicodeText(part, '\\') })
 	}
@@ -45,8 +45,8 @@ func segments(text string, decode func(string) string) string {
 	}
 }
 
-// unescape replaces the escapes of an E” string.
-func unescape(text string) string {
+// unescape replaces the escapes of COPY's text format, or those of an E” string, which has characters by their numbers too.
+func unescape(text string, characters bool) string {
 	if strings.IndexByte(text, '\\') < 0 {
 		return text
 	}
@@ -66,9 +66,9 @@ func unescape(text string) string {
 			at = codeByte(&b, text, at, 2, 16, c)
 		case c >= '0' && c <= '7':
 			at = codeByte(&b, text, at-1, 3, 8, c)
-		case c == 'u':
+		case characters && c == 'u':
 			at = codePoint(&b, text, at, 4)
-		case c == 'U':
+		case characters && c == 'U':
 			at = codePoint(&b, text, at, 8)
 		default:
 			b.WriteByte(c)
