@@ -41,19 +41,18 @@ type Words struct {
 
 // ReadWords looks at the beginning of one statement.
 func ReadWords(sql string) Words {
-	var list []token
-	for at := 0; len(list) < 8; {
+	list := make([]token, 0, 8)
+	for at := 0; len(list) < cap(list); {
 		t, ok, err := next(sql, at)
 		if !ok || err != nil || (t.kind == tokenPunct && sql[t.start] == ';') {
 			break
 		}
+		if at = t.end; len(list) == 0 && sql[t.start] == '(' { // (SELECT …)
+			continue
+		}
 		list = append(list, t)
-		at = t.end
 	}
 	var words Words
-	for len(list) > 0 && list[0].kind == tokenPunct && sql[list[0].start] == '(' { // (SELECT …)
-		list = list[1:]
-	}
 	if len(list) == 0 || list[0].kind != tokenWord {
 		return words
 	}
@@ -226,7 +225,7 @@ func name(sql string, list []token, at int) string {
 // without its semicolon; what holds comments only is none.
 func Split(sql string) []string {
 	var statements []string
-	start, at, depth, atomic, some := 0, 0, 0, 0, false
+	start, at, depth, atomic, some := 0, 0, 0, false, false
 	previous := ""
 	for {
 		t, ok, err := next(sql, at)
@@ -243,24 +242,17 @@ func Split(sql string) []string {
 			depth++
 		case t.kind == tokenPunct && text == ")":
 			depth = max(depth-1, 0)
-		case t.kind == tokenPunct && text == ";" && depth == 0 && atomic == 0:
+		case t.kind == tokenPunct && text == ";" && depth == 0 && !atomic:
 			if some {
 				statements = append(statements, strings.TrimSpace(sql[start:t.start]))
 			}
 			start, some, previous = t.end, false, ""
 			continue
-		case t.kind == tokenWord: // the body of a function: BEGIN ATOMIC … END, with CASE … END in it
-			upper := strings.ToUpper(text)
-			switch {
-			case upper == "ATOMIC" && previous == "BEGIN":
-				atomic = 1
-			case atomic > 0 && upper == "CASE":
-				atomic++
-			case atomic > 0 && upper == "END":
-				atomic--
-			}
-			previous = upper
+		case strings.EqualFold(text, "ATOMIC") && strings.EqualFold(previous, "BEGIN"):
+			atomic = true // the body of a function, up to an END where a statement would begin
+		case strings.EqualFold(text, "END") && (previous == ";" || strings.EqualFold(previous, "ATOMIC")):
+			atomic = false
 		}
-		some = true
+		some, previous = true, text
 	}
 }

@@ -57,6 +57,7 @@ func TestSplitKeepsStringsAndBodiesWhole(t *testing.T) {
 		{"select 1 /* ; /* ; */ ; */; select \";\" -- ;\n; x", []string{"select 1 /* ; /* ; */ ; */", "select \";\" -- ;", "x"}},
 		{"create rule r as on insert to t do also (delete from a; delete from b); select 1", []string{"create rule r as on insert to t do also (delete from a; delete from b)", "select 1"}},
 		{"create function f() returns int begin atomic select 1; select case when true then 1 end; end; select 2", []string{"create function f() returns int begin atomic select 1; select case when true then 1 end; end", "select 2"}},
+		{"create function f() returns int begin atomic select 1 as end; select 2 end; select t.end, t.case from t; end; select 2", []string{"create function f() returns int begin atomic select 1 as end; select 2 end; select t.end, t.case from t; end", "select 2"}},
 		{"select 1; insert into t values ('cut; ", []string{"select 1", "insert into t values ('cut;"}},
 		{"select foo$1;x, 'a' \n 'b;'; y", []string{"select foo$1", "x, 'a' \n 'b;'", "y"}},
 	}
