@@ -253,7 +253,7 @@ func csvPart(column int) int {
 	case csvContext:
 		return where
 	case csvStatement:
-		return statement
+		return about
 	case csvLocation:
 		return location
 	}

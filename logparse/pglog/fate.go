@@ -2,6 +2,7 @@ package pglog
 
 import (
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/statement"
 )
 
 // finish: the query that was sent has ended without an ERROR.
@@ -14,7 +15,7 @@ func (s *session) finish(out func(*logparse.Event) error) error {
 	for i := range s.words {
 		at := s.first + i - (before - len(s.held)) // what was settled is gone
 		s.held[at].done = true
-		if s.words[i].word == noWord {
+		if s.words[i].Transaction == statement.NoTransaction {
 			s.aborted = s.aborted && s.mode == block // else it would have failed
 			continue
 		}
@@ -28,27 +29,27 @@ func (s *session) finish(out func(*logparse.Event) error) error {
 // apply does what a word does to the transaction. The word itself is at that place.
 func (s *session) apply(one *sentence, at int, out func(*logparse.Event) error) error {
 	line := " of the session on line " + s.held[at].line()
-	switch one.word {
-	case begin:
+	switch one.Transaction {
+	case statement.Begin:
 		s.start()
-	case commit, commitChain:
-		return s.end(one.word == commitChain, at, logparse.Committed, one.verb+line, out)
-	case rollback, rollbackChain:
-		return s.end(one.word == rollbackChain, at, logparse.RolledBack, one.verb+line, out)
-	case savepoint:
-		s.savepoints = append(s.savepoints, mark{one.name, at + 1})
-	case release:
-		if i := s.savepoint(one.name); i >= 0 {
+	case statement.Commit:
+		return s.end(one.Chain, at, logparse.Committed, one.Verb+line, out)
+	case statement.Rollback:
+		return s.end(one.Chain, at, logparse.RolledBack, one.Verb+line, out)
+	case statement.Savepoint:
+		s.savepoints = append(s.savepoints, mark{one.Name, at + 1})
+	case statement.Release:
+		if i := s.savepoint(one.Name); i >= 0 {
 			s.savepoints = s.savepoints[:i]
 		}
-	case rollbackTo:
-		s.rollbackTo(one.name, at, one.verb+" TO"+line)
-	case prepareTransaction:
-		return s.prepare(one.name, at, line, out)
-	case commitPrepared:
-		return s.timeline.settlePrepared(s.prepared(one.name), logparse.Committed, "COMMIT PREPARED"+line, out)
-	case rollbackPrepared:
-		return s.timeline.settlePrepared(s.prepared(one.name), logparse.RolledBack, "ROLLBACK PREPARED"+line, out)
+	case statement.RollbackTo:
+		s.rollbackTo(one.Name, at, one.Verb+" TO"+line)
+	case statement.Prepare:
+		return s.prepare(one.Name, at, line, out)
+	case statement.CommitPrepared:
+		return s.timeline.settlePrepared(s.prepared(one.Name), logparse.Committed, "COMMIT PREPARED"+line, out)
+	case statement.RollbackPrepared:
+		return s.timeline.settlePrepared(s.prepared(one.Name), logparse.RolledBack, "ROLLBACK PREPARED"+line, out)
 	}
 	return nil
 }
@@ -182,7 +183,7 @@ func (h *held) give(kind logparse.EventKind, why string, out func(*logparse.Even
 		event.Kind, event.Why = kind, why
 	case !h.done:
 		event.Kind, event.Why = logparse.Attempted, "the log does not say how it ended"
-	case h.word != noWord:
+	case h.word != statement.NoTransaction:
 		event.Kind, event.Why = logparse.Executed, ""
 	case h.back != "":
 		event.Kind, event.Why = logparse.RolledBack, h.back
@@ -263,13 +264,14 @@ const (
 
 // close hands out what is open.
 func (s *session) close(how closing, out func(*logparse.Event) error) error {
-	if s.open && how == atEnd && len(s.words) == 1 && s.words[0].word != noWord {
+	if s.open && how == atEnd && len(s.words) == 1 && s.words[0].Transaction != statement.NoTransaction {
 		if err := s.finish(out); err != nil {
 			return err
 		}
 	}
 	if s.open {
-		crashed := s.words[len(s.words)-1].word == commit
+		last := &s.words[len(s.words)-1]
+		crashed := last.Transaction == statement.Commit && !last.Chain
 		if err := s.settleOpen("the log does not say how it ended", out); err != nil {
 			return err
 		}

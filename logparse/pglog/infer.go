@@ -182,7 +182,7 @@ func shapeOf(head []byte) string {
 
 // tokenAt reads what has a form. Of several times the second is when the session began.
 func tokenAt(text []byte, times *int) (escape byte, n int) {
-	if stamp, n := logparse.ParseStamp(text); n > 0 {
+	if _, n := logparse.ParseStamp(text); n > 0 {
 		*times++
 		switch {
 		case *times > 1:
@@ -190,7 +190,6 @@ func tokenAt(text []byte, times *int) (escape byte, n int) {
 		case bytes.IndexByte(text[:n], '.') > 0:
 			return 'm', n
 		}
-		_ = stamp
 		return 't', n
 	}
 	if digit(text[0]) || text[0] >= 'a' && text[0] <= 'f' {

@@ -133,7 +133,7 @@ func jsonPart(name []byte) int {
 	case "context":
 		return where
 	case "statement":
-		return statement
+		return about
 	}
 	return -1
 }

@@ -32,7 +32,7 @@ func (t *Timeline) keepLoose(e *logparse.Entry, s saying, kind logparse.EventKin
 	for _, one := range sentences(nil, text) {
 		event := t.of(e)
 		event.Kind, event.Why, event.Duration = kind, why, s.duration
-		event.Statement, event.Parameters, event.Prepared, event.Verb = one.text, parameters, prepared, one.verb
+		event.Statement, event.Parameters, event.Prepared, event.Verb = one.text, parameters, prepared, one.Verb
 		t.loose = append(t.loose, loose{event, text})
 	}
 	over := max(0, len(t.loose)-maxLoose)
@@ -70,7 +70,7 @@ func (t *Timeline) failed(e *logparse.Entry, s saying, out func(*logparse.Event)
 	t.event = t.of(e)
 	t.event.Kind, t.event.Why, t.event.Text = logparse.Failed, because(e), oneLine(e)
 	t.event.Statement, _, _ = t.texts(e, s)
-	t.event.Verb = read(t.event.Statement).verb
+	t.event.Verb = read(t.event.Statement).Verb
 	return out(&t.event)
 }
 

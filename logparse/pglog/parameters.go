@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"github.com/pgrescue/pgrescue/logparse/statement"
 )
 
 // Parameter is the value of one parameter, in PostgreSQL's text form.
@@ -28,15 +30,11 @@ func Parameters(text string) (values []Parameter, ok bool) {
 		case strings.HasPrefix(rest, "NULL"):
 			value.Null, text = true, rest[len("NULL"):]
 		case strings.HasPrefix(rest, "'"):
-			s := scanner{text: rest}
-			s.quoted('\'', false)
-			quoted := rest[:s.at]
-			if len(quoted) < 2 || quoted[len(quoted)-1] != '\'' {
+			var whole bool
+			if value.Text, text, whole = statement.Quoted(rest); !whole {
 				return values, false
 			}
-			value.Text = strings.ReplaceAll(quoted[1:len(quoted)-1], "''", "'")
 			value.Cut = strings.HasSuffix(value.Text, "...")
-			text = rest[s.at:]
 		default:
 			return values, false
 		}

@@ -98,7 +98,7 @@ func (p *pending) finish() *logparse.Entry {
 	if p.placed {
 		p.place()
 	}
-	e.Message, e.Detail, e.Hint, e.Context, e.Statement = p.of(message), p.of(detail), p.of(hint), p.of(where), p.of(statement)
+	e.Message, e.Detail, e.Hint, e.Context, e.Statement = p.of(message), p.of(detail), p.of(hint), p.of(where), p.of(about)
 	e.Fields = e.Fields[:0]
 	for _, f := range p.named {
 		e.Fields = append(e.Fields, logparse.Field{Name: f.name, Text: p.text[f.begin:f.end]})

@@ -28,7 +28,7 @@ const (
 	hint
 	query // that PL/pgSQL or SPI ran
 	where // CONTEXT
-	statement
+	about // STATEMENT
 	location
 	parts
 )
@@ -50,7 +50,7 @@ func levelAt(text []byte) (found level, n int) {
 	case 'E':
 		found = either(text, level{"ERROR", message}, level{})
 	case 'S':
-		found = either(text, level{"STATEMENT", statement}, level{})
+		found = either(text, level{"STATEMENT", about}, level{})
 	case 'D':
 		found = either(text, level{"DETAIL", detail}, debugAt(text))
 	case 'C':

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/statement"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -53,7 +54,7 @@ type session struct {
 type held struct {
 	event logparse.Event
 	done  bool
-	word  word
+	word  statement.Transaction
 	back  string // why it was rolled back; "": it was not
 }
 
@@ -133,7 +134,7 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 		h := &s.held[len(s.held)-1]
 		fill(&h.event, e, s.name, s.actor)
 		h.event.Statement, h.event.Parameters, h.event.Prepared = s.words[i].text, parameters, prepared
-		h.event.Verb, h.word = s.words[i].verb, s.words[i].word
+		h.event.Verb, h.word = s.words[i].Verb, s.words[i].Transaction
 	}
 	for i := s.first; i < len(s.held); i++ {
 		size := s.held[i].size()
@@ -200,7 +201,7 @@ const maxTogether = 256
 // part settles the statements before that cannot belong to the same transaction as the one that was sent. Those of the
 // extended protocol can, even outside a block: a client may send several before it asks for their end.
 func (s *session) part(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
-	begins := s.words[0].word == begin
+	begins := s.words[0].Transaction == statement.Begin
 	switch {
 	case s.mode == block && begins: // so that the session may be another one, whose process has the same number
 		s.mode = outside
@@ -332,7 +333,9 @@ func (s *session) refused(e *logparse.Entry, what saying, out func(*logparse.Eve
 		return s.abort(e, out)
 	}
 	s.open = false
-	ends := slices.ContainsFunc(s.words, func(one sentence) bool { return one.word != noWord && one.word != savepoint && one.word != release })
+	ends := slices.ContainsFunc(s.words, func(one sentence) bool {
+		return one.Transaction != statement.NoTransaction && one.Transaction != statement.Savepoint && one.Transaction != statement.Release
+	})
 	if ends && len(s.words) > 1 {
 		s.mode = unsure
 		if err := s.settle(s.first, logparse.Executed, whyDoubt, out); err != nil {
@@ -340,11 +343,11 @@ func (s *session) refused(e *logparse.Entry, what saying, out func(*logparse.Eve
 		}
 		return s.settle(len(s.held), logparse.Attempted, because(e)+" voided a part of its query string, which has several transactions", out)
 	}
-	one := s.words[0].word
+	one := s.words[0].Transaction
 	if err := s.fail(e, out); err != nil {
 		return err
 	}
-	if one == commit || one == commitChain || one == prepareTransaction {
+	if one == statement.Commit || one == statement.Prepare {
 		s.mode = outside
 		return s.settle(len(s.held), logparse.RolledBack, because(e)+" voided the end of its transaction", out)
 	}

@@ -80,11 +80,21 @@ func parameterValue(text string) (evidence.Value, string) {
 	if !strings.HasPrefix(text, "'") {
 		return evidence.Value{State: evidence.Unknown, Reason: "the log is cut before the value"}, ""
 	}
+	value, after, whole := Quoted(text)
+	if !whole {
+		return evidence.Value{State: evidence.Unknown, Reason: "the log is cut within the value", Raw: []byte(value)}, ""
+	}
+	return evidence.Value{Text: []byte(value)}, after
+}
+
+// Quoted gives what stands within the quotes that a text begins with, and what stands behind them. Where the quotes do not
+// end it is all the text, and not whole.
+func Quoted(text string) (value, after string, whole bool) {
 	end := closing(text, 0, false)
 	if end < 0 {
-		return evidence.Value{State: evidence.Unknown, Reason: "the log is cut within the value", Raw: []byte(strings.ReplaceAll(text[1:], "''", "'"))}, ""
+		return strings.ReplaceAll(text[1:], "''", "'"), "", false
 	}
-	return evidence.Value{Text: []byte(strings.ReplaceAll(text[1:end-1], "''", "'"))}, text[end:]
+	return strings.ReplaceAll(text[1:end-1], "''", "'"), text[end:], true
 }
 
 const (
