@@ -73,14 +73,6 @@ func (c *checker) fatal(line int, column, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Line: line, Column: column, What: fmt.Sprintf(format, args...), Fatal: true})
 }
 
-func (c *checker) find(name string) *Column {
-	i := slices.IndexFunc(c.columns, func(t Column) bool { return t.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &c.columns[i]
-}
-
 // rule checks what stands under a column.
 func (c *checker) rule(r *Rule) {
 	for _, s := range r.Synonyms {
@@ -95,7 +87,7 @@ func (c *checker) rule(r *Rule) {
 			}
 		}
 	}
-	t := c.find(r.Column)
+	t := find(c.columns, r.Column)
 	switch {
 	case t == nil && r.Optional:
 		return
@@ -108,10 +100,7 @@ func (c *checker) rule(r *Rule) {
 	}
 	k := kindOf(t.Type)
 	f := k.fitOf()
-	steps := c.profile.steps
-	if r.ownSteps {
-		steps = r.steps
-	}
+	steps := c.profile.stepsOf(r)
 	for i := range steps {
 		s := steps[i]
 		s.kind = k
@@ -212,7 +201,7 @@ func (c *checker) unmapped() {
 	if name == "" {
 		return
 	}
-	t := c.find(name)
+	t := find(c.columns, name)
 	if t == nil {
 		c.note(0, name, "the table does not have it; unmapped fields go nowhere")
 		return
@@ -227,17 +216,10 @@ func (c *checker) unmapped() {
 func (c *checker) keys() {
 	for i := range c.profile.Keys {
 		k := &c.profile.Keys[i]
-		lacks := func(name string) bool { return c.find(name) == nil }
-		if slices.ContainsFunc(k.With, lacks) || slices.ContainsFunc(k.Without, func(name string) bool { return !lacks(name) }) {
+		if !k.holds(c.columns) {
 			continue
 		}
-		var missing []string
-		for _, name := range k.Columns {
-			if lacks(name) {
-				missing = append(missing, name)
-			}
-		}
-		if len(missing) > 0 {
+		if missing := k.missing(c.columns); len(missing) > 0 {
 			c.note(k.Line, "", "the key (%s) does not count, because the table has no column %s", strings.Join(k.Columns, ", "), strings.Join(missing, ", "))
 		}
 	}

@@ -261,14 +261,11 @@ func (d *document) forms(s *step, e entry) {
 func (d *document) choices(s *step, e entry) {
 	for _, inner := range d.entries(e.value, e.key, []string{"words", "else"}) {
 		if inner.key == "else" {
-			switch text := d.text(inner); text {
-			case "refuse":
+			switch d.word(inner, inner.key, "refuse", "keep", "none") {
 			case "keep":
 				s.other = keepOthers
 			case "none":
 				s.other = nullOthers
-			default:
-				d.fail(inner.line, "", "else is %q, want refuse, keep or none", text)
 			}
 			continue
 		}

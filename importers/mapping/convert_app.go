@@ -98,9 +98,9 @@ func pythonFloat(text []byte, buf *[]byte) (float64, bool) {
 		word = word[1:]
 	}
 	switch {
-	case equalFold(word, "nan"):
+	case bytes.EqualFold(word, []byte("nan")):
 		return math.NaN(), true
-	case equalFold(word, "inf"), equalFold(word, "infinity"):
+	case bytes.EqualFold(word, []byte("inf")), bytes.EqualFold(word, []byte("infinity")):
 		return math.Inf(sign), true
 	}
 	return 0, false

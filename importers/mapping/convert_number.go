@@ -256,19 +256,3 @@ func (k *kind) numeric(n *number, power int) bool {
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-// equalFold compares with a word in small ASCII letters.
-func equalFold(text []byte, word string) bool {
-	if len(text) != len(word) {
-		return false
-	}
-	for i, c := range text {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != word[i] {
-			return false
-		}
-	}
-	return true
-}

@@ -194,7 +194,7 @@ func (r *reader) micros() int {
 // offset takes Z, UTC, +02, +0200 or +02:00.
 func (r *reader) offset(m *moment) {
 	m.zoned = true
-	if len(r.rest) >= 3 && equalFold(r.rest[:3], "utc") {
+	if len(r.rest) >= 3 && bytes.EqualFold(r.rest[:3], []byte("utc")) {
 		r.rest = r.rest[3:]
 		return
 	}

@@ -133,11 +133,11 @@ func (a *assigner) usable(name string, optional bool) (Column, bool) {
 	if a.columns == nil {
 		return Column{Name: name}, !optional
 	}
-	i := slices.IndexFunc(a.columns, func(c Column) bool { return c.Name == name })
-	if i < 0 {
+	c := find(a.columns, name)
+	if c == nil {
 		return Column{}, false
 	}
-	return a.columns[i], !a.columns[i].Generated
+	return *c, !c.Generated
 }
 
 // assign gives a header to a column, unless the column is taken.

@@ -109,13 +109,7 @@ func (d *document) setting(p *Profile, e entry) {
 	case "table":
 		p.Table = d.table(e)
 	case "headers":
-		switch text := d.text(e); text {
-		case "exact":
-			p.Exact = true
-		case "folded":
-		default:
-			d.fail(e.line, "", "headers is %q, want exact or folded", text)
-		}
+		p.Exact = d.word(e, e.key, "exact", "folded") == "exact"
 	case "nulls":
 		p.nulls = d.texts(e)
 	case "keep_quoted":
@@ -208,9 +202,9 @@ func (d *document) rule(c entry) *Rule {
 		case "synonyms":
 			r.Synonyms = d.synonyms(e, c.key)
 		case "convert":
-			r.steps, r.ownSteps = d.steps(e), true
+			r.steps = d.steps(e)
 		case "nulls":
-			r.nulls, r.ownNulls = d.texts(e), true
+			r.nulls = d.texts(e)
 		case "default":
 			r.defaults = d.templates(e)
 		case "value":
@@ -222,13 +216,7 @@ func (d *document) rule(c entry) *Rule {
 		case "optional":
 			r.Optional = d.boolean(e)
 		case "on_failure":
-			switch text := d.text(e); text {
-			case "null":
-				r.Lossy = true
-			case "refuse":
-			default:
-				d.fail(e.line, "", "on_failure of column %s is %q, want refuse or null", c.key, text)
-			}
+			r.Lossy = d.word(e, "on_failure of column "+c.key, "refuse", "null") == "null"
 		case "note":
 			r.Note = d.text(e)
 		}

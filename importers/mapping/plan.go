@@ -8,26 +8,15 @@ import (
 func (a *assigner) plan(c Column, source int, r *Rule) plan {
 	k := kindOf(c.Type)
 	p := plan{field: -1, fit: k.fitOf(), lossy: r.Lossy, notNull: c.NotNull && !c.HasDefault && c.Identity == 0}
-	if r.value != nil {
-		return p
-	}
-	if source < 0 {
+	if r.value != nil || source < 0 {
 		return p
 	}
 	p.field = a.Fields[source].Index
-	words := a.Profile.nulls
-	if r.ownNulls {
-		words = r.nulls
-	}
-	for _, w := range words {
+	for _, w := range a.Profile.nullsOf(r) {
 		p.nulls = append(p.nulls, []byte(w))
 		p.lengths |= 1 << min(len(w), 63)
 	}
-	steps := a.Profile.steps
-	if r.ownSteps {
-		steps = r.steps
-	}
-	p.steps = slices.Clone(steps)
+	p.steps = slices.Clone(a.Profile.stepsOf(r))
 	if !slices.ContainsFunc(p.steps, func(s step) bool { return s.typed() }) {
 		if implied, ok := k.implied(); ok {
 			p.steps, p.trims = append(p.steps, step{op: implied}), true // spaces around a number or a date mean nothing to the server either

@@ -55,10 +55,8 @@ type Rule struct {
 	Lossy bool
 	Note  string
 
-	steps    []step
-	ownSteps bool
-	nulls    []string
-	ownNulls bool
+	steps    []step     // nil: those of the profile
+	nulls    []string   // nil: those of the profile
 	defaults []template // the first of which all columns are known
 	value    *template  // always, whatever the source says
 }
@@ -107,21 +105,51 @@ func (p *Profile) Rule(column string) *Rule {
 	return nil
 }
 
+// stepsOf are the conversions of a column.
+func (p *Profile) stepsOf(r *Rule) []step {
+	if r.steps != nil {
+		return r.steps
+	}
+	return p.steps
+}
+
+// nullsOf are the words that mean NULL in a column.
+func (p *Profile) nullsOf(r *Rule) []string {
+	if r.nulls != nil {
+		return r.nulls
+	}
+	return p.nulls
+}
+
 // KeysOf lists the keys that hold for a table with these columns.
 func (p *Profile) KeysOf(columns []Column) [][]string {
-	has := func(name string) bool {
-		return slices.ContainsFunc(columns, func(c Column) bool { return c.Name == name })
-	}
 	var keys [][]string
 	for i := range p.Keys {
-		k := &p.Keys[i]
-		lacks := func(name string) bool { return !has(name) }
-		if slices.ContainsFunc(k.With, lacks) || slices.ContainsFunc(k.Without, has) || slices.ContainsFunc(k.Columns, lacks) {
-			continue
+		if k := &p.Keys[i]; k.holds(columns) && len(k.missing(columns)) == 0 {
+			keys = append(keys, k.Columns)
 		}
-		keys = append(keys, k.Columns)
 	}
 	return keys
+}
+
+// holds reports whether a table is of a version that the key is for.
+func (k *Key) holds(columns []Column) bool {
+	has := func(name string) bool { return find(columns, name) != nil }
+	return !slices.ContainsFunc(k.With, func(name string) bool { return !has(name) }) && !slices.ContainsFunc(k.Without, has)
+}
+
+// missing lists the key's own columns that a table lacks.
+func (k *Key) missing(columns []Column) []string {
+	return slices.DeleteFunc(slices.Clone(k.Columns), func(name string) bool { return find(columns, name) != nil })
+}
+
+// find finds a column, or nil.
+func find(columns []Column, name string) *Column {
+	i := slices.IndexFunc(columns, func(c Column) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &columns[i]
 }
 
 // Fold is how headers are compared: lower case, and one underscore for each run of what is

@@ -156,17 +156,18 @@ func (d *document) text(e entry) string {
 	return text
 }
 
-// boolean reads true or false.
-func (d *document) boolean(e entry) bool {
-	switch text := d.text(e); text {
-	case "true":
-		return true
-	case "false":
-	default:
-		d.fail(e.line, "", "%s is %q, want true or false", e.key, text)
+// word reads one of the words that a key takes.
+func (d *document) word(e entry, what string, words ...string) string {
+	text := d.text(e)
+	if !slices.Contains(words, text) {
+		last := len(words) - 1
+		d.fail(e.line, "", "%s is %q, want %s or %s", what, text, strings.Join(words[:last], ", "), words[last])
 	}
-	return false
+	return text
 }
+
+// boolean reads true or false.
+func (d *document) boolean(e entry) bool { return d.word(e, e.key, "true", "false") == "true" }
 
 // items lists the nodes of a sequence; a single node is a list of one.
 func (d *document) items(e entry) []ast.Node {
