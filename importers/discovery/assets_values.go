@@ -126,8 +126,7 @@ func newMappedFields(m *mapping.Mapping, names []string) *mappedFields {
 			continue
 		}
 		if t.Source >= 0 {
-			name := append(mapping.AppendJSONString([]byte(", "), t.Name), ": "...)
-			f.members = append(f.members, dictMember{i, name, t.Type == "json" || t.Type == "jsonb"})
+			f.members = append(f.members, dictMember{i, mapping.JSONName(t.Name), t.Type == "json" || t.Type == "jsonb"})
 		}
 	}
 	return f

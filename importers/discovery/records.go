@@ -34,7 +34,7 @@ func newRecordEncoder(head *importers.Head, store Store) *recordEncoder {
 		texts:  head.Source.Format == importers.FormatXLSX,
 	}
 	for i, name := range head.Header {
-		e.names = append(e.names, append(mapping.AppendJSONString([]byte(", "), name), ": "...))
+		e.names = append(e.names, mapping.JSONName(name))
 		e.order = append(e.order, i)
 	}
 	if store == AsApp && !e.own {

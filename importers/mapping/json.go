@@ -7,10 +7,15 @@ import (
 	"github.com/pgrescue/pgrescue/importers"
 )
 
-// AppendJSON appends a field as JSON, as Python's json.dumps prints it: a comma and a colon have a
-// space behind them, and what is not ASCII is escaped. Objects and lists stay as they stand in the source. A
-// field that the source lacks, or that cannot be had, is null.
-func AppendJSON(dst []byte, f *importers.Field) []byte {
+// JSONName is the name of a member that is not the first of its object, as Python's json.dumps prints it: a comma
+// and a colon have a space behind them.
+func JSONName(name string) []byte {
+	return append(AppendJSONString([]byte(", "), name), ": "...)
+}
+
+// appendJSON appends a field as JSON, as Python's json.dumps prints it: what is not ASCII is escaped. Objects and
+// lists stay as they stand in the source. A field that the source lacks, or that cannot be had, is null.
+func appendJSON(dst []byte, f *importers.Field) []byte {
 	switch f.Kind {
 	case importers.Text:
 		return AppendJSONText(dst, f.Text)

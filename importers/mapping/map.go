@@ -92,15 +92,16 @@ type Mapping struct {
 	// Absent are columns of the profile that the target lacks.
 	Absent []string
 
-	kept   []int // the headers whose fields go into the column for unmapped ones
-	plans  []plan
-	late   []int // plans that need more than their field
-	losses []Loss
-	zones  []Loss // times that are kept without their zone
-	short  []Loss
-	buf    []byte
-	cooked []byte
-	refuse Refusal
+	kept      []int    // the headers whose fields go into the column for unmapped ones
+	keptNames [][]byte // of kept: JSONName
+	plans     []plan
+	late      []int // plans that need more than their field
+	losses    []Loss
+	zones     []Loss // times that are kept without their zone
+	short     []Loss
+	buf       []byte
+	cooked    []byte
+	refuse    Refusal
 }
 
 // Map applies the profile to the header of a source.
@@ -330,6 +331,9 @@ func (a *assigner) targets() {
 		}
 	}
 	if c, ok := a.usable(a.Profile.Unmapped, false); ok && a.Profile.Unmapped != "" && len(a.kept) > 0 {
+		for _, i := range a.kept {
+			a.keptNames = append(a.keptNames, JSONName(a.Header[i]))
+		}
 		a.Targets = append(a.Targets, Target{Column: c, Source: -1})
 		a.late = append(a.late, len(a.plans))
 		a.plans = append(a.plans, plan{field: -1, rest: true})

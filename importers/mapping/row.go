@@ -345,16 +345,16 @@ func (m *Mapping) cook(r *recipe, row []evidence.Value, v *evidence.Value, recor
 func (m *Mapping) unmapped(record *importers.Record) evidence.Value {
 	start := len(m.buf)
 	m.buf = append(m.buf, '{')
-	for _, i := range m.kept {
+	for at, i := range m.kept {
 		if i >= len(record.Fields) || record.Fields[i].Kind == importers.Missing {
 			continue
 		}
-		if len(m.buf) > start+1 {
-			m.buf = append(m.buf, ", "...)
+		name := m.keptNames[at]
+		if len(m.buf) == start+1 {
+			name = name[len(", "):]
 		}
-		m.buf = AppendJSONString(m.buf, m.Header[i])
-		m.buf = append(m.buf, ": "...)
-		m.buf = AppendJSON(m.buf, &record.Fields[i])
+		m.buf = append(m.buf, name...)
+		m.buf = appendJSON(m.buf, &record.Fields[i])
 	}
 	m.buf = append(m.buf, '}')
 	return evidence.Value{State: evidence.Known, Text: m.buf[start:len(m.buf):len(m.buf)]}
