@@ -59,6 +59,11 @@ type Reject struct {
 	Fields []Field // of sources whose records have no text of their own
 }
 
+// Reject is the record as one that is not taken: because of a column, or as a whole.
+func (r *Record) Reject(column, reason string) *Reject {
+	return &Reject{Number: r.Number, Line: r.Line, Offset: r.Offset, Column: column, Reason: reason, Text: r.Raw, Fields: r.Fields}
+}
+
 // Rejects takes what is not taken. The Reject is the caller's again when it returns.
 type Rejects func(*Reject) error
 
@@ -78,6 +83,14 @@ type Head struct {
 	Raw      []byte   // the header as it stands in the source, in UTF-8; nil when it has no text of its own
 	Settings []Setting
 	Notes    []string // what a person should know: duplicate names, hidden rows, merged cells
+}
+
+// Place names the list for people: its source, and the part behind it.
+func (h *Head) Place() string {
+	if h.Part == "" {
+		return h.Source.Place()
+	}
+	return h.Source.Place() + ":" + h.Part
 }
 
 // List is the records under one header. Every call of Records reads them anew.

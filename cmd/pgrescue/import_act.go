@@ -273,11 +273,7 @@ func (m *importMade) writeRefusals(ctx context.Context) error {
 			return importError(err)
 		}
 		for _, refusal := range byLine[record.Line] {
-			err := m.trouble.writer.Put(&importers.Reject{
-				Number: record.Number, Line: record.Line, Offset: record.Offset, Column: refusal.column, Reason: refusal.table + ": " + refusal.reason,
-				Text: record.Raw, Fields: record.Fields,
-			})
-			if err != nil {
+			if err := m.trouble.writer.Put(record.Reject(refusal.column, refusal.table+": "+refusal.reason)); err != nil {
 				return importError(err)
 			}
 		}

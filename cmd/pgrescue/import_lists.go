@@ -30,13 +30,7 @@ type importList struct {
 }
 
 // place names the list for people.
-func (l *importList) place() string {
-	place := l.Head().Source.Place()
-	if part := l.Head().Part; part != "" {
-		place += ":" + part
-	}
-	return place
-}
+func (l *importList) place() string { return l.Head().Place() }
 
 // importSources finds the sources, and tells those apart that a receipt is about.
 type importSources struct {

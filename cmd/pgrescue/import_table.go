@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
-	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/importers/discovery"
 	"github.com/pgrescue/pgrescue/importers/mapping"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -112,10 +111,7 @@ func (m *importMade) plainRows(ctx context.Context, relation *evidence.Relation)
 				values, refused = m.mapping.Row(values[:0], record)
 			}
 			if refused != nil {
-				err := m.trouble.put(&importers.Reject{
-					Number: record.Number, Line: record.Line, Offset: record.Offset, Column: refused.Column, Reason: refused.Reason, Text: record.Raw, Fields: record.Fields,
-				})
-				if err != nil {
+				if err := m.trouble.put(record.Reject(refused.Column, refused.Reason)); err != nil {
 					yield(nil, err)
 					return
 				}

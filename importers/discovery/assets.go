@@ -288,7 +288,7 @@ func (m *assetMaker) refuse(k *kept, refused *mapping.Refusal) error {
 	if refused.Hint != "" {
 		reason += "; " + refused.Hint
 	}
-	return m.im.opts.Refused(rejectOf(k.Record, refused.Header, reason))
+	return m.im.opts.Refused(k.Reject(refused.Header, reason))
 }
 
 // appendDict is what assets.raw_data holds: the dict that the service was given, with the record in

@@ -141,12 +141,12 @@ func New(ctx context.Context, list importers.List, opts Options) (*Import, error
 	opts.complete(list)
 	if list.Head().Source.SHA256 == [32]byte{} {
 		return nil, &evidence.Error{
-			Op: "discovery: import", Place: placeOf(list.Head()),
+			Op: "discovery: import", Place: list.Head().Place(),
 			Err: errors.New("the hash of its content is not known, and ids are made of it"),
 		}
 	}
 	im := &Import{list: list, opts: opts, names: list.Head().Header, met: map[rune]struct{}{}}
-	im.place = placeOf(list.Head())
+	im.place = list.Head().Place()
 	im.encoder = newRecordEncoder(list.Head(), opts.Store)
 	if err := im.scan(ctx); err != nil {
 		return nil, err

@@ -212,7 +212,7 @@ func (im *Import) records(ctx context.Context, rejects importers.Rejects, sized 
 				}
 			}
 			if reason != "" {
-				if err := rejects(rejectOf(r, "", reason)); err != nil {
+				if err := rejects(r.Reject("", reason)); err != nil {
 					yield(nil, err)
 					return
 				}
@@ -225,10 +225,6 @@ func (im *Import) records(ctx context.Context, rejects importers.Rejects, sized 
 			}
 		}
 	}
-}
-
-func rejectOf(r *importers.Record, column, reason string) *importers.Reject {
-	return &importers.Reject{Number: r.Number, Line: r.Line, Offset: r.Offset, Column: column, Reason: reason, Text: r.Raw, Fields: r.Fields}
 }
 
 // heard is for the passes after the first: what is not imported was told.
@@ -259,16 +255,4 @@ func (im *Import) scan(ctx context.Context) error {
 	c.Size += 2 + 2*(all-1)
 	im.content, im.summary.Dropped = c, all-c.Records
 	return nil
-}
-
-// placeOf names the source for people.
-func placeOf(head *importers.Head) string {
-	place := head.Source.Path
-	if head.Source.Member != "" {
-		place += ":" + head.Source.Member
-	}
-	if head.Part != "" {
-		place += ":" + head.Part
-	}
-	return place
 }

@@ -81,9 +81,7 @@ func (imp *Import) reject(record *importers.Record, column string, why error) er
 	if imp.Rejects == nil {
 		return &evidence.Error{Op: "api: send", Place: fmt.Sprintf("%s line %d", imp.Filename, record.Line), Err: evidence.OfKind(ErrRefused, why)}
 	}
-	return imp.Rejects(&importers.Reject{
-		Number: record.Number, Line: record.Line, Offset: record.Offset, Column: column, Reason: why.Error(), Text: record.Raw, Fields: record.Fields,
-	})
+	return imp.Rejects(record.Reject(column, why.Error()))
 }
 
 // frame makes what stands around the list, in the order in which the browser writes it.
