@@ -28,6 +28,7 @@ func newAppFields(head *importers.Head) *appFields {
 type extraField struct {
 	header, column string
 	target         int // of the mapping
+	place          int // among the names of the columns
 }
 
 // findExtra asks the profile what the application filled beside appFields.
@@ -43,7 +44,8 @@ func (im *Import) findExtra() error {
 	im.extraMapping = mapped
 	for i, t := range mapped.Targets {
 		if t.Source >= 0 && !slices.Contains(assetNames(), t.Name) {
-			im.extra = append(im.extra, extraField{mapped.Fields[t.Source].Header, t.Name, i})
+			place := len(assetNames()) + len(im.extra) // assetColumns puts them there
+			im.extra = append(im.extra, extraField{mapped.Fields[t.Source].Header, t.Name, i, place})
 		}
 	}
 	return nil
@@ -68,9 +70,9 @@ func (m *assetMaker) extraValues(k *kept) *mapping.Refusal {
 			return refused
 		}
 		if v.State == evidence.Known { // the text is the mapping's own
-			m.string(slices.Index(m.names, e.column), string(v.Text))
+			m.string(e.place, string(v.Text))
 		} else {
-			m.all[slices.Index(m.names, e.column)] = v
+			m.all[e.place] = v
 		}
 	}
 	return nil

@@ -179,7 +179,7 @@ func (o *Options) complete(list importers.List) {
 		o.Schema = October()
 	}
 	if o.Known == nil {
-		o.Known = nothingKnown{}
+		o.Known = Prefer()
 	}
 	if o.Rejects == nil {
 		o.Rejects = func(*importers.Reject) error { return nil }

@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"runtime"
 	"slices"
@@ -188,26 +187,19 @@ func (im *Import) appendState(ctx context.Context, dst []byte, rest string) ([]b
 }
 
 // each makes a table with a row for each record.
-func (im *Import) each(ctx context.Context, sh *shape, keys [][]string, fill func(w *writer, k *kept) (bool, error)) Table {
-	return Table{Relation: sh.rel, Keys: keys, Rows: im.rows(ctx, sh, fill)}
-}
-
-func (im *Import) rows(ctx context.Context, sh *shape, fill func(w *writer, k *kept) (bool, error)) iter.Seq2[*evidence.Row, error] {
-	return func(yield func(*evidence.Row, error) bool) {
+func (im *Import) each(ctx context.Context, sh *shape, keys [][]string, fill func(w *writer, k *kept)) Table {
+	return Table{Relation: sh.rel, Keys: keys, Rows: func(yield func(*evidence.Row, error) bool) {
 		w := im.writer(sh)
 		for k, err := range im.records(ctx, heard, nil) {
-			take := false
-			if err == nil {
-				w.begin(k.Line)
-				take, err = fill(w, k)
-			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if take && !yield(w.end(), nil) {
+			w.begin(k.Line)
+			fill(w, k)
+			if !yield(w.end(), nil) {
 				return
 			}
 		}
-	}
+	}}
 }

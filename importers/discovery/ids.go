@@ -66,15 +66,7 @@ func knows(k Known, table string) bool {
 	return !ok || h.holds(table)
 }
 
-// nothingKnown knows nothing.
-type nothingKnown struct{}
-
-func (nothingKnown) holds(string) bool { return false }
-
-func (nothingKnown) Import(Content) (ids ImportIDs, ok bool, err error) { return ids, false, nil }
-func (nothingKnown) Row(string, string) (id uuid.UUID, ok bool)         { return id, false }
-
-// Prefer asks one after the other.
+// Prefer asks one after the other. Of none it makes one that knows nothing.
 func Prefer(known ...Known) Known {
 	var list preferred
 	for _, k := range known {

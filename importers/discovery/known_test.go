@@ -257,7 +257,7 @@ func TestPrefer(t *testing.T) {
 	}
 }
 
-type failing struct{ nothingKnown }
+type failing struct{ preferred }
 
 func (failing) Import(Content) (ImportIDs, bool, error) { return ImportIDs{}, false, ErrAmbiguous }
 

@@ -278,15 +278,12 @@ func (t *transcoder) escape() error {
 	case 'b', 'f', 'n', 'r', 't':
 		t.dst = append(t.dst, '\\', c)
 	case 'u':
-		if t.at+4 > len(t.src) {
+		unit, ok := unitOf(t.src[t.at-len(`\u`):])
+		if !ok {
 			return errNoJSON
 		}
-		u, err := strconv.ParseUint(string(t.src[t.at:t.at+4]), 16, 16)
-		if err != nil {
-			return errNoJSON
-		}
-		t.at += 4
-		t.dst = mapping.AppendJSONRune(t.dst, rune(u))
+		t.at += len("0000")
+		t.dst = mapping.AppendJSONRune(t.dst, unit)
 	default:
 		return errNoJSON
 	}

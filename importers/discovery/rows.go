@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/importers/mapping"
@@ -28,7 +29,7 @@ func (im *Import) rawRecords(ctx context.Context) Table {
 	importID, client, engagement := []byte(im.ids.Import.String()), []byte(tenant.ClientAccount.String()), []byte(tenant.Engagement.String())
 	flow, yes := []byte(im.ids.Flow.String()), []byte{'t'}
 	keys := [][]string{{"data_import_id", "row_number"}}
-	return im.each(ctx, sh, keys, func(w *writer, k *kept) (bool, error) {
+	return im.each(ctx, sh, keys, func(w *writer, k *kept) {
 		w.id(0, im.rawID(k.number))
 		w.text(1, importID)
 		w.text(2, client)
@@ -41,7 +42,6 @@ func (im *Import) rawRecords(ctx context.Context) Table {
 			w.text(8, yes)
 			w.text(9, yes)
 		}
-		return true, nil
 	})
 }
 
@@ -101,15 +101,7 @@ func (im *Import) fieldMappings() Table {
 
 // skipped reports whether the application makes no mapping for a name (fact sheet 2.7).
 func (im *Import) skipped(i int) bool {
-	if im.opts.Mapping == nil {
-		return false
-	}
-	for _, s := range im.opts.Mapping.Skipped {
-		if s == i {
-			return true
-		}
-	}
-	return false
+	return im.opts.Mapping != nil && slices.Contains(im.opts.Mapping.Skipped, i)
 }
 
 // target is the column of assets that a name goes into, or UNMAPPED, and how sure the application is of it.
