@@ -129,8 +129,8 @@ func (s *session) getOnce(ctx context.Context, query url.Values, path ...string)
 		text, err = io.ReadAll(io.LimitReader(response.Body, maxKnown))
 		_ = response.Body.Close()
 		if response.StatusCode >= 300 && response.StatusCode < 400 {
-			next, err := place.Parse(response.Header.Get("Location"))
-			if err != nil || !same(next, place) || next.User != nil {
+			next, ok := within(response, place)
+			if !ok {
 				o := s.judge(response)
 				return 0, nil, 0, s.problem(nil, o.kind, o.err, o.hint)
 			}

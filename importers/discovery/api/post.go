@@ -121,6 +121,11 @@ func (s *session) redirect(response *http.Response, from *url.URL) (*url.URL, bo
 	if response.StatusCode != http.StatusTemporaryRedirect && response.StatusCode != http.StatusPermanentRedirect {
 		return nil, false
 	}
+	return within(response, from)
+}
+
+// within is the other path of the same place to which an answer sends; false: it names another place, or none.
+func within(response *http.Response, from *url.URL) (*url.URL, bool) {
 	next, err := from.Parse(response.Header.Get("Location"))
 	return next, err == nil && same(next, from) && next.User == nil
 }
