@@ -7,7 +7,7 @@ import (
 )
 
 // October is the shapes of October 2025, for a look at a file without any target: only the columns
-// that the application writes. Whatever is written into a target goes by ReadSchema.
+// that the application writes. Whatever is written into a target goes by the target's own.
 func October() *Schema {
 	s := &Schema{Name: "migration", Tables: map[string]*evidence.Relation{}}
 	for table, columns := range octoberColumns() {

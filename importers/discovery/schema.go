@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -34,53 +33,6 @@ func (s *Schema) Has(table, column string) bool {
 // Querier asks a server; a session of package live is one.
 type Querier interface {
 	Query(ctx context.Context, op, sql string, parameters [][]byte, each func(row [][]byte) error) error
-}
-
-// ReadSchema reads the shapes of the tables from the catalog, and nothing else. Tables that the
-// target lacks are not there.
-func ReadSchema(ctx context.Context, q Querier, schema string) (*Schema, error) {
-	s := &Schema{Name: schema, Tables: map[string]*evidence.Relation{}}
-	const sql = `SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
-  coalesce(a.attnum = ANY (i.indkey::int2[]), false)::int, (a.attgenerated <> '')::int, a.attidentity
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-WHERE n.nspname = $1 AND c.relname = ANY ($2::name[]) AND c.relkind IN ('r', 'p') ORDER BY c.relname, a.attnum`
-	names := "{"
-	for i, name := range Names() {
-		if i > 0 {
-			names += ","
-		}
-		names += name
-	}
-	parameters := [][]byte{[]byte(schema), []byte(names + "}")}
-	err := q.Query(ctx, "discovery: read the shapes of the tables", sql, parameters, func(row [][]byte) error {
-		name := string(row[0])
-		rel := s.Tables[name]
-		if rel == nil {
-			rel = &evidence.Relation{RelationName: evidence.RelationName{Schema: schema, Name: name}}
-			s.Tables[name] = rel
-		}
-		c := evidence.Column{Name: string(row[1]), Type: string(row[2]), Key: string(row[3]) == "1", Generated: string(row[4]) == "1"}
-		if len(row[5]) > 0 {
-			c.Identity = row[5][0]
-		}
-		rel.Columns = append(rel.Columns, c)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range []string{tableMasterFlows, tableImports, tableRawRecords} {
-		if s.Tables[name] == nil {
-			return nil, &evidence.Error{
-				Op: "discovery: read the shapes of the tables of", Place: schema,
-				Err:  fmt.Errorf("it has no table %s", name),
-				Hint: "name the application's schema, or import into a table of your own with --table",
-			}
-		}
-	}
-	return s, nil
 }
 
 // shape is the columns of a table that an import gives.

@@ -102,13 +102,41 @@ func mapOf(t *testing.T, header []string, schema *discovery.Schema) *mapping.Map
 	return m
 }
 
-// importFile makes the import of a file into a target.
-func (tg *target) importFile(t *testing.T, file string, store discovery.Store) *discovery.Import {
+// schema is the shapes of the application's tables.
+func (tg *target) schema(t *testing.T) *discovery.Schema {
 	t.Helper()
-	schema, err := discovery.ReadSchema(t.Context(), tg.conn, "migration")
+	s := &discovery.Schema{Name: "migration", Tables: map[string]*evidence.Relation{}}
+	const sql = `SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+  coalesce(a.attnum = ANY (i.indkey::int2[]), false)::int, (a.attgenerated <> '')::int, a.attidentity
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE n.nspname = $1 AND c.relname = ANY ($2::name[]) AND c.relkind IN ('r', 'p') ORDER BY c.relname, a.attnum`
+	parameters := [][]byte{[]byte(s.Name), []byte("{" + strings.Join(discovery.Names(), ",") + "}")}
+	err := tg.conn.Query(t.Context(), "read the shapes of the tables", sql, parameters, func(row [][]byte) error {
+		name := string(row[0])
+		rel := s.Tables[name]
+		if rel == nil {
+			rel = &evidence.Relation{RelationName: evidence.RelationName{Schema: s.Name, Name: name}}
+			s.Tables[name] = rel
+		}
+		c := evidence.Column{Name: string(row[1]), Type: string(row[2]), Key: string(row[3]) == "1", Generated: string(row[4]) == "1"}
+		if len(row[5]) > 0 {
+			c.Identity = row[5][0]
+		}
+		rel.Columns = append(rel.Columns, c)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// importFile makes the import of a file into a target.
+func (tg *target) importFile(t *testing.T, file string, store discovery.Store) *discovery.Import {
+	t.Helper()
+	schema := tg.schema(t)
 	list := open(t, file, store == discovery.AsApp)
 	opts := discovery.Options{Tenant: tenant(), Store: store, Schema: schema, Now: noon(), State: true}
 	if l, ok := list.(*jsonfile.List); ok && l.Request() != nil {
