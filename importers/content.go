@@ -141,7 +141,7 @@ func databaseOf(head []byte) (content, bool) {
 // textOf tells the texts apart.
 func textOf(head []byte, name string, named bool) content {
 	encoding := DetectEncoding(head)
-	decoded, err := DecodeText(bytes.NewReader(head), encoding)
+	decoded, _, err := DecodeText(bytes.NewReader(head), encoding)
 	if err != nil {
 		return content{why: err.Error()}
 	}

@@ -2,6 +2,7 @@ package importers
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -98,17 +99,22 @@ func charmapOf(name string) *charmap.Charmap {
 // its characters are so than are not. What remains is Windows-1252, which Latin-1 is a part of in
 // all texts but those with bytes that Windows-1252 leaves free.
 func DetectEncoding(sample []byte) Encoding {
-	for _, e := range []Encoding{UTF8, UTF16LE, UTF16BE} {
-		if bytes.HasPrefix(sample, e.ByteOrderMark()) {
-			return e
-		}
-	}
-	if e := zeroBytes(sample); e != "" {
+	if e := cmp.Or(MarkedEncoding(sample), zeroBytes(sample)); e != "" {
 		return e
 	}
 	var counts textCounts
 	counts.add(sample)
 	return counts.encoding()
+}
+
+// MarkedEncoding is the encoding that a byte order mark at the beginning of a text tells; "": there is none.
+func MarkedEncoding(text []byte) Encoding {
+	for _, e := range []Encoding{UTF8, UTF16LE, UTF16BE} {
+		if bytes.HasPrefix(text, e.ByteOrderMark()) {
+			return e
+		}
+	}
+	return ""
 }
 
 // zeroBytes tells UTF-16 without a mark by its zero bytes.
@@ -174,54 +180,34 @@ func (c *textCounts) encoding() Encoding {
 	return Windows1252
 }
 
-// DecodeText gives a text in UTF-8, without its byte order mark. What is no character in the
-// encoding stays invalid in UTF-8 too, so that whoever reads the text can say where it stands.
-func DecodeText(r io.Reader, e Encoding) (io.Reader, error) {
-	if mark := e.ByteOrderMark(); mark != nil {
-		r = &withoutMark{r: r, mark: mark}
-	}
+// DecodeText gives a text in UTF-8, without its byte order mark, and says how many bytes that had.
+// What is no character in the encoding stays invalid in UTF-8 too, so that whoever reads the text
+// can say where it stands.
+func DecodeText(r io.Reader, e Encoding) (text io.Reader, mark int64, err error) {
+	r, mark = behindMark(r, e.ByteOrderMark())
 	switch e {
 	case UTF8:
-		return r, nil
+		return r, mark, nil
 	case UTF16LE, UTF16BE:
-		return transform.NewReader(r, &utf16Decoder{bigEndian: e == UTF16BE}), nil
+		return transform.NewReader(r, &utf16Decoder{bigEndian: e == UTF16BE}), mark, nil
 	case Latin1:
-		return transform.NewReader(r, charmap.ISO8859_1.NewDecoder()), nil
+		return transform.NewReader(r, charmap.ISO8859_1.NewDecoder()), mark, nil
 	}
 	table := charmapOf(plainName(string(e)))
 	if table == nil {
-		return nil, fmt.Errorf("the encoding %q is not known", e)
+		return nil, 0, fmt.Errorf("the encoding %q is not known", e)
 	}
-	return transform.NewReader(r, table.NewDecoder()), nil
+	return transform.NewReader(r, table.NewDecoder()), mark, nil
 }
 
-// withoutMark is a text without the byte order mark at its beginning.
-type withoutMark struct {
-	r     io.Reader
-	mark  []byte
-	begun bool
-	rest  []byte // read already, and no mark
-}
-
-// Read implements io.Reader.
-func (w *withoutMark) Read(p []byte) (int, error) {
-	if !w.begun {
-		w.begun = true
-		head := make([]byte, len(w.mark))
-		n, err := io.ReadFull(w.r, head)
-		if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0, err
-		}
-		if w.rest = head[:n]; bytes.Equal(w.rest, w.mark) {
-			w.rest = nil
-		}
+// behindMark passes the mark if r begins with it, and says how long it is.
+func behindMark(r io.Reader, mark []byte) (io.Reader, int64) {
+	head := make([]byte, len(mark))
+	n, _ := io.ReadFull(r, head) // an error comes again with the next read
+	if bytes.Equal(head[:n], mark) {
+		return r, int64(n)
 	}
-	if len(w.rest) > 0 {
-		n := copy(p, w.rest)
-		w.rest = w.rest[n:]
-		return n, nil
-	}
-	return w.r.Read(p)
+	return io.MultiReader(bytes.NewReader(head[:n]), r), 0
 }
 
 // utf16Decoder turns UTF-16 into UTF-8. A surrogate without its other half becomes the three bytes
@@ -286,7 +272,7 @@ func DetectEncodingOf(r io.Reader) (Encoding, error) {
 		n, err := io.ReadFull(r, block[kept:])
 		text := block[:kept+n]
 		if first {
-			if e := DetectEncoding(text); e == UTF16LE || e == UTF16BE || bytes.HasPrefix(text, UTF8.ByteOrderMark()) {
+			if e := cmp.Or(MarkedEncoding(text), zeroBytes(text)); e != "" {
 				return e, nil
 			}
 		}

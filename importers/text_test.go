@@ -60,7 +60,7 @@ func TestParseEncoding(t *testing.T) {
 	if _, err := importers.ParseEncoding("shift_jis"); err == nil || !strings.Contains(err.Error(), "iconv") {
 		t.Errorf("an encoding that is not read: %v", err)
 	}
-	if _, err := importers.DecodeText(strings.NewReader(""), "ebcdic"); err == nil {
+	if _, _, err := importers.DecodeText(strings.NewReader(""), "ebcdic"); err == nil {
 		t.Error("an encoding that is not known was taken")
 	}
 }
@@ -85,13 +85,16 @@ func TestDecodeText(t *testing.T) {
 		{"windows-1251", "\xcf\xf0", "Пр", -1},
 	} {
 		for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.DataErrReader} {
-			r, err := importers.DecodeText(wrap(strings.NewReader(test.text)), test.encoding)
+			r, mark, err := importers.DecodeText(wrap(strings.NewReader(test.text)), test.encoding)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got, err := io.ReadAll(r)
 			if err != nil || string(got) != test.want {
 				t.Errorf("%s %q: %q, %v, want %q", test.encoding, test.text, got, err, test.want)
+			}
+			if want := int64(len(test.text)) - test.encoding.Width([]byte(test.want)); mark != want {
+				t.Errorf("%s %q: a mark of %d bytes, want %d", test.encoding, test.text, mark, want)
 			}
 		}
 		width := test.width

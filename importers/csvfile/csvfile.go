@@ -1,8 +1,6 @@
 package csvfile
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -177,15 +175,10 @@ func (l *List) open() (*text, error) {
 	if l.opts.AsApp && l.encoding == importers.UTF8 {
 		return &text{content, content, 0}, nil
 	}
-	begin := bufio.NewReaderSize(content, 16) // long reads go past its buffer
-	mark := l.encoding.ByteOrderMark()
-	if head, _ := begin.Peek(len(mark)); !bytes.Equal(head, mark) {
-		mark = nil // an error comes again with the next read
-	}
-	decoded, err := importers.DecodeText(begin, l.encoding)
+	decoded, mark, err := importers.DecodeText(content, l.encoding)
 	if err != nil {
 		content.Close()
 		return nil, err
 	}
-	return &text{decoded, content, int64(len(mark))}, nil
+	return &text{decoded, content, mark}, nil
 }

@@ -35,27 +35,11 @@ func document(ctx context.Context, src *importers.Source, options Options) (*win
 	if enc == "" {
 		return fail(errUTF32, "convert it to UTF-8 with iconv")
 	}
-	mark := int64(0)
-	for _, known := range marks() {
-		if known.enc == enc && bytes.HasPrefix(head, known.mark) {
-			mark = int64(len(known.mark))
-		}
-	}
-	text, err := importers.DecodeText(io.MultiReader(bytes.NewReader(head), file), enc)
+	text, mark, err := importers.DecodeText(io.MultiReader(bytes.NewReader(head), file), enc)
 	if err != nil {
 		return fail(err, "")
 	}
 	return newWindow(ctx, text, enc, mark), file, nil
-}
-
-// mark is a byte order mark and what it says.
-type mark struct {
-	enc  importers.Encoding
-	mark []byte
-}
-
-func marks() []mark {
-	return []mark{{importers.UTF8, []byte{0xEF, 0xBB, 0xBF}}, {importers.UTF16LE, []byte{0xFF, 0xFE}}, {importers.UTF16BE, []byte{0xFE, 0xFF}}}
 }
 
 // detect finds the encoding of a document by its first four bytes: a byte order mark, or where the
@@ -64,10 +48,8 @@ func detect(head []byte) importers.Encoding {
 	if bytes.HasPrefix(head, []byte{0xFF, 0xFE, 0, 0}) || bytes.HasPrefix(head, []byte{0, 0, 0xFE, 0xFF}) {
 		return ""
 	}
-	for _, known := range marks() {
-		if bytes.HasPrefix(head, known.mark) {
-			return known.enc
-		}
+	if marked := importers.MarkedEncoding(head); marked != "" {
+		return marked
 	}
 	if len(head) < 4 {
 		return importers.UTF8

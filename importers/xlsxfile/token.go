@@ -180,7 +180,7 @@ func (s *scanner) widen() error {
 		if s.readErr != nil {
 			behind = &failedReader{s.readErr}
 		}
-		decoded, err := importers.DecodeText(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), behind), encoding)
+		decoded, _, err := importers.DecodeText(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), behind), encoding)
 		if err != nil {
 			return err
 		}
