@@ -56,7 +56,7 @@ func marks() []mark {
 	}
 }
 
-// contentOf says what begins with head, behind which the directory of an OLE file may stand. Text without the look of a table is taken when it was named or its name says CSV.
+// contentOf says what begins with head, behind which the CompoundDirectory may stand. Text without the look of a table is taken when it was named or its name says CSV.
 func contentOf(head []byte, name string, named bool) content {
 	if len(head) == 0 {
 		return content{why: "an empty file", hint: hintCopy}
@@ -66,59 +66,13 @@ func contentOf(head []byte, name string, named bool) content {
 			return content{why: m.why, hint: m.hint}
 		}
 	}
-	if found, ok := oleOf(head); ok {
-		return found
+	if IsCompound(head) {
+		return compoundOf(head)
 	}
 	if found, ok := databaseOf(head); ok {
 		return found
 	}
 	return textOf(head, name, named)
-}
-
-const oleMark = "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"
-
-// oleDirectory reads the names of the streams of an OLE compound file, from the first sector of
-// its directory ([MS-CFB] 2.2: the sector's shift at 30, its number at 48), which may lie anywhere.
-func oleDirectory(file io.ReaderAt, head []byte) []byte {
-	if !bytes.HasPrefix(head, []byte(oleMark)) || len(head) < 512 {
-		return nil
-	}
-	shift := binary.LittleEndian.Uint16(head[30:])
-	if shift != 9 && shift != 12 {
-		return nil
-	}
-	sector := make([]byte, 1<<shift)
-	n, err := file.ReadAt(sector, (int64(binary.LittleEndian.Uint32(head[48:]))+1)<<shift)
-	if err != nil && err != io.EOF {
-		return nil
-	}
-	return sector[:n]
-}
-
-// oleOf recognises the compound files in which older versions of Excel, and encryption, keep things.
-func oleOf(head []byte) (content, bool) {
-	if !bytes.HasPrefix(head, []byte(oleMark)) {
-		return content{}, false
-	}
-	stream := func(name string) bool { // names of streams are UTF-16
-		var wide []byte
-		for _, c := range []byte(name) {
-			wide = append(wide, c, 0)
-		}
-		return bytes.Contains(head, wide)
-	}
-	switch {
-	case stream("EncryptedPackage"):
-		return content{why: "a workbook that is protected with a password", hint: "open it in Excel with its password and save it without one"}, true
-	case stream("Workbook"), stream("Book"):
-		return content{why: "a workbook of Excel 97 to 2003 (.xls)", hint: "open it in Excel or LibreOffice and save it as .xlsx, or: soffice --convert-to xlsx FILE"}, true
-	case stream("WordDocument"):
-		return content{why: "a document of Word", hint: "copy its table into a workbook, and save that as .xlsx or .csv"}, true
-	}
-	return content{
-		why:  "an OLE compound file: a workbook of Excel 97 to 2003 (.xls), one with a password, or another document",
-		hint: "open it in Excel or LibreOffice and save it as .xlsx or .csv, without a password",
-	}, true
 }
 
 // databaseOf recognises files of a PostgreSQL data directory.

@@ -189,7 +189,7 @@ func (f *finder) file(path string, named bool) error {
 		source.Name = withoutEnding(source.Name)
 		return f.compressed(source, named)
 	}
-	f.judge(source, append(head, oleDirectory(file, head)...), named)
+	f.judge(source, append(head, CompoundDirectory(file, head)...), named)
 	return nil
 }
 

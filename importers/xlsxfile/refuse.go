@@ -2,7 +2,6 @@ package xlsxfile
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
@@ -40,8 +39,10 @@ func (b *Book) refuse(file io.ReaderAt) error {
 	switch {
 	case n == 0:
 		return b.refusal(ErrNotExcel, "the file is empty")
-	case bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")):
-		if encryptedPackage(file, head) {
+	case importers.IsCompound(head):
+		// In such a file a workbook of the new kind is kept encrypted.
+		directory := importers.CompoundDirectory(file, head)
+		if importers.NamesStream(directory, "EncryptedPackage") || importers.NamesStream(directory, "EncryptionInfo") {
 			return b.refusal(ErrPassword, passwordHint)
 		}
 		return b.refusal(ErrOldExcel, convertHint)
@@ -49,33 +50,6 @@ func (b *Book) refuse(file io.ReaderAt) error {
 		return b.refusal(ErrNotExcel, "")
 	}
 	return nil
-}
-
-// encryptedPackage reports whether the directory of a file of the old kind names the stream
-// in which a workbook of the new kind is kept encrypted.
-func encryptedPackage(file io.ReaderAt, head []byte) bool {
-	const header = 512
-	if len(head) < header {
-		return false
-	}
-	shift, sector := binary.LittleEndian.Uint16(head[0x1e:]), binary.LittleEndian.Uint32(head[0x30:])
-	if shift != 9 && shift != 12 {
-		return false
-	}
-	directory := make([]byte, 1<<shift)
-	if _, err := file.ReadAt(directory, (int64(sector)+1)<<shift); err != nil && !errors.Is(err, io.EOF) {
-		return false
-	}
-	return bytes.Contains(directory, wide("EncryptedPackage")) || bytes.Contains(directory, wide("EncryptionInfo"))
-}
-
-// wide is the name of a stream in a file of the old kind.
-func wide(name string) []byte {
-	var w []byte
-	for i := range len(name) {
-		w = append(w, name[i], 0)
-	}
-	return w
 }
 
 // refuseParts looks at what the archive holds.

@@ -32,7 +32,9 @@ func oldFile(stream string, directory int) []byte {
 	copy(file, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 	binary.LittleEndian.PutUint16(file[0x1e:], 9)
 	binary.LittleEndian.PutUint32(file[0x30:], uint32(directory))
-	copy(file[512*(directory+1):], wide(stream))
+	for i := range len(stream) {
+		file[512*(directory+1)+2*i] = stream[i] // a name is UTF-16
+	}
 	return file
 }
 
