@@ -103,7 +103,7 @@ func (f *finder) member(path string, member *zip.File) {
 	case member.Flags&1 != 0:
 		f.skip(path, member.Name, "encrypted with a password", "unpack the archive with its password and name the file")
 		return
-	case strings.Contains(base, rejectsMark+"."), strings.Contains(base, rejectsMark+"-"):
+	case namesRejects(base):
 		f.skip(path, member.Name, "the rejects of an earlier import", hintUnpack)
 		return
 	}

@@ -130,7 +130,7 @@ func (f *finder) entry(path, name string) error {
 	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "~$"):
 		f.skip(path, "", "a hidden file, or one that an office program keeps while it has another open", "name it to import it")
 		return nil
-	case strings.Contains(name, rejectsMark+"."), strings.Contains(name, rejectsMark+"-"):
+	case namesRejects(name):
 		f.skip(path, "", "the rejects of an earlier import", "name it to import it, when it is repaired")
 		return nil
 	}

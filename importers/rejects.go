@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -17,6 +18,11 @@ import (
 
 // rejectsMark is in the names of all files that a RejectWriter makes.
 const rejectsMark = ".rejects"
+
+// namesRejects reports whether a file has a name that a RejectWriter gives.
+func namesRejects(name string) bool {
+	return strings.Contains(name, rejectsMark+".") || strings.Contains(name, rejectsMark+"-")
+}
 
 // RejectWriter keeps what was not taken in two files: one in the format of the source, which can
 // be repaired and imported again, and one of JSON Lines that says where each stood and why it was
