@@ -180,6 +180,25 @@ func (c *textCounts) encoding() Encoding {
 	return Windows1252
 }
 
+// FirstInvalid finds the first byte of a text that is NUL or no UTF-8, or gives the text's length.
+func FirstInvalid(text []byte) int {
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf {
+			if c == 0 {
+				return i
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(text)
+}
+
 // DecodeText gives a text in UTF-8, without its byte order mark, and says how many bytes that had.
 // What is no character in the encoding stays invalid in UTF-8 too, so that whoever reads the text
 // can say where it stands.

@@ -348,28 +348,9 @@ func (s *scanner) invalid() int {
 			s.clean = to
 			return -1
 		}
-		if s.clean = from + firstInvalid(chunk); s.clean < s.stop {
+		if s.clean = from + importers.FirstInvalid(chunk); s.clean < s.stop {
 			return s.clean
 		}
 	}
 	return -1
-}
-
-// firstInvalid finds the first byte that is NUL or no UTF-8, or gives the length.
-func firstInvalid(text []byte) int {
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			if c == 0 {
-				return i
-			}
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return len(text)
 }

@@ -161,7 +161,7 @@ func (e *elements) value(c byte) (int, status) {
 func (e *elements) take(c byte, end int) error {
 	text := e.w.rest()[:end]
 	if c == '{' && e.scan.high&highs != 0 && e.scan.cannot == "" && !utf8.Valid(text) {
-		e.scan.refuse(invalidUTF8(text), notUTF8)
+		e.scan.refuse(importers.FirstInvalid(text), notUTF8)
 	}
 	var err error
 	switch {
@@ -270,15 +270,3 @@ func (e *elements) cut() error {
 
 // end ends the list where the document does: a gap said already what there is to say.
 func (e *elements) end() { e.array, e.w.err = false, io.EOF }
-
-// invalidUTF8 finds the first byte that is no UTF-8.
-func invalidUTF8(text []byte) int {
-	for i := 0; i < len(text); {
-		r, n := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(text)
-}
