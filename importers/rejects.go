@@ -34,7 +34,6 @@ type RejectWriter struct {
 	form    rejectForm
 	reasons *rejectFile
 	records *rejectFile
-	count   int64
 	last    where
 	written map[where]struct{} // the records that are in the file, up to maxWritten of them
 }
@@ -67,9 +66,6 @@ func NewRejectWriter(base string, head *Head) *RejectWriter {
 	return w
 }
 
-// Count is how many rejects were put.
-func (w *RejectWriter) Count() int64 { return w.count }
-
 // Files lists the files that were made.
 func (w *RejectWriter) Files() []string {
 	var files []string
@@ -96,7 +92,6 @@ func (w *RejectWriter) Put(reject *Reject) error {
 	if err := w.create(); err != nil {
 		return err
 	}
-	w.count++
 	line := reasonLine{
 		Line: reject.Line, Number: reject.Number, Column: reject.Column, Reason: reject.Reason,
 		Text: string(bytes.ToValidUTF8(reject.Text, []byte("\uFFFD"))),
