@@ -172,21 +172,20 @@ func (s *scanner) read() {
 
 // widen decodes a part that is written in UTF-16, which its first bytes tell.
 func (s *scanner) widen() error {
-	for _, encoding := range []importers.Encoding{importers.UTF16LE, importers.UTF16BE} {
-		if !bytes.HasPrefix(s.buf[:s.end], encoding.ByteOrderMark()) {
-			continue
-		}
-		behind := s.r
-		if s.readErr != nil {
-			behind = &failedReader{s.readErr}
-		}
-		decoded, _, err := importers.DecodeText(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), behind), encoding)
-		if err != nil {
-			return err
-		}
-		s.r, s.end, s.readErr = decoded, 0, nil
-		s.read()
+	encoding := importers.MarkedEncoding(s.buf[:s.end])
+	if encoding != importers.UTF16LE && encoding != importers.UTF16BE {
+		return nil
 	}
+	behind := s.r
+	if s.readErr != nil {
+		behind = &failedReader{s.readErr}
+	}
+	decoded, _, err := importers.DecodeText(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), behind), encoding)
+	if err != nil {
+		return err
+	}
+	s.r, s.end, s.readErr = decoded, 0, nil
+	s.read()
 	return nil
 }
 

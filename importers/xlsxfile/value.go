@@ -55,10 +55,7 @@ func (v *values) reset() { v.text = v.text[:0] }
 func (v *values) field(row *sheetRow, c *cell) importers.Field {
 	raw := row.valueOf(c)
 	if c.flaw != "" {
-		v.counts.flaws++
-		if v.counts.flaw == "" {
-			v.counts.flaw, v.counts.flawAt = c.flaw, cellName(c.column, row.number)
-		}
+		v.flawed(row, c)
 	}
 	if c.lost {
 		return unknown("the text %s", c.flaw)
@@ -97,6 +94,14 @@ func (v *values) field(row *sheetRow, c *cell) importers.Field {
 	return unknown("a cell of type %.40q", c.kind)
 }
 
+// flawed counts a text with a flaw.
+func (v *values) flawed(row *sheetRow, c *cell) {
+	v.counts.flaws++
+	if v.counts.flaw == "" {
+		v.counts.flaw, v.counts.flawAt = c.flaw, cellName(c.column, row.number)
+	}
+}
+
 func (v *values) shared(row *sheetRow, c *cell, raw []byte) importers.Field {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
@@ -124,10 +129,7 @@ func (v *values) sharedText(row *sheetRow, c *cell, number int, text []byte) imp
 	if len(v.strings.flaws) > 0 {
 		if g, ok := v.strings.flaws[uint32(number)]; ok {
 			c.flaw = g.flaw
-			v.counts.flaws++
-			if v.counts.flaw == "" {
-				v.counts.flaw, v.counts.flawAt = g.flaw, cellName(c.column, row.number)
-			}
+			v.flawed(row, c)
 			if g.lost {
 				return unknown("the text %s", g.flaw)
 			}
