@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
@@ -272,7 +271,7 @@ func (l *load) written(key *foreignKey) string {
 // gives reports whether the rows have all columns of a foreign key.
 func (p *place) gives(key *foreignKey) bool {
 	for _, pair := range key.pairs {
-		if !slices.ContainsFunc(p.columns, func(c placeColumn) bool { return c.name == pair.child }) {
+		if !p.has(pair.child) {
 			return false
 		}
 	}

@@ -21,6 +21,7 @@ func (t *loadTable) comparedText(n int, alias string) string {
 	return strings.Join(terms, ", ")
 }
 
+// columnName is the name of one of place.columns, as it is.
 func (t *loadTable) columnName(at int) string { return t.target.columns[t.ask.columns[at]].name }
 
 // sameButClocks reports whether two values of a column differ at most in what a clock said.

@@ -119,13 +119,3 @@ func (t *targetTable) shape(database string) TableShape {
 	}
 	return shape
 }
-
-// plain reports whether an index is unique over columns alone, for all rows.
-func (i *targetIndex) plain() bool {
-	for _, place := range i.columns {
-		if place < 0 {
-			return false
-		}
-	}
-	return !i.exclusion && i.predicate == ""
-}

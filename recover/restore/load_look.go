@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/live"
@@ -20,6 +21,10 @@ func (l *loader) look(ctx context.Context, tables []*loadTable) error {
 			return err
 		}
 	}
+	// A row that is out may be the parent of another one.
+	spreads := func(table *loadTable, before int64) bool {
+		return table.out > before && (len(tables) > 1 || table.refersToItself())
+	}
 	for again := true; again; {
 		again = false
 		for _, table := range tables {
@@ -27,7 +32,7 @@ func (l *loader) look(ctx context.Context, tables []*loadTable) error {
 			if err := l.lookParents(ctx, table); err != nil {
 				return err
 			}
-			again = again || table.out > before && len(tables) > 1 || table.out > before && table.refersToItself()
+			again = again || spreads(table, before)
 		}
 	}
 	for _, table := range tables {
@@ -35,7 +40,7 @@ func (l *loader) look(ctx context.Context, tables []*loadTable) error {
 		if err := l.lookShared(ctx, table); err != nil {
 			return err
 		}
-		if table.out > before && (len(tables) > 1 || table.refersToItself()) {
+		if spreads(table, before) {
 			return l.look(ctx, tables)
 		}
 	}
@@ -43,14 +48,7 @@ func (l *loader) look(ctx context.Context, tables []*loadTable) error {
 }
 
 func (t *loadTable) refersToItself() bool {
-	for _, key := range t.ask.keys {
-		for _, oid := range t.target.tree {
-			if key.parent.oid == oid {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.ask.keys, func(key *foreignKey) bool { return slices.Contains(t.target.tree, key.parent.oid) })
 }
 
 // attempt runs statements that look. What cannot be asked so is left to the server when
@@ -74,12 +72,8 @@ func (l *loader) attempt(ctx context.Context, table *loadTable, what, sql string
 // rows makes whole rows of those that may still go in.
 func (t *loadTable) rows() string {
 	source := fmt.Sprintf("(SELECT s.%s AS __o, s.* FROM %s s WHERE %s) AS __l0", seqColumn, t.place.staging(), t.notOut("s"))
-	given := map[int]bool{}
-	for _, place := range t.ask.columns {
-		given[place] = true
-	}
 	return t.ask.derived(source, func(place int) string {
-		if given[place] {
+		if t.isGiven(place) {
 			return "__l0." + t.ask.columnName(place)
 		}
 		return "NULL::" + t.target.columns[place].typ
@@ -129,14 +123,8 @@ func (l *loader) lookAlone(ctx context.Context, table *loadTable) error {
 	return nil
 }
 
-func (t *loadTable) isGiven(place int) bool {
-	for _, have := range t.ask.columns {
-		if have == place {
-			return true
-		}
-	}
-	return false
-}
+// isGiven reports whether rows have a column of the target.
+func (t *loadTable) isGiven(place int) bool { return slices.Contains(t.ask.columns, place) }
 
 // lookParents finds rows whose parent is neither in the target nor on its way there.
 func (l *loader) lookParents(ctx context.Context, table *loadTable) error {
@@ -161,11 +149,7 @@ func (l *loader) lookParents(ctx context.Context, table *loadTable) error {
 // has reports whether the columns that a foreign key refers to are given.
 func (t *loadTable) has(key *foreignKey) bool {
 	for _, pair := range key.pairs {
-		found := false
-		for i := range t.place.columns {
-			found = found || t.place.columns[i].name == pair.parent
-		}
-		if !found {
+		if !t.place.has(pair.parent) {
 			return false
 		}
 	}
@@ -197,12 +181,9 @@ func (l *loader) lookShared(ctx context.Context, table *loadTable) error {
 		return err
 	}
 	for n := range table.keys {
-		var values, known []string
-		for _, at := range table.keys[n].columns {
-			values = append(values, "__x."+table.place.columns[at].name)
-			known = append(known, "__x."+table.place.columns[at].name+" IS NOT NULL")
-		}
-		if err := find(sharedKey+n, "which rows have the same key", values, strings.Join(known, " AND ")); err != nil {
+		values := table.namesOf(table.keys[n].columns, "__x")
+		known := strings.Join(values, " IS NOT NULL AND ") + " IS NOT NULL"
+		if err := find(sharedKey+n, "which rows have the same key", values, known); err != nil {
 			return err
 		}
 	}
@@ -230,12 +211,7 @@ func (l *loader) lookShared(ctx context.Context, table *loadTable) error {
 
 // knownBy reports whether an index is one of the keys.
 func (t *loadTable) knownBy(index *targetIndex) bool {
-	for i := range t.keys {
-		if t.keys[i].index == index {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.keys, func(key loadKey) bool { return key.index == index })
 }
 
 // firstIn refuses, of rows that share a value, all but the first, as they would be refused

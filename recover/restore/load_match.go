@@ -82,20 +82,25 @@ func (t *loadTable) same(n int, a, b string) string {
 	return strings.Join(terms, " AND ")
 }
 
+// namesOf are some columns, by their places, of an alias.
+func (t *loadTable) namesOf(columns []int, alias string) []string {
+	names := make([]string, len(columns))
+	for i, at := range columns {
+		names[i] = alias + "." + t.place.columns[at].name
+	}
+	return names
+}
+
 // keyNames are the columns of a key, of an alias.
 func (t *loadTable) keyNames(n int, alias string) string {
-	var names []string
-	for _, at := range t.keys[n].columns {
-		names = append(names, alias+"."+t.place.columns[at].name)
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(t.namesOf(t.keys[n].columns, alias), ", ")
 }
 
 // keyShown is the columns of a key for people.
 func (t *loadTable) keyShown(n int) string {
 	var names []string
 	for _, at := range t.keys[n].columns {
-		names = append(names, pg.QuoteIdent(t.target.columns[t.ask.columns[at]].name))
+		names = append(names, pg.QuoteIdent(t.columnName(at)))
 	}
 	return strings.Join(names, ", ")
 }
@@ -103,11 +108,7 @@ func (t *loadTable) keyShown(n int) string {
 // compared lists the columns, of an alias, that make rows with the same key different. One
 // that is known by another key than the primary keeps its own primary key.
 func (t *loadTable) compared(n int, alias string) []string {
-	var names []string
-	for _, at := range t.comparedAt(n) {
-		names = append(names, alias+"."+t.place.columns[at].name)
-	}
-	return names
+	return t.namesOf(t.comparedAt(n), alias)
 }
 
 func (t *loadTable) comparedAt(n int) []int {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -97,7 +96,7 @@ func (l *loader) valueChecks(table *loadTable) []valueCheck {
 		if l.card.Encoding != "UTF8" && l.card.Encoding != "SQL_ASCII" {
 			// A character may have no place in the database's encoding.
 			inUTF8 := certain
-			certain = func(text []byte) bool { return isPlain(text) && inUTF8(text) }
+			certain = func(text []byte) bool { return isASCII(text) && inUTF8(text) }
 		}
 		if l.card.Encoding != "UTF8" && column.typ == "jsonb" {
 			// Nor may one that JSON writes as an escape.
@@ -107,16 +106,6 @@ func (l *loader) valueChecks(table *loadTable) []valueCheck {
 		checks[i] = valueCheck{certain, column.notNull && !before, map[string]string{}}
 	}
 	return checks
-}
-
-// isPlain reports whether a text is of ASCII alone.
-func isPlain(text []byte) bool {
-	for _, c := range text {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // stager brings the rows of a table into its temporary table.
@@ -208,8 +197,7 @@ func (s *stager) refuse(seq int64, column int, reason string, text []byte) error
 	if err != nil {
 		return err
 	}
-	name := s.table.target.columns[s.table.ask.columns[column]].name
-	return s.l.refuse(s.table, LoadRefusal{Provenance: where, Column: name, Reason: reason, Text: text})
+	return s.l.refuse(s.table, LoadRefusal{Provenance: where, Column: s.table.columnName(column), Reason: reason, Text: text})
 }
 
 func (s *stager) enough(bytes int) bool {

@@ -32,7 +32,7 @@ func (l *loader) tell(ctx context.Context, table *loadTable) error {
 // count counts the rows that do not go in by what they are.
 func (l *loader) count(ctx context.Context, table *loadTable) error {
 	r := table.result
-	err := l.conn().Query(ctx, "count rows at", "SELECT kind, count(*) FROM "+table.outTable()+" GROUP BY kind", nil, func(row [][]byte) error {
+	return l.conn().Query(ctx, "count rows at", "SELECT kind, count(*) FROM "+table.outTable()+" GROUP BY kind", nil, func(row [][]byte) error {
 		n, err := strconv.ParseInt(string(row[1]), 10, 64)
 		switch row[0][0] {
 		case outThere:
@@ -44,7 +44,6 @@ func (l *loader) count(ctx context.Context, table *loadTable) error {
 		}
 		return err
 	})
-	return err
 }
 
 // tellRefused tells of the rows that are refused, in the order in which they came.

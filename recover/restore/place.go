@@ -249,6 +249,11 @@ func (p *place) names() []string {
 	return names
 }
 
+// has reports whether the rows have a column, whose name is quoted.
+func (p *place) has(name string) bool {
+	return slices.ContainsFunc(p.columns, func(c placeColumn) bool { return c.name == name })
+}
+
 // settings gives columns of a row the values of the same columns in the temporary table.
 func (p *place) settings() string {
 	var sets []string

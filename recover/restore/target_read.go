@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -165,15 +166,20 @@ func (t *targetDB) readRules(ctx context.Context, op string, oids [][]byte) erro
 // nil. With named, the index must be on these columns.
 func (t *targetTable) keyOf() *targetIndex {
 	for _, index := range t.indexes {
-		usable := !index.exclusion && index.predicate == ""
+		usable := index.plain()
 		for _, place := range index.columns {
-			usable = usable && place >= 0 && (t.columns[place].notNull || index.primary) && t.columns[place].generation == ""
+			usable = usable && (t.columns[place].notNull || index.primary) && t.columns[place].generation == ""
 		}
 		if usable {
 			return index
 		}
 	}
 	return nil
+}
+
+// plain reports whether an index is unique over columns alone, for all rows.
+func (i *targetIndex) plain() bool {
+	return !i.exclusion && i.predicate == "" && !slices.Contains(i.columns, -1)
 }
 
 // columnNames are the names of an index's columns.
