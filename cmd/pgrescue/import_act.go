@@ -184,7 +184,7 @@ func (r *importRun) loaded(loaded *restore.Loaded) {
 	for i := range loaded.Tables {
 		t := &loaded.Tables[i]
 		table := importTable{
-			Table: evidence.RelationName{Schema: t.Schema, Name: t.Name}.String(), Rows: t.Read, New: t.Inserted, There: t.There, Different: t.Different,
+			Table: t.RelationName.String(), Rows: t.Read, New: t.Inserted, There: t.There, Different: t.Different,
 			Twice: t.Twice, Refused: t.Refused, Compared: true, Defaults: t.Defaults, Notes: t.Notes,
 		}
 		for _, trigger := range t.Triggers {

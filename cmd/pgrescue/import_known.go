@@ -6,19 +6,18 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/importers/discovery"
-	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/restore"
 )
 
 // mayRead refuses to read the target's tables while reading would destroy what nobody holds
 // yet: their dead tuples.
-func (r *importRun) mayRead(ctx context.Context, names ...evidence.RelationName) error {
+func (r *importRun) mayRead(ctx context.Context, tables ...*restore.TableShape) error {
 	t := r.target
 	if t.conn == nil {
 		return nil
 	}
 	loading := restore.Loading{Conn: t.conn, PagesNotNeeded: r.options.pages, Case: r.caseFile()}
-	return restoreError(restore.MayRead(ctx, loading, names))
+	return restoreError(restore.MayRead(ctx, loading, tables...))
 }
 
 // known finds the ids that are still known of a tenant's imports: those of the receipt, of the

@@ -14,7 +14,7 @@ import (
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/importers/discovery"
 	"github.com/pgrescue/pgrescue/importers/mapping"
-	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/restore"
 )
 
 // importRun is one call of import.
@@ -231,13 +231,13 @@ func (r *importRun) applicationSchema(ctx context.Context) (*discovery.Schema, e
 	if err != nil || schema == nil || !first {
 		return schema, err
 	}
-	var names []evidence.RelationName
+	var tables []*restore.TableShape
 	for _, name := range discovery.Names() {
 		if relation := schema.Tables[name]; relation != nil {
-			names = append(names, relation.RelationName)
+			tables = append(tables, r.target.shapes[relation.String()])
 		}
 	}
-	return schema, r.mayRead(ctx, names...)
+	return schema, r.mayRead(ctx, tables...)
 }
 
 // confirm asks whether the target is the one, unless nothing will be changed.

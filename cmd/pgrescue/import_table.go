@@ -72,7 +72,7 @@ func (r *importRun) tableShape(ctx context.Context, made *importMade) (*restore.
 		return nil, exitcode.With(exitcode.NotFound, exitcode.Hinted(
 			fmt.Errorf("import: the database %s has no table %s", r.target.database, name), "write it as schema.name, as in SQL"))
 	}
-	return &shapes[0], r.mayRead(ctx, name)
+	return &shapes[0], r.mayRead(ctx, &shapes[0])
 }
 
 // usableKeys are those whose columns are all given, each once.

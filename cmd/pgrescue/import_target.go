@@ -22,7 +22,7 @@ type importShapes map[string]*restore.TableShape
 
 // hasDefault reports whether a column takes a value by itself.
 func (s importShapes) hasDefault(table evidence.RelationName, name string) bool {
-	shape := s[evidence.RelationName{Schema: table.Schema, Name: table.Name}.String()]
+	shape := s[table.String()]
 	if shape == nil {
 		return false
 	}
@@ -122,8 +122,7 @@ func (t *importTarget) describe(ctx context.Context, names ...evidence.RelationN
 		return nil, restoreError(err)
 	}
 	for i := range shapes {
-		name := evidence.RelationName{Schema: shapes[i].Schema, Name: shapes[i].Name}
-		t.shapes[name.String()] = &shapes[i]
+		t.shapes[shapes[i].String()] = &shapes[i]
 	}
 	return shapes, nil
 }

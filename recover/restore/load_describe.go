@@ -17,6 +17,7 @@ type TableShape struct {
 	Unique   [][]string
 	Parents  []ParentShape
 	Triggers []TriggerPlan
+	reads    map[string]string // for MayRead
 }
 
 // ColumnShape is a column of a TableShape.
@@ -93,7 +94,7 @@ func readTables(ctx context.Context, conn *live.Conn, names []evidence.RelationN
 }
 
 func (t *targetTable) shape(database string) TableShape {
-	shape := TableShape{RelationName: evidence.RelationName{Database: database, Schema: t.schema, Name: t.name}, Triggers: t.triggers}
+	shape := TableShape{RelationName: evidence.RelationName{Database: database, Schema: t.schema, Name: t.name}, Triggers: t.triggers, reads: t.reads()}
 	for i := range t.columns {
 		c := &t.columns[i]
 		shape.Columns = append(shape.Columns, ColumnShape{

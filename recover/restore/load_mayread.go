@@ -2,25 +2,21 @@ package restore
 
 import (
 	"context"
-
-	"github.com/pgrescue/pgrescue/recover/evidence"
+	"maps"
 )
 
-// MayRead refuses, with ErrPagesNeeded, to read tables of the target whose dead tuples nobody
-// has saved, as Load and Compare do before they read any: it is for who reads them before.
-// loading.Tables are not looked at; a table that is not there is passed over.
-func MayRead(ctx context.Context, loading Loading, names []evidence.RelationName) error {
-	loading.Tables = nil
+// MayRead refuses, with ErrPagesNeeded, to read tables of the target, as DescribeTables found
+// them, whose dead tuples nobody has saved. Load and Compare do so before they read any: it is
+// for who reads them before. loading.Tables are not looked at.
+func MayRead(ctx context.Context, loading Loading, tables ...*TableShape) error {
 	l := newLoader(loading, true)
-	target, found, err := readTables(ctx, l.conn(), names)
-	if err != nil {
+	var err error
+	if l.card, err = l.conn().Card(ctx); err != nil {
 		return err
 	}
-	l.target, l.card = target, target.card
-	for _, at := range found {
-		if table := target.tables[at.oid]; table != nil {
-			l.tables = append(l.tables, &loadTable{target: table})
-		}
+	read := map[string]string{}
+	for _, table := range tables {
+		maps.Copy(read, table.reads)
 	}
-	return l.checkPages(ctx)
+	return l.checkPages(ctx, read)
 }

@@ -9,9 +9,19 @@ import (
 	"github.com/pgrescue/pgrescue/recover/casefile"
 )
 
-// checkPages refuses to read tables whose dead tuples nobody has saved. Without a case
-// nobody can know that they are not needed.
-func (l *loader) checkPages(ctx context.Context) error {
+// reads are the names of the tables that are read for the rows of a table, by their OIDs:
+// itself, and those that its foreign keys refer to.
+func (t *targetTable) reads() map[string]string {
+	names := map[string]string{t.oid: t.String()}
+	for _, key := range t.keys {
+		names[key.parent.oid] = key.parent.name
+	}
+	return names
+}
+
+// checkPages refuses to read tables, whose names it gets by their OIDs, whose dead tuples
+// nobody has saved. Without a case nobody can know that they are not needed.
+func (l *loader) checkPages(ctx context.Context, names map[string]string) error {
 	if l.PagesNotNeeded {
 		return nil
 	}
@@ -26,12 +36,9 @@ func (l *loader) checkPages(ctx context.Context) error {
 			return nil // the loss is another cluster's
 		}
 	}
-	read := map[string]readTable{}
-	for _, table := range l.tables {
-		read[table.target.oid] = l.readTable(table.target.String(), summary)
-		for _, key := range table.target.keys {
-			read[key.parent.oid] = l.readTable(key.parent.name, summary)
-		}
+	read := make(map[string]readTable, len(names))
+	for oid, name := range names {
+		read[oid] = l.readTable(name, summary)
 	}
 	hurt, err := unsaved(ctx, l.conn(), summary, read)
 	if err != nil || len(hurt) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -63,8 +64,10 @@ func (l *loader) prepare(ctx context.Context) error {
 		}
 	}
 	var all []*targetTable
+	read := map[string]string{}
 	for _, table := range l.tables {
 		all = append(all, table.target)
+		maps.Copy(read, table.target.reads())
 	}
 	l.order = order(all)
 	for n := range l.order {
@@ -72,7 +75,7 @@ func (l *loader) prepare(ctx context.Context) error {
 			l.Plan.Tables[l.byOID[table.oid].index].Component = n
 		}
 	}
-	if err := l.checkPages(ctx); err != nil {
+	if err := l.checkPages(ctx, read); err != nil {
 		return err
 	}
 	seen, err := l.examine(ctx)
