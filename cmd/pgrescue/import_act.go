@@ -33,7 +33,8 @@ func (r *importRun) act(ctx context.Context) (err error) {
 		err = r.readThrough()
 	}
 	if err != nil {
-		return errors.Join(err, r.discardReceipts())
+		r.discardReceipts()
+		return err
 	}
 	var untold []error // of what was done: it is told first
 	for _, step := range []func() error{
@@ -41,9 +42,12 @@ func (r *importRun) act(ctx context.Context) (err error) {
 		func() error { r.report(); return r.keepGaps() },
 		r.writeReceipts,
 	} {
-		if err := step(); err != nil && !r.committed() {
-			return errors.Join(err, r.discardReceipts())
-		} else if err != nil {
+		err := step()
+		if err != nil && !r.committed() {
+			r.discardReceipts()
+			return err
+		}
+		if err != nil {
 			untold = append(untold, err)
 		}
 	}
@@ -105,7 +109,7 @@ func (r *importRun) compare(ctx context.Context) error {
 // load puts the rows into the target. What the receipts need is made ready before, so that
 // nothing is in the target that cannot be told.
 func (r *importRun) load(ctx context.Context) error {
-	if err := r.beginReceipts(importers.OutcomeApplied); err != nil {
+	if err := r.beginReceipts(); err != nil {
 		return err
 	}
 	conn, err := r.options.connect(ctx, "import", live.Write)
@@ -204,7 +208,7 @@ func (r *importRun) loaded(loaded *restore.Loaded) {
 
 // keep puts the rows into the case.
 func (r *importRun) keep() error {
-	if err := r.beginReceipts(importers.OutcomeCase); err != nil {
+	if err := r.beginReceipts(); err != nil {
 		return err
 	}
 	for _, m := range r.merged {

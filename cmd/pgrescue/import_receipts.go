@@ -23,9 +23,8 @@ const receiptsFolder = "receipts"
 
 // importReceipt is a receipt that is being made.
 type importReceipt struct {
-	made    *importMade
-	outcome string
-	file    *outputFile
+	made *importMade
+	file *outputFile
 }
 
 // acting reports whether the run does more than look.
@@ -33,15 +32,12 @@ func (r *importRun) acting() bool {
 	return r.options.apply || r.intoCase
 }
 
-// folderOf is where receipt and rejects of a list go: where they are wanted, into the case, or
-// beside the source.
+// folderOf is where receipt and rejects of a list go: into the case, or beside the source.
 func (r *importRun) folderOf(made *importMade) string {
-	switch {
-	case r.found != nil:
+	if r.found != nil {
 		return filepath.Join(r.found.file.Dir(), receiptsFolder)
-	default:
-		return filepath.Dir(made.Head().Source.Path)
 	}
+	return filepath.Dir(made.Head().Source.Path)
 }
 
 // rejectsBase is what the names of a list's files of rejects begin with; false: none are wanted.
@@ -98,7 +94,7 @@ func (r *importRun) receiptPath(made *importMade) (string, error) {
 }
 
 // beginReceipts makes sure, before anything is done, that the receipts can be written.
-func (r *importRun) beginReceipts(outcome string) error {
+func (r *importRun) beginReceipts() error {
 	if r.found != nil {
 		if err := os.MkdirAll(filepath.Join(r.found.file.Dir(), receiptsFolder), 0o700); err != nil {
 			return err
@@ -112,7 +108,7 @@ func (r *importRun) beginReceipts(outcome string) error {
 		if err != nil {
 			return err
 		}
-		if outcome == importers.OutcomeCase {
+		if r.intoCase {
 			if err := r.notOtherwise(made); err != nil {
 				return err
 			}
@@ -121,7 +117,7 @@ func (r *importRun) beginReceipts(outcome string) error {
 		if err != nil {
 			return exitcode.Hinted(err, "--receipt names another file or folder; --force replaces it")
 		}
-		r.receipts = append(r.receipts, &importReceipt{made, outcome, file})
+		r.receipts = append(r.receipts, &importReceipt{made, file})
 	}
 	return nil
 }
@@ -158,12 +154,11 @@ func (r *importRun) sameFile(path string, made *importMade) bool {
 }
 
 // discardReceipts removes what was begun of them.
-func (r *importRun) discardReceipts() error {
+func (r *importRun) discardReceipts() {
 	for _, receipt := range r.receipts {
 		receipt.file.discard()
 	}
 	r.receipts = nil
-	return nil
 }
 
 // writeReceipts ends the receipts. With a case they wait for its commit.
@@ -171,12 +166,12 @@ func (r *importRun) writeReceipts() error {
 	var failures []error
 	for _, receipt := range r.receipts {
 		content := r.receiptOf(receipt.made)
-		content.Outcome = receipt.outcome
+		content.Outcome = r.out.Did
 		failures = append(failures, content.Encode(receipt.file))
 		if r.found != nil {
 			content.Known = nil // as many as the file has records
 			failures = append(failures, libraryError(r.found.run.Event(casefile.Event{
-				Time: r.now, Source: receipt.made.place(), Certainty: receipt.outcome, Actor: userName(), Message: "import: " + receipt.outcome + " " + receipt.made.place(), Detail: jsonOf(content),
+				Time: r.now, Source: receipt.made.place(), Certainty: content.Outcome, Actor: userName(), Message: "import: " + content.Outcome + " " + receipt.made.place(), Detail: jsonOf(content),
 			})))
 		}
 	}

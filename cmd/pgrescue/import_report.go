@@ -73,13 +73,12 @@ func (m *importMade) report() importFile {
 	}
 	file.Columns, file.Tables = noNil(m.columns()), m.counts
 	if m.empty != nil {
-		file.Records = m.watch.records
 		file.Notes = append(file.Notes, "nothing can be made of it: "+causeOf(m.empty))
 	}
 	if m.discovered != nil {
 		summary := m.discovered.Summary()
 		file.IDs, file.Known, file.Duplicates = summary.IDs.Texts(), summary.Known, summary.Duplicates
-		file.CannotGiveBack, file.Notes = summary.Lost, append(slices.Clone(file.Notes), summary.Notes...)
+		file.CannotGiveBack, file.Notes = summary.Lost, append(file.Notes, summary.Notes...)
 		for _, u := range summary.Unresolved[:min(len(summary.Unresolved), mostUnresolved)] {
 			file.Notes = append(file.Notes, u.String())
 		}

@@ -21,7 +21,7 @@ func (r *importRun) send(ctx context.Context) error {
 	if !r.options.apply {
 		return nil
 	}
-	if err := r.beginReceipts(importers.OutcomeSent); err != nil {
+	if err := r.beginReceipts(); err != nil {
 		return err
 	}
 	for _, made := range r.made {
