@@ -91,25 +91,24 @@ func merge(ctx context.Context, lists []*importMade, shapes importShapes) ([]*me
 // align gives the table the columns of all lists. A list without one gives NULL there, which
 // must be what the table gives it too.
 func (m *mergedTable) align(shapes importShapes) error {
-	columns := &m.relation.Columns
 	for _, part := range m.parts[1:] {
 		for _, c := range part.table.Relation.Columns {
-			if !slices.ContainsFunc(*columns, func(have evidence.Column) bool { return have.Name == c.Name }) {
-				*columns = append(*columns, c)
+			if m.relation.Column(c.Name) < 0 {
+				m.relation.Columns = append(m.relation.Columns, c)
 			}
 		}
 	}
 	m.keys = usableKeys(m.keys, m.relation)
 	for i := range m.parts {
 		part := &m.parts[i]
-		for _, c := range *columns {
-			at := slices.IndexFunc(part.table.Relation.Columns, func(have evidence.Column) bool { return have.Name == c.Name })
+		for _, c := range m.relation.Columns {
+			at := part.table.Relation.Column(c.Name)
 			if at < 0 && shapes.hasDefault(m.relation.RelationName, c.Name) {
 				return exitcode.Usagef("import the files one after the other", "import: %s has no column %s, and other files of this run do: the table's default would be lost", part.made.place(), c.Name)
 			}
 			part.at = append(part.at, at)
 		}
-		part.same = len(*columns) == len(part.table.Relation.Columns)
+		part.same = len(m.relation.Columns) == len(part.table.Relation.Columns)
 		for place, at := range part.at {
 			part.same = part.same && place == at
 		}

@@ -82,11 +82,7 @@ func usableKeys(keys [][]string, relation *evidence.Relation) [][]string {
 	for _, key := range keys {
 		all := len(key) > 0
 		for _, name := range key {
-			given := false
-			for i := range relation.Columns {
-				given = given || relation.Columns[i].Name == name
-			}
-			all = all && given
+			all = all && relation.Column(name) >= 0
 		}
 		if text := fmt.Sprintf("%q", key); all && !seen[text] {
 			seen[text] = true

@@ -79,7 +79,7 @@ func (im *Import) assets(ctx context.Context) Table {
 	}
 	keys := slices.DeleteFunc(im.assetKeys(), func(key []string) bool {
 		return slices.ContainsFunc(key, func(column string) bool { // the file gives nothing to know a row by
-			return !slices.ContainsFunc(sh.rel.Columns, func(c evidence.Column) bool { return c.Name == column })
+			return sh.rel.Column(column) < 0
 		})
 	})
 	return Table{Relation: sh.rel, Keys: keys, Rows: func(yield func(*evidence.Row, error) bool) {

@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -27,7 +26,7 @@ func Names() []string {
 // Has reports whether a table has a column.
 func (s *Schema) Has(table, column string) bool {
 	rel := s.Tables[table]
-	return rel != nil && slices.ContainsFunc(rel.Columns, func(c evidence.Column) bool { return c.Name == column })
+	return rel != nil && rel.Column(column) >= 0
 }
 
 // Querier asks a server; a session of package live is one.
@@ -50,7 +49,7 @@ func (s *Schema) shape(table string, names []string) *shape {
 	sh := &shape{rel: &evidence.Relation{RelationName: full.RelationName, OID: full.OID}, at: make([]int, len(names))}
 	for i, name := range names {
 		sh.at[i] = -1
-		at := slices.IndexFunc(full.Columns, func(c evidence.Column) bool { return c.Name == name })
+		at := full.Column(name)
 		if at >= 0 && !full.Columns[at].Generated {
 			sh.at[i] = len(sh.rel.Columns)
 			sh.rel.Columns = append(sh.rel.Columns, full.Columns[at])

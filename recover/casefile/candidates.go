@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +85,7 @@ func (c *Case) newCandidateScan(ctx context.Context, relationIDs []int64, key []
 		places := make(map[int64][]int, len(shapes))
 		for id, rel := range shapes {
 			for _, name := range key {
-				places[id] = append(places[id], slices.IndexFunc(rel.Columns, func(c evidence.Column) bool { return c.Name == name }))
+				places[id] = append(places[id], rel.Column(name))
 			}
 		}
 		if expression, err = c.keyFunction(places); err != nil {

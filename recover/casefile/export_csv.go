@@ -137,7 +137,7 @@ func unionOf(shapes []*evidence.Relation) (columns []string, places map[*evidenc
 	places = make(map[*evidence.Relation][]int)
 	for _, shape := range shapes {
 		for _, name := range columns {
-			places[shape] = append(places[shape], slices.IndexFunc(shape.Columns, func(c evidence.Column) bool { return c.Name == name }))
+			places[shape] = append(places[shape], shape.Column(name))
 		}
 	}
 	return columns, places

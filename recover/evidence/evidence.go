@@ -14,6 +14,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +87,11 @@ type Relation struct {
 	RelationName
 	OID     pg.OID
 	Columns []Column // in the table's order, dropped ones left out
+}
+
+// Column finds a column by its name; -1: there is none.
+func (r *Relation) Column(name string) int {
+	return slices.IndexFunc(r.Columns, func(c Column) bool { return c.Name == name })
 }
 
 // Column is one column of a Relation.

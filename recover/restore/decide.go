@@ -293,7 +293,7 @@ func (p *projection) version(c *casefile.Candidate) version {
 	if places == nil {
 		places = make([]int, len(p.columns))
 		for i := range p.columns {
-			places[i] = slices.IndexFunc(c.Row.Relation.Columns, func(column evidence.Column) bool { return column.Name == p.columns[i].Name })
+			places[i] = c.Row.Relation.Column(p.columns[i].Name)
 		}
 		p.places[c.Row.Relation] = places
 	}
