@@ -34,21 +34,6 @@ func wrappers() []wrapper {
 	}
 }
 
-// names keeps one copy of each name.
-type names map[string]string
-
-func (n *names) of(text []byte) string {
-	if name, ok := (*n)[string(text)]; ok {
-		return name
-	}
-	if *n == nil || len(*n) >= 10_000 { // a hostile log has a name a line
-		*n = make(names)
-	}
-	name := string(text)
-	(*n)[name] = name
-	return name
-}
-
 // prefixed takes a stamp off each line.
 type prefixed struct {
 	cut    func(stamps *Stamps, text []byte) (Stamp, int)
@@ -152,7 +137,7 @@ func isLevel(word []byte) bool {
 // named takes a container's name off each line.
 type named struct {
 	cut   func(text []byte) (name []byte, n int)
-	names names
+	names Names
 }
 
 func (c *named) unwrap(line *Line, out func(*Line) bool) bool {
@@ -161,7 +146,7 @@ func (c *named) unwrap(line *Line, out func(*Line) bool) bool {
 		line.Marks |= Bare
 		return out(line)
 	}
-	line.Outer.Container = c.names.of(name)
+	line.Outer.Container = c.names.Of(name)
 	line.Text = line.Text[n:]
 	line.Length -= int64(n)
 	return out(line)

@@ -12,7 +12,7 @@ import (
 type journald struct {
 	joiner
 	reader  *reader
-	names   names
+	names   Names
 	scratch []byte // the message
 	piece   Line
 	quoted  []byte // room for a string with escapes
@@ -26,7 +26,7 @@ func (j *journald) unwrap(line *Line, out func(*Line) bool) bool {
 	}
 	outer := &line.Outer
 	outer.Stamp, outer.Priority, outer.PID = record.stamp, record.priority, record.pid
-	outer.Container = j.names.of(record.name())
+	outer.Container = j.names.Of(record.name())
 	if string(record.message) == "null" {
 		j.reader.gap(line.Number, evidence.Gap{What: "a message", Why: "journalctl left it out because it is too long", Consequence: "journalctl --all writes it"})
 		line.Text, line.Length = nil, 0

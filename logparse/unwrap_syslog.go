@@ -12,7 +12,7 @@ import (
 // with; any other belongs to the line before.
 type syslog struct {
 	reader *reader
-	names  names
+	names  Names
 	stamps Stamps
 	last   map[syslogProcess]*syslogLine
 	noted  bool
@@ -46,7 +46,7 @@ func (s *syslog) unwrap(line *Line, out func(*Line) bool) bool {
 		s.noted = true
 		s.reader.note("the stamps of syslog have no year: each is taken for the last one before the file was written, on " + s.reader.written().UTC().Format(time.DateOnly))
 	}
-	line.Outer.Stamp, line.Outer.PID, line.Outer.Container = header.stamp, header.pid, s.names.of(header.name)
+	line.Outer.Stamp, line.Outer.PID, line.Outer.Container = header.stamp, header.pid, s.names.Of(header.name)
 	message, piece, m := cutSequence(line.Text[n:])
 	line.take(n + m)
 	if bytes.HasPrefix(line.Text, []byte("#011")) { // rsyslog writes control characters so

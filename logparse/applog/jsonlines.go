@@ -142,10 +142,10 @@ func (f *jsonFramer) member(prefix string, name, value []byte) {
 	case r == roleTime && f.time(value, text):
 		return
 	case r == roleLevel && value[0] == '"':
-		f.entry.Severity = f.text.name(text)
+		f.entry.Severity = f.text.names.Of(text)
 		return
 	case r == roleLogger && value[0] == '"':
-		f.entry.Logger = f.text.name(text)
+		f.entry.Logger = f.text.names.Of(text)
 		return
 	case r == roleMessage && f.entry.Message == nil:
 		f.entry.Message = text
@@ -163,7 +163,7 @@ func (f *jsonFramer) member(prefix string, name, value []byte) {
 		logparse.Members(value, func(name, value []byte) { f.member(within, name, value) })
 		return
 	}
-	full := f.text.name(name)
+	full := f.text.names.Of(name)
 	if prefix != "" {
 		full = prefix + "." + full
 	}
@@ -186,7 +186,7 @@ func (f *jsonFramer) loguru(name, value []byte) {
 			f.time(v, v)
 		}
 	case "level":
-		f.entry.Severity = f.text.name(f.unquote(inner("name")))
+		f.entry.Severity = f.text.names.Of(f.unquote(inner("name")))
 	case "process":
 		f.entry.PID, _ = strconv.ParseInt(string(inner("id")), 10, 64)
 	case "elapsed", "file", "thread":

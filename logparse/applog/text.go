@@ -11,7 +11,7 @@ const maxMessage = 32 << 20
 type textFramer struct {
 	shapes []*Shape
 	head   head
-	names  map[string]string
+	names  logparse.Names
 	opened []*opened // by stream, so that a traceback on stderr is not torn by lines on stdout
 }
 
@@ -27,7 +27,7 @@ type opened struct {
 }
 
 func newTextFramer(shapes []*Shape) *textFramer {
-	return &textFramer{shapes: shapes, names: make(map[string]string)}
+	return &textFramer{shapes: shapes}
 }
 
 // Frame takes the next line.
@@ -51,28 +51,11 @@ func (f *textFramer) Frame(line *logparse.Line, out func(*logparse.Entry) error)
 func (f *textFramer) fill(o *opened) {
 	h := &f.head
 	e := &o.entry
-	e.Stamp, e.Severity, e.Logger, e.PID = h.stamp, f.name(h.level), f.name(h.logger), h.process
+	e.Stamp, e.Severity, e.Logger, e.PID = h.stamp, f.names.Of(h.level), f.names.Of(h.logger), h.process
 	o.keep(h.fields)
 	if access(&o.entry, o.message, &o.fields) {
 		o.entry.Fields = o.fields
 	}
-}
-
-// name keeps one copy of each name.
-func (f *textFramer) name(text []byte) string {
-	const most = 10_000 // a hostile log has a name a line
-	if len(text) == 0 {
-		return ""
-	}
-	if name, ok := f.names[string(text)]; ok {
-		return name
-	}
-	if len(f.names) >= most {
-		clear(f.names)
-	}
-	name := string(text)
-	f.names[name] = name
-	return name
 }
 
 // of finds the entry of a stream. There are two, and what a hostile transport makes up shares the last one.

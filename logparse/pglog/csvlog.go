@@ -54,8 +54,8 @@ type csvFramer struct {
 type fields struct {
 	stamps logparse.Stamps
 	entry  pending
-	names  [4]names
-	ids    [4]names
+	names  [4]logparse.Names
+	ids    [4]logparse.Names
 }
 
 // beginsCSV reports whether a line begins a record: what stands before the number within the session tells.
@@ -198,15 +198,15 @@ func (f *csvFramer) column(column int, text []byte, quoted bool) {
 	case csvTime:
 		e.Stamp, _ = f.stamps.Parse(text)
 	case csvUser:
-		e.User = f.names[0].of(text)
+		e.User = f.names[0].Of(text)
 	case csvDatabase:
-		e.Database = f.names[1].of(text)
+		e.Database = f.names[1].Of(text)
 	case csvPID:
 		e.PID, _ = number(text)
 	case csvClient:
-		e.Client = f.names[3].of(text)
+		e.Client = f.names[3].Of(text)
 	case csvSession:
-		e.Session = f.ids[0].of(text)
+		e.Session = f.ids[0].Of(text)
 	case csvSessionLine:
 		e.SessionLine, _ = number(text)
 	case csvTag:
@@ -214,16 +214,16 @@ func (f *csvFramer) column(column int, text []byte, quoted bool) {
 	case csvStart:
 		p.name("session_start", text)
 	case csvVXID:
-		e.VXID = f.ids[1].of(text)
+		e.VXID = f.ids[1].Of(text)
 	case csvXID:
 		value, _ := number(text)
 		e.XID = transaction(value)
 	case csvSeverity:
-		e.Severity = f.ids[3].of(text)
+		e.Severity = f.ids[3].Of(text)
 	case csvSQLState:
-		e.SQLState = f.ids[2].of(stateOf(text))
+		e.SQLState = f.ids[2].Of(stateOf(text))
 	case csvApplication:
-		e.Application = f.names[2].of(text)
+		e.Application = f.names[2].Of(text)
 	case csvBackend:
 		p.name("backend_type", text)
 	case csvLeader:

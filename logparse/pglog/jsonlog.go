@@ -41,7 +41,7 @@ func (f *jsonFramer) Frame(line *logparse.Line, out func(*logparse.Entry) error)
 	if len(f.host) > 0 && len(f.port) > 0 {
 		f.host = append(append(f.host, ':'), f.port...)
 	}
-	p.entry.Client = f.names[3].of(f.host)
+	p.entry.Client = f.names[3].Of(f.host)
 	if f.source[0] != nil || f.source[1] != nil {
 		p.open(location)
 		p.add(f.source[0])
@@ -62,9 +62,9 @@ func (f *jsonFramer) member(name, raw []byte) {
 	case "timestamp":
 		e.Stamp, _ = f.stamps.Parse(value)
 	case "user":
-		e.User = f.names[0].of(value)
+		e.User = f.names[0].Of(value)
 	case "dbname":
-		e.Database = f.names[1].of(value)
+		e.Database = f.names[1].Of(value)
 	case "pid":
 		e.PID, _ = number(value)
 	case "remote_host":
@@ -72,22 +72,22 @@ func (f *jsonFramer) member(name, raw []byte) {
 	case "remote_port":
 		f.port = append(f.port, value...)
 	case "session_id":
-		e.Session = f.ids[0].of(value)
+		e.Session = f.ids[0].Of(value)
 	case "line_num":
 		e.SessionLine, _ = number(value)
 	case "ps":
 		p.name("command_tag", value)
 	case "vxid":
-		e.VXID = f.ids[1].of(value)
+		e.VXID = f.ids[1].Of(value)
 	case "txid":
 		n, _ := number(value)
 		e.XID = transaction(n)
 	case "error_severity":
-		e.Severity = f.ids[3].of(value)
+		e.Severity = f.ids[3].Of(value)
 	case "state_code":
-		e.SQLState = f.ids[2].of(stateOf(value))
+		e.SQLState = f.ids[2].Of(stateOf(value))
 	case "application_name":
-		e.Application = f.names[2].of(value)
+		e.Application = f.names[2].Of(value)
 	case "session_start", "backend_type", "leader_pid", "query_id":
 		p.name(jsonName(name), value)
 	case "cursor_position":

@@ -99,34 +99,6 @@ func debugAt(text []byte) level {
 	return level{}
 }
 
-// names gives each text that comes again and again as one string.
-type names struct {
-	known map[string]string
-	last  string
-}
-
-// maxNames bounds what is kept of texts.
-const maxNames = 1 << 13
-
-func (n *names) of(text []byte) string {
-	switch {
-	case len(text) == 0:
-		return ""
-	case string(text) == n.last:
-		return n.last
-	}
-	name, ok := n.known[string(text)]
-	if !ok {
-		if n.known == nil || len(n.known) >= maxNames {
-			n.known = make(map[string]string)
-		}
-		name = string(text)
-		n.known[name] = name
-	}
-	n.last = name
-	return name
-}
-
 // sqlStateAt reads the code that log_error_verbosity = verbose puts before the message.
 func sqlStateAt(text []byte) (code []byte, n int) {
 	const length = 5

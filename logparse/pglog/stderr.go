@@ -10,11 +10,11 @@ import (
 type stderrFramer struct {
 	matcher
 	queue
-	names [4]names // user, database, application, client
+	names [4]logparse.Names // user, database, application, client
 	// verbose: a SQL state stands before each message. That of success tells it from a message that looks so.
 	verbose bool
 	room    []byte
-	ids     [4]names // session, vxid, SQL state, the rest
+	ids     [4]logparse.Names // session, vxid, SQL state, the rest
 }
 
 func newStderrFramer(prefix *Prefix) *stderrFramer {
@@ -103,7 +103,7 @@ func (f *stderrFramer) headed(line *logparse.Line, out func(*logparse.Entry) err
 		f.verbose = false
 	}
 	if f.verbose && n > 0 {
-		p.entry.SQLState = f.ids[2].of(stateOf(code))
+		p.entry.SQLState = f.ids[2].Of(stateOf(code))
 		text = text[n:]
 	}
 	p.open(message)
@@ -131,10 +131,10 @@ func (f *stderrFramer) fill(p *pending, h *head) {
 	e := &p.entry
 	e.Stamp, e.Severity = h.stamp, h.level.word
 	e.PID, e.SessionLine, e.XID = h.pid, h.sessionLine, transaction(h.xid)
-	e.User, e.Database = f.names[0].of(h.user), f.names[1].of(h.database)
-	e.Application = f.names[2].of(h.application)
-	e.Client = f.names[3].of(f.client(h.client))
-	e.Session, e.VXID, e.SQLState = f.ids[0].of(h.session), f.ids[1].of(h.vxid), f.ids[2].of(stateOf(h.sqlState))
+	e.User, e.Database = f.names[0].Of(h.user), f.names[1].Of(h.database)
+	e.Application = f.names[2].Of(h.application)
+	e.Client = f.names[3].Of(f.client(h.client))
+	e.Session, e.VXID, e.SQLState = f.ids[0].Of(h.session), f.ids[1].Of(h.vxid), f.ids[2].Of(stateOf(h.sqlState))
 	p.name("backend_type", h.backend)
 	p.name("query_id", h.queryID)
 	p.name("command_tag", h.tag)

@@ -29,7 +29,7 @@ type Timeline struct {
 	most                           int                 // bytes of a transaction that are held
 	entries                        int64
 	loose                          []loose // of logs that do not tell sessions apart
-	names                          names
+	names                          logparse.Names
 	user, database, userAtDatabase string // of the last entry
 	room                           []byte
 	event                          logparse.Event
@@ -249,7 +249,7 @@ func (t *Timeline) actor(e *logparse.Entry) string {
 	}
 	if e.User != t.user || e.Database != t.database {
 		t.room = append(append(append(t.room[:0], e.User...), '@'), e.Database...)
-		t.user, t.database, t.userAtDatabase = e.User, e.Database, t.names.of(t.room)
+		t.user, t.database, t.userAtDatabase = e.User, e.Database, t.names.Of(t.room)
 	}
 	return t.userAtDatabase
 }
