@@ -16,6 +16,9 @@ const (
 	Bare                       // the other lines of the source have a wrapper that this one lacks
 )
 
+// Partial reports whether a part of the line may lack.
+func (m Marks) Partial() bool { return m&(Cut|Unended|Torn) != 0 }
+
 // MaxLine is how many bytes of a line are kept.
 const MaxLine = 16 << 20
 

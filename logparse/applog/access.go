@@ -165,7 +165,7 @@ func (f *accessFramer) Frame(line *logparse.Line, out func(*logparse.Entry) erro
 	f.entry = logparse.Entry{
 		Place: line.Place(1), Stamp: r.stamp, Outer: line.Outer, Marks: line.Marks,
 		Client: string(r.client), Message: line.Text, Fields: f.fields,
-		Partial: line.Marks&(logparse.Cut|logparse.Torn|logparse.Unended) != 0,
+		Partial: line.Marks.Partial(),
 	}
 	if string(r.user) != "-" {
 		f.entry.User = string(r.user)

@@ -95,7 +95,7 @@ func (o *opened) start(line *logparse.Line, message []byte) {
 // mark takes over what must be known of a line.
 func (o *opened) mark(line *logparse.Line) {
 	o.entry.Marks |= line.Marks
-	if line.Marks&(logparse.Cut|logparse.Torn|logparse.Unended) != 0 {
+	if line.Marks.Partial() {
 		o.entry.Partial = true
 	}
 }

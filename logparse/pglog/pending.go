@@ -44,7 +44,7 @@ func (p *pending) start(line *logparse.Line) {
 func (p *pending) take(line *logparse.Line) {
 	p.entry.Lines++
 	p.entry.Marks |= line.Marks
-	if line.Marks&(logparse.Cut|logparse.Unended|logparse.Torn) != 0 {
+	if line.Marks.Partial() {
 		p.entry.Partial = true
 	}
 }

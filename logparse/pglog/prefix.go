@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -58,22 +59,13 @@ func parsePrefix(text, escapes string) (*Prefix, error) {
 			return nil, errors.New("it ends within an escape")
 		case text[i] == '%':
 			p.literal('%')
-		case !containsByte(escapes, text[i]):
+		case strings.IndexByte(escapes, text[i]) < 0:
 			return nil, fmt.Errorf("%%%c is no escape", text[i])
 		default:
 			p.steps = append(p.steps, step{kind: text[i], padded: padded})
 		}
 	}
 	return p, nil
-}
-
-func containsByte(text string, c byte) bool {
-	for i := range len(text) {
-		if text[i] == c {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *Prefix) literal(c byte) {
