@@ -89,8 +89,6 @@ type Mapping struct {
 	Identifier  int // the header under which a record names itself; -1: none
 	// Targets are the columns that Row gives, in the profile's order; the one for unmapped fields is last.
 	Targets []Target
-	// Absent are columns of the profile that the target lacks.
-	Absent []string
 
 	kept      []int    // the headers whose fields go into the column for unmapped ones
 	keptNames [][]byte // of kept: JSONName
@@ -306,9 +304,6 @@ func (a *assigner) targets() {
 	for _, r := range a.Profile.Columns {
 		c, ok := a.usable(r.Column, r.Optional)
 		if !ok {
-			if a.columns != nil && !r.Optional {
-				a.Absent = append(a.Absent, r.Column)
-			}
 			continue
 		}
 		source := slices.IndexFunc(a.Fields, func(f Assigned) bool { return f.Target == r.Column })
