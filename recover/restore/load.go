@@ -33,9 +33,6 @@ type Loading struct {
 	PagesNotNeeded bool
 	// Case may hold the pages of the tables; nil: there is none.
 	Case *casefile.Case
-	// Differences is how many rows of each table that are there with other values are told
-	// of in full; 0: ten.
-	Differences int
 }
 
 // LoadTable is rows for one table.
@@ -93,7 +90,7 @@ type LoadedTable struct {
 	// Twice counts rows that came before with the same key and the same values.
 	Twice       int64            `json:"twice"`
 	Refused     int64            `json:"refused"`
-	Differences []LoadDifference `json:"-"`
+	Differences []LoadDifference `json:"-"` // of the first rows of Different
 	// Defaults are columns that were not given, and take the target's default or NULL.
 	Defaults []string      `json:"defaults,omitempty"`
 	Triggers []TriggerPlan `json:"triggers,omitempty"`
@@ -109,24 +106,6 @@ type Loaded struct {
 	Committed time.Time  `json:"committed"`
 	Sequences []Moved    `json:"sequences,omitempty"`
 	Bytes     int64      `json:"bytes"`
-}
-
-// Refused counts the rows of all tables that do not go in.
-func (l *Loaded) Refused() int64 {
-	return l.sum(func(t *LoadedTable) int64 { return t.Refused })
-}
-
-// Inserted counts the rows of all tables that went in; of Compare, that would.
-func (l *Loaded) Inserted() int64 {
-	return l.sum(func(t *LoadedTable) int64 { return t.Inserted })
-}
-
-func (l *Loaded) sum(count func(*LoadedTable) int64) int64 {
-	n := int64(0)
-	for i := range l.Tables {
-		n += count(&l.Tables[i])
-	}
-	return n
 }
 
 // loader is one call of Load or Compare.

@@ -177,15 +177,11 @@ func (l *loader) update(ctx context.Context, table *loadTable) error {
 	return nil
 }
 
-// defaultDifferences is how many different rows are told of.
-const defaultDifferences = 10
+// mostDifferences is how many different rows of a table are told of, by each key.
+const mostDifferences = 10
 
 // differences reads the first rows that are there with other values.
 func (l *loader) differences(ctx context.Context, table *loadTable) error {
-	limit := l.Loading.Differences
-	if limit == 0 {
-		limit = defaultDifferences
-	}
 	for n := range table.keys {
 		columns := table.comparedAt(n)
 		if len(columns) == 0 {
@@ -193,7 +189,7 @@ func (l *loader) differences(ctx context.Context, table *loadTable) error {
 		}
 		sql := fmt.Sprintf("SELECT s.%s, ROW(%s)::text, %s, %s FROM %s o JOIN %s s ON s.%s = o.seq JOIN %s t ON %s WHERE o.kind = '%c' AND o.what = 'k%d' ORDER BY o.seq LIMIT %d",
 			seqColumn, table.keyNames(n, "s"), strings.Join(table.compared(n, "s"), ", "), strings.Join(table.compared(n, "t"), ", "), table.outTable(), table.place.staging(),
-			seqColumn, table.place.table.from(), table.same(n, "s", "t"), outDifferent, n, limit)
+			seqColumn, table.place.table.from(), table.same(n, "s", "t"), outDifferent, n, mostDifferences)
 		err := l.conn().Query(ctx, "read differences at", sql, nil, func(row [][]byte) error {
 			return table.differs(table.keyShown(n)+" "+string(row[1]), row, columns)
 		})
