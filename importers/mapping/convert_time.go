@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // formTokens is what formats are made of, for hints.
@@ -123,21 +125,8 @@ func (m *moment) valid() bool {
 			m.hour += 12
 		}
 	}
-	return m.year >= 1 && m.month >= 1 && m.month <= 12 && m.day >= 1 && m.day <= daysOf(m.year, m.month) &&
+	return m.year >= 1 && m.month >= 1 && m.month <= 12 && m.day >= 1 && m.day <= pg.DaysOf(m.year, m.month) &&
 		m.hour < 24 && m.minute < 60 && m.second < 60
-}
-
-func daysOf(year, month int) int {
-	switch month {
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	case 4, 6, 9, 11:
-		return 30
-	}
-	return 31
 }
 
 // reader takes a text apart.

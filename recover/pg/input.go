@@ -223,7 +223,7 @@ func certainUUID(text []byte) bool {
 	}
 	for _, part := range [...][2]int{{0, 8}, {9, 13}, {14, 18}, {19, 23}, {24, 36}} {
 		for _, c := range text[part[0]:part[1]] {
-			if !hexDigits[c] {
+			if !isHex(c) {
 				return false
 			}
 		}

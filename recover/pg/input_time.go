@@ -22,10 +22,11 @@ func certainDate(text []byte) bool {
 	if year == 0 || month < 1 || month > 12 || day < 1 {
 		return false
 	}
-	return day <= daysOf(year, month)
+	return day <= DaysOf(year, month)
 }
 
-func daysOf(year, month int) int {
+// DaysOf is how many days a month has, from 1 to 12.
+func DaysOf(year, month int) int {
 	switch month {
 	case 4, 6, 9, 11:
 		return 30
