@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // shown is a text as a reason quotes it: short, and in one line.
@@ -315,23 +316,11 @@ func (s *step) list(text []byte, field importers.Kind, buf *[]byte) ([]byte, *fa
 			*buf = append(*buf, comma...)
 		}
 		if s.kind.array {
-			*buf = appendArrayItem(*buf, item)
+			*buf = pg.AppendArrayItem(*buf, item)
 		} else {
 			*buf = AppendJSONString(*buf, item)
 		}
 	}
 	*buf = append(*buf, shut)
 	return (*buf)[start:len(*buf):len(*buf)], nil
-}
-
-// appendArrayItem quotes an item of an array.
-func appendArrayItem(dst, item []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range item {
-		if c == '"' || c == '\\' {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"')
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // Known is the value as PostgreSQL prints what a driver would have sent: None is NULL, a list is an array,
@@ -93,21 +94,13 @@ func (v *Value) array() (string, bool) {
 		case evidence.Null:
 			b.WriteString("NULL")
 		case evidence.Known:
-			b.WriteString(arrayItem(string(value.Text)))
+			b.WriteString(pg.ArrayItem(string(value.Text)))
 		default:
 			return "", false
 		}
 	}
 	b.WriteByte('}')
 	return b.String(), true
-}
-
-// arrayItem quotes an array's item where array_out does.
-func arrayItem(text string) string {
-	if text != "" && !strings.EqualFold(text, "null") && !strings.ContainsAny(text, "{},\"\\ \t\n\r\v\f") {
-		return text
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
 // JSON writes the value as JSON with its keys in their order; false if something in it has no place in JSON.

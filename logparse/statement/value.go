@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 func unknown(reason string) Value {
@@ -161,19 +162,11 @@ func (b *builder) array(a *arrayNode) Value {
 		case a.Elements[i].Array != nil:
 			out.Write(element.Text)
 		default:
-			out.WriteString(arrayItem(string(element.Text)))
+			out.WriteString(pg.ArrayItem(string(element.Text)))
 		}
 	}
 	out.WriteByte('}')
 	return known(out.String())
-}
-
-// arrayItem quotes an array's item where array_out does.
-func arrayItem(text string) string {
-	if text != "" && !strings.EqualFold(text, "null") && !strings.ContainsAny(text, "{},\"\\ \t\n\r\v\f") {
-		return text
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
 // cast gives the value of a cast where it surely leaves the text as it is.

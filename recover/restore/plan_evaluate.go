@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // answer is what the server says about one row.
@@ -100,7 +101,7 @@ func (e *evaluation) query(ctx context.Context, conn *live.Conn, rows [][]eviden
 			parameter = append(parameter, ',')
 		}
 		row = e.appendRow(row[:0], rows[i])
-		parameter = appendArrayItem(parameter, row)
+		parameter = pg.AppendArrayItem(parameter, row)
 	}
 	parameter = append(parameter, '}')
 	return conn.Query(ctx, opAsk, e.sql, [][]byte{e.encode(parameter)}, func(row [][]byte) error {

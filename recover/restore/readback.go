@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // readBatch is how many rows are read back with one statement, and readBytes about how
@@ -149,7 +150,7 @@ func appendElement(dst []byte, v *evidence.Value) []byte {
 	if v.State != evidence.Known {
 		return append(dst, "NULL"...)
 	}
-	return appendArrayItem(dst, v.Text)
+	return pg.AppendArrayItem(dst, v.Text)
 }
 
 // differing lists the columns whose planned value is known and not the one that is there.

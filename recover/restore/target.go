@@ -119,22 +119,10 @@ func textArray(texts []string) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(appendArrayItem(nil, []byte(text)))
+		b.Write(pg.AppendArrayItem(nil, []byte(text)))
 	}
 	b.WriteByte('}')
 	return b.String()
-}
-
-// appendArrayItem writes an item of an array, quoted.
-func appendArrayItem(dst, text []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range text {
-		if c == '"' || c == '\\' {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"')
 }
 
 const describeTablesSQL = `SELECT c.oid, n.nspname, c.relname, c.relkind = 'p',
