@@ -41,6 +41,12 @@ func (l *Line) Place(lines int) Place {
 	return Place{Source: l.Source, File: l.File, Line: l.Number, Offset: l.Offset, Lines: lines}
 }
 
+// take takes bytes off the beginning of a line.
+func (l *Line) take(n int) {
+	l.Text = l.Text[n:]
+	l.Length -= int64(n)
+}
+
 // Outer is what a wrapper says of a line.
 type Outer struct {
 	Stamp     Stamp  // when the transport took it

@@ -47,8 +47,7 @@ func (p *prefixed) unwrap(line *Line, out func(*Line) bool) bool {
 		return out(line)
 	}
 	line.Outer.Stamp = stamp
-	line.Text = line.Text[n:]
-	line.Length -= int64(n)
+	line.take(n)
 	return out(line)
 }
 
@@ -147,8 +146,7 @@ func (c *named) unwrap(line *Line, out func(*Line) bool) bool {
 		return out(line)
 	}
 	line.Outer.Container = c.names.Of(name)
-	line.Text = line.Text[n:]
-	line.Length -= int64(n)
+	line.take(n)
 	return out(line)
 }
 

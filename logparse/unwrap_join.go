@@ -198,8 +198,7 @@ func (c *cri) unwrap(line *Line, out func(*Line) bool) bool {
 		return out(line)
 	}
 	line.Outer.Stamp, line.Outer.Stream = stamp, stream
-	line.Text = line.Text[n:]
-	line.Length -= int64(n)
+	line.take(n)
 	return c.add(line, full, out)
 }
 

@@ -90,12 +90,6 @@ func (s *syslog) flush(out func(*Line) bool) bool {
 	return endAll(held, 0, out)
 }
 
-// take takes bytes off the beginning of a line.
-func (l *Line) take(n int) {
-	l.Text = l.Text[n:]
-	l.Length -= int64(n)
-}
-
 // syslogHeader is what stands before a message.
 type syslogHeader struct {
 	stamp    Stamp
