@@ -34,6 +34,7 @@ type RejectWriter struct {
 	form    rejectForm
 	reasons *rejectFile
 	records *rejectFile
+	count   int64
 	last    where
 	written map[where]struct{} // the records that are in the file, up to maxWritten of them
 }
@@ -66,6 +67,9 @@ func NewRejectWriter(base string, head *Head) *RejectWriter {
 	return w
 }
 
+// Count is how many rejects were put.
+func (w *RejectWriter) Count() int64 { return w.count }
+
 // Files lists the files that were made.
 func (w *RejectWriter) Files() []string {
 	var files []string
@@ -92,6 +96,7 @@ func (w *RejectWriter) Put(reject *Reject) error {
 	if err := w.create(); err != nil {
 		return err
 	}
+	w.count++
 	line := reasonLine{
 		Line: reject.Line, Number: reject.Number, Column: reject.Column, Reason: reject.Reason,
 		Text: string(bytes.ToValidUTF8(reject.Text, []byte("\uFFFD"))),

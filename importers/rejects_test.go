@@ -76,8 +76,8 @@ func TestRejectWriter(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if len(w.Files()) != 2 || w.Files()[0] != base+".rejects"+test.ending || w.Files()[1] != base+".rejects.jsonl" {
-				t.Fatalf("%d rejects in %q", len(test.rejects), w.Files())
+			if int(w.Count()) != len(test.rejects) || len(w.Files()) != 2 || w.Files()[0] != base+".rejects"+test.ending || w.Files()[1] != base+".rejects.jsonl" {
+				t.Fatalf("%d rejects in %q", w.Count(), w.Files())
 			}
 			if got := readFile(t, w.Files()[0]); got != test.records {
 				t.Errorf("records\n%q, want\n%q", got, test.records)
