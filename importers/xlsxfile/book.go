@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -42,6 +43,8 @@ type Options struct {
 	Values Values
 	Merged Merged
 	Trail  *evidence.Trail
+	// Progress is told how many bytes of the sheets' parts were looked at, of how many; may be nil.
+	Progress func(done, total int64)
 }
 
 // A Book is an Excel file that is being read.
@@ -56,6 +59,9 @@ type Book struct {
 	shown    *shower
 	sheets   []SheetInfo
 	lists    []*List
+	notes    []string // that concern all sheets
+
+	looked, total int64 // bytes of the sheets
 }
 
 // SheetInfo is what a person should know about a sheet.
@@ -162,6 +168,11 @@ func (b *Book) surveySheets(ctx context.Context) error {
 		return err
 	}
 	for i := range b.workbook.sheets {
+		if part := b.parts.parts[b.workbook.sheets[i].part]; part != nil {
+			b.total += part.inflated
+		}
+	}
+	for i := range b.workbook.sheets {
 		if err := b.surveyOne(ctx, &b.workbook.sheets[i]); err != nil {
 			return err
 		}
@@ -253,6 +264,26 @@ func (b *Book) gaps() []evidence.Gap {
 		})
 	}
 	return gaps
+}
+
+// counted counts what is read of the sheets.
+func (b *Book) counted(r io.Reader) io.Reader {
+	if b.options.Progress == nil {
+		return r
+	}
+	return &countingReader{r: r, book: b}
+}
+
+type countingReader struct {
+	r    io.Reader
+	book *Book
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.book.looked += int64(n)
+	c.book.options.Progress(c.book.looked, max(c.book.total, c.book.looked))
+	return n, err
 }
 
 func isChecksum(err error) bool { return errors.Is(err, zip.ErrChecksum) }

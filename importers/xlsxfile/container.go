@@ -34,10 +34,10 @@ type container struct {
 
 // archivePart is one part of the archive.
 type archivePart struct {
-	name       string
-	compressed int64 // bytes, as the archive says
-	encrypted  bool
-	open       func() (io.ReadCloser, error)
+	name                 string
+	compressed, inflated int64 // bytes, as the archive says
+	encrypted            bool
+	open                 func() (io.ReadCloser, error)
 }
 
 // openContainer finds the parts by the archive's own list, or by looking for them where a file
@@ -57,6 +57,7 @@ func openContainer(file io.ReaderAt, size int64) (*container, error) {
 		c.add(&archivePart{
 			name:       part.Name,
 			compressed: int64(min(part.CompressedSize64, 1<<62)),
+			inflated:   int64(min(part.UncompressedSize64, longestPart)),
 			encrypted:  part.Flags&1 != 0,
 			open:       part.Open,
 		})

@@ -98,5 +98,5 @@ func (b *Book) notesOf(l *List) []string {
 	if claimed, ok := parseArea(v.dimension); ok && claimed.lastRow > v.lastRow {
 		add(true, "the sheet says that it reaches to row %d, and its last is %d", claimed.lastRow, v.lastRow)
 	}
-	return notes
+	return append(notes, b.notes...)
 }

@@ -63,7 +63,7 @@ func (b *Book) surveySheet(ctx context.Context, sheet *sheetPart, wanted int64) 
 		return v, nil
 	}
 	defer part.Close()
-	rows, err := newRowReader(part)
+	rows, err := newRowReader(b.counted(part))
 	if err != nil {
 		v.noRows = err.Error()
 		v.gap(place, "the sheet", err.Error(), "none of its rows is read")
