@@ -179,7 +179,14 @@ func (s *importSources) openXLSX(ctx context.Context, o *importOptions, source *
 	if o.values == "shown" {
 		opts.Values = xlsxfile.Shown
 	}
+	what := "looking through " + source.Name
+	progress := s.terminal.Progress(0, what)
+	opts.Progress = func(done, total int64) {
+		progress.Begin(total, what)
+		progress.Set(done)
+	}
 	book, err := xlsxfile.Open(ctx, source, opts)
+	progress.End()
 	if err != nil {
 		return nil, err
 	}
