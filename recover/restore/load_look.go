@@ -51,15 +51,16 @@ func (t *loadTable) refersToItself() bool {
 	return slices.ContainsFunc(t.ask.keys, func(key *foreignKey) bool { return slices.Contains(t.target.tree, key.parent.oid) })
 }
 
-// attempt runs statements that look. What cannot be asked so is left to the server when
-// rows go in, and said in a note.
-func (l *loader) attempt(ctx context.Context, table *loadTable, what, sql string) error {
+// attempt runs a statement that looks, and adds to found how many rows it found. What cannot
+// be asked so is left to the server when rows go in, and said in a note.
+func (l *loader) attempt(ctx context.Context, table *loadTable, found *int64, what, sql string) error {
 	const op = "look at the rows of"
 	if err := l.conn().Exec(ctx, op, "SAVEPOINT look"); err != nil {
 		return err
 	}
-	err := l.put(ctx, table, sql)
+	done, err := l.writeAll(ctx, []string{sql}, false)
 	if err == nil {
+		*found += done[0]
 		return l.conn().Exec(ctx, op, "RELEASE SAVEPOINT look")
 	}
 	if !aboutRow(err) {
@@ -105,7 +106,7 @@ func (l *loader) lookAlone(ctx context.Context, table *loadTable) error {
 	if len(cases) > 0 && !table.firesBefore() {
 		sql := fmt.Sprintf("INSERT INTO %s (seq, kind, what) SELECT seq, '%c', what FROM (SELECT __x.__o AS seq, CASE %s END AS what FROM (%s) AS __x) y WHERE what IS NOT NULL",
 			table.outTable(), outRefused, strings.Join(cases, " "), table.rows())
-		if err := l.attempt(ctx, table, "what checks say", sql); err != nil {
+		if err := l.attempt(ctx, table, &table.out, "what checks say", sql); err != nil {
 			return err
 		}
 	}
@@ -116,7 +117,7 @@ func (l *loader) lookAlone(ctx context.Context, table *loadTable) error {
 		}
 		sql := fmt.Sprintf("INSERT INTO %s (seq, kind, what, detail, by) SELECT * FROM (SELECT __x.__o, '%c'::\"char\", 'u%d', ROW(%s)::text, %s AS by FROM (%s) AS __x OFFSET 0) y WHERE by IS NOT NULL",
 			table.outTable(), outRefused, i, strings.Join(values, ", "), table.ask.taken(i, index), table.rows())
-		if err := l.attempt(ctx, table, "what "+index.name+" says", sql); err != nil {
+		if err := l.attempt(ctx, table, &table.out, "what "+index.name+" says", sql); err != nil {
 			return err
 		}
 	}
@@ -139,7 +140,7 @@ func (l *loader) lookParents(ctx context.Context, table *loadTable) error {
 		}
 		sql := fmt.Sprintf("INSERT INTO %s (seq, kind, what, detail, other) SELECT __x.__o, '%c', 'f%d', ROW(%s)::text, %s FROM (%s) AS __x WHERE %s AND NOT EXISTS (SELECT FROM %s __p WHERE %s)%s",
 			table.outTable(), outRefused, i, key.childColumns("__x"), other, table.rows(), key.referring("__x"), key.parent.from(), key.matches("__p", "__x"), staged)
-		if err := l.attempt(ctx, table, "what "+key.name+" says", sql); err != nil {
+		if err := l.attempt(ctx, table, &table.out, "what "+key.name+" says", sql); err != nil {
 			return err
 		}
 	}
@@ -174,11 +175,7 @@ func (l *loader) lookShared(ctx context.Context, table *loadTable) error {
 		sql := fmt.Sprintf(`INSERT INTO %s (key, seq, first) SELECT %d, seq, first FROM
 	(SELECT __x.__o AS seq, pg_catalog.min(__x.__o) OVER w AS first, count(*) OVER w AS n FROM (%s) AS __x WHERE %s WINDOW w AS (PARTITION BY %s)) y WHERE n > 1`,
 			table.sharedTable(), number, table.rows(), condition, list)
-		before := table.out
-		err := l.attempt(ctx, table, what, sql)
-		shared += table.out - before
-		table.out = before
-		return err
+		return l.attempt(ctx, table, &shared, what, sql)
 	}
 	for n := range table.keys {
 		values := table.namesOf(table.keys[n].columns, "__x")
