@@ -268,7 +268,8 @@ func TestImportRefuses(t *testing.T) {
 	s := newImportScene(t, "15")
 	clustertest.Exec(t, s.c, s.database,
 		"INSERT INTO migration.client_accounts (id, name, slug) VALUES ('bbbbbbbb-0000-4000-8000-000000000001', 'Other', 'other')",
-		"CREATE ROLE looker LOGIN", "GRANT USAGE ON SCHEMA migration TO looker", "GRANT SELECT ON ALL TABLES IN SCHEMA migration TO looker")
+		"CREATE ROLE looker LOGIN", "GRANT USAGE ON SCHEMA migration TO looker", "GRANT SELECT ON ALL TABLES IN SCHEMA migration TO looker",
+		"CREATE SCHEMA other", "CREATE TABLE other.assets (id uuid)")
 	path := s.source("servers-cmdb.csv")
 	empty := s.whole()
 	base := []string{"import", "--no-case", "--as-mapped", path, "--apply", "--confirm", s.database}
@@ -284,6 +285,7 @@ func TestImportRefuses(t *testing.T) {
 		{exitcode.Usage, "say whose rows they are", []string{"--dsn", s.dsn, "--pages-not-needed"}},
 		{exitcode.Refused, "prunes dead tuples", []string{"--dsn", s.dsn, "--client-account", sceneClient, "--engagement", sceneEngagement, "--user", sceneUser}},
 		{exitcode.Permission, "row-level security", []string{"--dsn", nobody, "--client-account", sceneClient, "--engagement", sceneEngagement, "--user", sceneUser, "--pages-not-needed"}},
+		{exitcode.NotFound, "has no table other", []string{"--dsn", s.dsn, "--schema", "other", "--client-account", sceneClient, "--engagement", sceneEngagement, "--pages-not-needed"}},
 		{exitcode.NotFound, "has no table elsewhere", []string{"--dsn", s.dsn, "--schema", "elsewhere", "--client-account", sceneClient, "--engagement", sceneEngagement, "--pages-not-needed"}},
 	} {
 		_, errs := s.exec(test.code, append(slices.Clone(base), test.args...)...)
