@@ -310,8 +310,15 @@ func TestRowAllocatesNothing(t *testing.T) { // not parallel: it counts what all
 		}
 		m, rec := test.mappingOf(t), record(test.text)
 		var values []evidence.Value
-		if n := testing.AllocsPerRun(20, func() { values, _ = m.Row(values[:0], rec) }); n > 0 {
-			t.Errorf("%s of %q: %v allocations a row", test.convert, test.text, n)
+		row := func() { values, _ = m.Row(values[:0], rec) }
+		// The race detector makes sync.Pool, which encoding/json uses, forget some of what it
+		// holds: a row that needs no allocation has one then, but not each time.
+		fewest := testing.AllocsPerRun(20, row)
+		for trial := 0; trial < 50 && fewest > 0; trial++ {
+			fewest = min(fewest, testing.AllocsPerRun(1, row))
+		}
+		if fewest > 0 {
+			t.Errorf("%s of %q: %v allocations a row", test.convert, test.text, fewest)
 		}
 	}
 }
