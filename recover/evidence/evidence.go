@@ -6,6 +6,7 @@
 //     unknown value is never an empty string and never silently NULL.
 //   - Provenance: which route found the row, in which file, at which LSN or TID.
 //   - Confidence: proven, derived or claimed.
+//   - Origin: where one value of a row stands, when the row was put together from several places.
 //   - Gap: a stretch of evidence that could not be read, and what follows from it.
 //   - Trail: which files of the evidence were read; what opens evidence carries one.
 //   - Sink: what a route writes rows into; Writer is the Sink that prints them
@@ -134,7 +135,19 @@ type Row struct {
 	Successor []Value
 	// Moved tells that the update moved the row to another partition: its successor is in another table.
 	Moved bool
+	// Origins says of each of Values where it stands; nil where Provenance says it of all of them.
+	Origins []Origin
 	Provenance
+}
+
+// Origin says where one value stands and what it rests on. A row of logs is put
+// together from several lines, which are not all as sure as each other. The zero
+// Origin is that of a value of which the row's Provenance says it all.
+type Origin struct {
+	Confidence Confidence `json:"confidence,omitempty"` // "": as the row's
+	Source     string     `json:"source,omitempty"`     // file
+	Line       int64      `json:"line,omitempty"`
+	Why        string     `json:"why,omitempty"` // such as "literal of the INSERT" or "parameter $3"
 }
 
 // Provenance says where a row comes from. Fields that a route does not know are zero.
@@ -157,7 +170,7 @@ type Provenance struct {
 // Clone returns a copy that shares no bytes with r but the Relation.
 func (r *Row) Clone() Row {
 	c := *r
-	c.Values, c.Successor = CloneValues(r.Values), CloneValues(r.Successor)
+	c.Values, c.Successor, c.Origins = CloneValues(r.Values), CloneValues(r.Successor), slices.Clone(r.Origins)
 	return c
 }
 

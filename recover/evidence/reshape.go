@@ -28,13 +28,28 @@ func (r *reshaper) Put(row *Row) error {
 			r.place = append(r.place, slices.IndexFunc(row.Relation.Columns, func(c Column) bool { return c.Name == r.to.Columns[i].Name }))
 		}
 	}
-	values, successor := r.row.Values[:0], r.row.Successor[:0]
+	values, successor, origins := r.row.Values[:0], r.row.Successor[:0], r.row.Origins[:0]
 	r.row = *row
 	r.row.Relation, r.row.Values, r.row.Successor = r.to, r.pick(values, row.Values), nil
 	if row.Successor != nil {
 		r.row.Successor = r.pick(successor, row.Successor)
 	}
+	if row.Origins != nil {
+		r.row.Origins = r.pickOrigins(origins, row.Origins)
+	}
 	return r.sink.Put(&r.row)
+}
+
+// pickOrigins copies origins to where their columns are.
+func (r *reshaper) pickOrigins(dst, origins []Origin) []Origin {
+	for _, at := range r.place {
+		if at < 0 || at >= len(origins) {
+			dst = append(dst, Origin{})
+			continue
+		}
+		dst = append(dst, origins[at])
+	}
+	return dst
 }
 
 // pick copies values to where their columns are.

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,7 +21,9 @@ import (
 //     reader rounds them. A value that is not known has no entry here;
 //   - unknown: by column, the reason and, as hex, the bytes. A text that is not
 //     UTF-8 stands here too, since JSON cannot hold it;
-//   - successor: as values, of the version that replaced an updated one.
+//   - successor: as values, of the version that replaced an updated one;
+//   - origins: by column, where the value stands and what it rests on (confidence,
+//     source, line, why), of rows that were put together from several places.
 type jsonEncoder struct{}
 
 func (jsonEncoder) appendRow(dst []byte, row *Row) []byte {
@@ -35,6 +38,7 @@ func (jsonEncoder) appendRow(dst []byte, row *Row) []byte {
 		dst = append(dst, `,"successor":`...)
 		dst = appendJSONValues(dst, row.Relation, row.Successor)
 	}
+	dst = appendJSONOrigins(dst, row)
 	return append(dst, "}\n"...)
 }
 
@@ -128,6 +132,37 @@ func appendJSONUnknown(dst []byte, row *Row) []byte {
 		return dst
 	}
 	return append(dst, '}')
+}
+
+// appendJSONOrigins appends what is known of where each value stands, if anything is.
+func appendJSONOrigins(dst []byte, row *Row) []byte {
+	begun := false
+	for i, o := range row.Origins {
+		if o == (Origin{}) || i >= len(row.Relation.Columns) {
+			continue
+		}
+		if begun {
+			dst = append(dst, ',')
+		} else {
+			dst = append(dst, `,"origins":{`...)
+		}
+		begun = true
+		dst = appendJSONText(dst, row.Relation.Columns[i].Name)
+		dst = append(dst, ':', '{')
+		start := len(dst)
+		dst = appendJSONField(dst, "confidence", string(o.Confidence))
+		dst = appendJSONField(dst, "source", o.Source)
+		if o.Line != 0 {
+			dst = append(dst, `,"line":`...)
+			dst = strconv.AppendInt(dst, o.Line, 10)
+		}
+		dst = appendJSONField(dst, "why", o.Why)
+		dst = append(slices.Delete(dst, start, start+1), '}') // without the first comma
+	}
+	if begun {
+		dst = append(dst, '}')
+	}
+	return dst
 }
 
 // utf8 reports whether JSON can hold the value's text.
