@@ -54,6 +54,7 @@ type Entry struct {
 	Stamp
 	Outer    Outer  // of the first line
 	Marks    Marks  // of all lines
+	Format   string // as it is shown; a source may have several
 	Severity string // in the program's own words: LOG, ERROR, WARNING, info
 	Logger   string // of a backend
 	Message  []byte
@@ -120,9 +121,13 @@ type Event struct {
 	Statement string // as it was sent, with $1 for parameters
 	// Parameters of a prepared statement, as PostgreSQL writes them: $1 = 'it''s', $2 = NULL.
 	Parameters string
-	Prepared   string        // the PREPARE of the statement that an EXECUTE names
-	Rows       int64         // that it touched; -1: not known
-	Duration   time.Duration // 0: not known
-	SQLState   string        // of a failed one
-	Text       string        // one line for people
+	Prepared   string // the PREPARE of the statement that an EXECUTE names
+	// Sets are the parameters of a statement that a backend logged, one for each time that it ran; none if the log
+	// shows no parameters. SetsMissing is how many the log leaves out.
+	Sets        [][]evidence.Value
+	SetsMissing int
+	Rows        int64         // that it touched; -1: not known
+	Duration    time.Duration // 0: not known
+	SQLState    string        // of a failed one
+	Text        string        // one line for people
 }

@@ -36,16 +36,16 @@ func (s *Source) frame(ctx context.Context, out func(*Entry) error) error {
 		}
 		if last == nil || line.Outer.Container != of {
 			of = line.Outer.Container
-			last = s.party(parties, of)
+			last = s.party(parties, of, out)
 		}
-		if err := last.frame(line, out); err != nil {
+		if err := last.frame(line); err != nil {
 			return err
 		}
 	}
 	s.unread = nil
 	for _, container := range slices.Sorted(maps.Keys(parties)) {
 		p := parties[container]
-		if err := p.flush(out); err != nil {
+		if err := p.flush(); err != nil {
 			return err
 		}
 		if p.unread > 0 {
@@ -56,7 +56,7 @@ func (s *Source) frame(ctx context.Context, out func(*Entry) error) error {
 }
 
 // party finds the party of a container.
-func (s *Source) party(parties map[string]*party, container string) *party {
+func (s *Source) party(parties map[string]*party, container string, out func(*Entry) error) *party {
 	if p := parties[container]; p != nil {
 		return p
 	}
@@ -65,7 +65,7 @@ func (s *Source) party(parties map[string]*party, container string) *party {
 			return p // a log of so many names is none that anybody wrote
 		}
 	}
-	p := &party{source: s, container: container}
+	p := &party{source: s, container: container, out: out}
 	if formats, sampled := s.formats[container]; sampled {
 		p.start(formats)
 	} else {
@@ -81,6 +81,8 @@ type party struct {
 	container string
 	formats   []Candidate
 	framers   []Framer
+	outs      []func(*Entry) error // one for each framer
+	out       func(*Entry) error
 	current   int // whose entry the last line belonged to
 	unread    int64
 
@@ -92,10 +94,14 @@ func (p *party) start(formats []Candidate) {
 	p.formats, p.late = formats, nil
 	for _, format := range formats {
 		p.framers = append(p.framers, format.Framer())
+		p.outs = append(p.outs, func(e *Entry) error {
+			e.Format = format.Format
+			return p.out(e)
+		})
 	}
 }
 
-func (p *party) frame(line *Line, out func(*Entry) error) error {
+func (p *party) frame(line *Line) error {
 	if p.late != nil {
 		c := *line
 		c.Text = bytes.Clone(line.Text)
@@ -103,23 +109,23 @@ func (p *party) frame(line *Line, out func(*Entry) error) error {
 		if p.bytes += len(c.Text); len(p.late) < lateLines && p.bytes < lateBytes {
 			return nil
 		}
-		return p.recognise(out)
+		return p.recognise()
 	}
 	switch len(p.framers) {
 	case 0:
 		p.unread++
 		return nil
 	case 1:
-		return p.framers[0].Frame(line, out)
+		return p.framers[0].Frame(line, p.outs[0])
 	}
 	if which := beginner(p.formats, line.Text); which >= 0 {
 		p.current = which
 	}
-	return p.framers[p.current].Frame(line, out)
+	return p.framers[p.current].Frame(line, p.outs[p.current])
 }
 
 // recognise finds the format of a container that stood in no sample, and gives it the lines so far.
-func (p *party) recognise(out func(*Entry) error) error {
+func (p *party) recognise() error {
 	lines, chosen := p.late, choose(p.late, p.source.detectors)
 	p.source.formats[p.container] = chosen
 	var shown []string
@@ -129,21 +135,21 @@ func (p *party) recognise(out func(*Entry) error) error {
 	p.source.Format = strings.Join(appendFormats(shown, chosen), "; ")
 	p.start(chosen)
 	for i := range lines {
-		if err := p.frame(&lines[i], out); err != nil {
+		if err := p.frame(&lines[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *party) flush(out func(*Entry) error) error {
+func (p *party) flush() error {
 	if p.late != nil {
-		if err := p.recognise(out); err != nil {
+		if err := p.recognise(); err != nil {
 			return err
 		}
 	}
-	for _, framer := range p.framers {
-		if err := framer.Flush(out); err != nil {
+	for i, framer := range p.framers {
+		if err := framer.Flush(p.outs[i]); err != nil {
 			return err
 		}
 	}

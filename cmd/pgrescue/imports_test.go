@@ -58,7 +58,8 @@ func rooms() map[string][]string {
 	table["logparse/pyrepr"] = base
 	table["logparse/secrets"] = nil
 	table["logparse/applog"] = append(table["logparse/applog"], "logparse/secrets")
-	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog")
+	table["logparse/events"] = append(slices.Clone(table["logparse/applog"]), "logparse/pglog", "logparse/applog")
+	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog", "logparse/events")
 	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
