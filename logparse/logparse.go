@@ -130,4 +130,14 @@ type Event struct {
 	Duration    time.Duration // 0: not known
 	SQLState    string        // of a failed one
 	Text        string        // one line for people
+	Database    string        // that the session was in; "": not known
+	// Ended is where the log says what became of it, such as at its COMMIT; zero: where the statement itself stands.
+	Ended End
+}
+
+// End is where an Event's statement or its transaction ended.
+type End struct {
+	Stamp
+	File int   // of the same Source
+	Line int64 // 0: not known
 }

@@ -47,11 +47,21 @@ func (s *session) apply(one *sentence, at int, out func(*logparse.Event) error) 
 	case statement.Prepare:
 		return s.prepare(one.Name, at, line, out)
 	case statement.CommitPrepared:
+		ended(s.timeline.prepared[s.prepared(one.Name)], &s.held[at])
 		return s.timeline.settlePrepared(s.prepared(one.Name), logparse.Committed, "COMMIT PREPARED"+line, out)
 	case statement.RollbackPrepared:
+		ended(s.timeline.prepared[s.prepared(one.Name)], &s.held[at])
 		return s.timeline.settlePrepared(s.prepared(one.Name), logparse.RolledBack, "ROLLBACK PREPARED"+line, out)
 	}
 	return nil
+}
+
+// ended tells statements that their transaction ended with the word at that place.
+func ended(statements []held, word *held) {
+	at := &word.event
+	for i := range statements {
+		statements[i].event.Ended = logparse.End{Stamp: at.Stamp, File: at.File, Line: at.Line}
+	}
 }
 
 func (h *held) line() string { return lineOf(&logparse.Entry{Place: h.event.Place}) }
@@ -83,6 +93,7 @@ func (s *session) end(chain bool, at int, kind logparse.EventKind, why string, o
 		kind, why = logparse.Executed, why+", where no transaction block was begun"
 	}
 	s.aborted, s.savepoints = false, s.savepoints[:0]
+	ended(s.held[:at], &s.held[at])
 	err := s.settle(at+1, kind, why, out)
 	s.vxid, s.xid = "", 0
 	return err

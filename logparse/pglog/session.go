@@ -270,7 +270,11 @@ func (s *session) timed(e *logparse.Entry, what saying, out func(*logparse.Event
 	if !s.open {
 		return nil
 	}
-	s.held[len(s.held)-1].event.Duration = what.duration
+	last := &s.held[len(s.held)-1].event
+	last.Duration = what.duration
+	if last.Line != e.Line {
+		last.Ended = logparse.End{Stamp: e.Stamp, File: e.File, Line: e.Line}
+	}
 	if err := s.finish(out); err != nil {
 		return err
 	}

@@ -240,6 +240,9 @@ func (t *Timeline) of(e *logparse.Entry) logparse.Event {
 func fill(event *logparse.Event, e *logparse.Entry, session, actor string) {
 	event.Place, event.Stamp, event.XID, event.Rows = e.Place, e.Stamp, e.XID, -1
 	event.SQLState, event.Session, event.Actor = e.SQLState, session, actor
+	if at := strings.LastIndexByte(actor, '@'); at >= 0 {
+		event.Database = actor[at+1:]
+	}
 }
 
 // actor gives user@database.

@@ -364,3 +364,28 @@ func TestLongTransactionIsBounded(t *testing.T) {
 		t.Errorf("%d statements, %d committed", statements, committed)
 	}
 }
+
+// TestWhereStatementsEnded looks at the places that the ends of transactions and durations give their statements.
+func TestWhereStatementsEnded(t *testing.T) {
+	t.Parallel()
+	const log = "1 a@shop LOG:  statement: BEGIN\n1 a@shop LOG:  statement: A\n1 a@shop LOG:  statement: SAVEPOINT s\n1 a@shop LOG:  statement: B\n1 a@shop LOG:  statement: COMMIT\n" +
+		"1 a@shop LOG:  statement: BEGIN\n1 a@shop LOG:  statement: C\n1 a@shop LOG:  statement: PREPARE TRANSACTION 'p'\n2 a@shop LOG:  statement: COMMIT PREPARED 'p'\n" +
+		"1 a@shop LOG:  statement: D\n2 a@shop LOG:  statement: E\n1 a@shop LOG:  duration: 1.000 ms\n1 a@shop LOG:  statement: SHOW x\n"
+	want := map[string]int64{"A": 5, "B": 5, "C": 9, "D": 12, "E": 0}
+	prefix, err := ParsePrefix("%p %u@%d ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events(t, []byte(log), Detector{Prefix: prefix}) {
+		line, ok := want[e.Statement]
+		if delete(want, e.Statement); ok && e.Ended.Line != line {
+			t.Errorf("%s (%s) ended on line %d, want %d", e.Statement, e.Kind, e.Ended.Line, line)
+		}
+		if e.Statement != "" && e.Database != "shop" {
+			t.Errorf("%s is of database %q", e.Statement, e.Database)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not told: %v", want)
+	}
+}
