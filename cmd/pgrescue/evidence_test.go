@@ -75,7 +75,7 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 	root, _ := testRoot()
 	for command := range allCommands(root) {
 		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")
-		if name == "wal fetch" || strings.HasPrefix(name, "import profile ") || strings.HasPrefix(name, "restore ") && name != "restore plan" {
+		if name == "wal fetch" || strings.HasPrefix(name, "import profile ") || name == "logs patterns check" || strings.HasPrefix(name, "restore ") && name != "restore plan" {
 			continue // they read no evidence; wal_fetch_test.go and restore_scenario_test.go run them on a server
 		}
 		args, listed := commands[name]
@@ -122,19 +122,21 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 	}
 	with := func(more ...string) []string { return append(slices.Clone(database), more...) }
 	return map[string][]string{
-		"case export":      {"--case", kase, "-o", filepath.Join(t.TempDir(), "bundle")},
-		"case show":        {"--case", kase},
-		"case verify":      {"--case", kase},
-		"catalog dump":     with("--force", "-o", filepath.Join(out, "catalog.json")),
-		"heap rows":        with("--table", table),
-		"heap scan":        with("--like", table),
-		"import":           {sourceInEvidence(t, data)},
-		"restore plan":     {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
-		"undelete":         with("--xid", xid),
-		"wal rows":         with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
-		"wal summary":      {data},
-		"wal target":       {data, "--xid", xid},
-		"wal transactions": {data},
+		"case export":           {"--case", kase, "-o", filepath.Join(t.TempDir(), "bundle")},
+		"case show":             {"--case", kase},
+		"case verify":           {"--case", kase},
+		"catalog dump":          with("--force", "-o", filepath.Join(out, "catalog.json")),
+		"heap rows":             with("--table", table),
+		"heap scan":             with("--like", table),
+		"import":                {sourceInEvidence(t, data)},
+		"logs patterns suggest": {logInEvidence(t, data)},
+		"logs patterns test":    {"discovery", logInEvidence(t, data)},
+		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
+		"undelete":              with("--xid", xid),
+		"wal rows":              with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
+		"wal summary":           {data},
+		"wal target":            {data, "--xid", xid},
+		"wal transactions":      {data},
 	}
 }
 
@@ -143,6 +145,19 @@ func sourceInEvidence(t *testing.T, data string) string {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(data), "servers.csv")
 	if err := os.WriteFile(path, []byte("Name,Host Name,CPU Cores\nweb-1,web-1.example.org,4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// logInEvidence lays a log of a backend beside the data directory.
+func logInEvidence(t *testing.T, data string) string {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(data), "backend.log")
+	text := `2026-11-23 14:02:07,123 - app.services.data_import - INFO - Starting import transaction
+2026-11-23 14:02:07,301 - app.services.data_import - INFO - cache of 12 entries is warm
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

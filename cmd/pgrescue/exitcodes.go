@@ -52,6 +52,10 @@ func codesOf(command *cobra.Command) exitcode.Set {
 		return restoringCodes(command.Name())
 	case "pgrescue import profile check", "pgrescue import profile new":
 		return readingCodes(exitcode.Findings)
+	case "pgrescue logs patterns test", "pgrescue logs patterns suggest":
+		return readingCodes(exitcode.Findings)
+	case "pgrescue logs patterns check":
+		return exitcode.Set{exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Failed, exitcode.NotFound}
 	case "pgrescue import profile show":
 		return exitcode.Set{exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Failed, exitcode.NotFound}
 	case "pgrescue wal target":
