@@ -6,21 +6,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/recover/runbook"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
 // TestRunbook follows RUNBOOK.md as a responder would, on a server that runs on
 // the incident's data directory. A block runs by its role, the second word behind
 // its fence: check, run and verify must succeed, in the order of the document;
-// expect is what the block before it prints, as in matches; undo has a test of its
-// own here. A block without a role is not run. sh blocks share the variables of
+// expect is what the block before it prints, as in runbook.Matches; undo has a test of
+// its own here. A block without a role is not run. sh blocks share the variables of
 // the table "You need"; sql blocks go through psql with tables set, as it says.
 func TestRunbook(t *testing.T) {
 	t.Parallel()
@@ -58,10 +58,9 @@ type responder struct {
 	loss   *testdata.Transaction
 	// conflict is what becomes of rows that are there with other values.
 	conflict string
-	blocks   []block
+	book     *runbook.Book
 	tables   []string
 	copy     string
-	printed  string // by the last block
 }
 
 func newResponder(t *testing.T, truth *testdata.Truth, loss *testdata.Transaction) *responder {
@@ -70,7 +69,16 @@ func newResponder(t *testing.T, truth *testdata.Truth, loss *testdata.Transactio
 	for _, destroyed := range loss.Destroyed {
 		r.tables = append(r.tables, destroyed.Table)
 	}
-	_, r.blocks = readDocument(t, "RUNBOOK.md")
+	book, err := runbook.Open(filepath.Join(repository, "RUNBOOK.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, finding := range runbook.Lint(book) {
+		if finding.Rule == "block" {
+			t.Errorf("RUNBOOK.md:%d: %s", finding.Line, finding.Text)
+		}
+	}
+	r.book = book
 	return r
 }
 
@@ -78,82 +86,67 @@ func newResponder(t *testing.T, truth *testdata.Truth, loss *testdata.Transactio
 func (r *responder) follow(deletes bool) {
 	r.t.Helper()
 	ran := 0
-	for i, b := range r.blocks {
-		switch b.role {
-		case "check", "run", "verify":
-			ran++
-			r.must(b)
-		case "expect":
-			if !matches(b.text, r.printed) {
-				r.t.Fatalf("RUNBOOK.md:%d: the block before it printed this:\n%s", b.line, r.printed)
+	for _, step := range r.book.Steps {
+		for _, b := range step.Blocks(runbook.Check, runbook.Run, runbook.Verify, runbook.Undo) {
+			if b.Role != runbook.Undo {
+				ran++
+				r.must(b)
+			} else if deletes && step.Number == "7" {
+				r.undoGiveBack(step, b)
 			}
-		case "undo":
-			if deletes && strings.HasPrefix(b.heading, "7.") {
-				r.undoGiveBack(i)
-			}
-		case "":
-		default:
-			r.t.Errorf("RUNBOOK.md:%d: no block has the role %q", b.line, b.role)
 		}
 	}
 	if ran < 10 {
 		r.t.Fatalf("only %d blocks ran", ran)
 	}
 	r.rowsAreBack(true)
-	r.must(r.find("1.", "undo"))
-	if _, _, err := r.try(r.find("1.", "verify")); err == nil {
+	r.must(r.find("1", runbook.Undo))
+	if _, _, err := r.try(r.find("1", runbook.Verify)); err == nil {
 		r.t.Error("the tables are not frozen any more, and the verify block of step 1 did not notice")
 	}
 }
 
 // undoGiveBack takes the rows out again and gives them back once more.
-func (r *responder) undoGiveBack(undo int) {
+func (r *responder) undoGiveBack(step *runbook.Step, undo *runbook.Block) {
 	r.t.Helper()
 	r.rowsAreBack(true)
-	r.must(r.blocks[undo])
+	r.must(undo)
 	r.rowsAreBack(false)
-	if _, _, err := r.try(r.find("7.", "verify")); err == nil {
-		r.t.Fatal("the rows are not back, and the verify block of step 7 did not notice")
+	if _, _, err := r.try(r.find(step.Number, runbook.Verify)); err == nil {
+		r.t.Fatalf("the rows are not back, and the verify block of step %s did not notice", step.Number)
 	}
-	var runs []block
-	for _, b := range r.blocks[:undo] {
-		if b.role == "run" && strings.HasPrefix(b.heading, "7.") {
-			runs = append(runs, b)
-		}
-	}
+	runs := step.Blocks(runbook.Run)
 	r.must(runs[len(runs)-1])
 }
 
 // find gives the first block of a step with a role.
-func (r *responder) find(step, role string) block {
+func (r *responder) find(step string, role runbook.Role) *runbook.Block {
 	r.t.Helper()
-	at := slices.IndexFunc(r.blocks, func(b block) bool { return strings.HasPrefix(b.heading, step) && b.role == role })
-	if at < 0 {
-		r.t.Fatalf("step %s of RUNBOOK.md has no %s block", step, role)
+	if s := r.book.Step(step); s != nil && len(s.Blocks(role)) > 0 {
+		return s.Blocks(role)[0]
 	}
-	return r.blocks[at]
+	r.t.Fatalf("step %s of RUNBOOK.md has no %s block", step, role)
+	return nil
 }
 
-// must runs a block that has to succeed.
-func (r *responder) must(b block) {
+// must runs a block that has to succeed, and print what the document shows.
+func (r *responder) must(b *runbook.Block) {
 	r.t.Helper()
 	stdout, stderr, err := r.try(b)
 	if err != nil {
-		r.t.Fatalf("RUNBOOK.md:%d: %v\n%s%s", b.line, err, stdout, stderr)
+		r.t.Fatalf("RUNBOOK.md:%d: %v\n%s%s", b.Line, err, stdout, stderr)
 	}
-	r.printed = stdout
+	if b.ExpectLine > 0 && !runbook.Matches(b.Expect, stdout) {
+		r.t.Fatalf("RUNBOOK.md:%d: the block before it printed this:\n%s", b.ExpectLine, stdout)
+	}
 }
 
 // try runs a block in bash or psql.
-func (r *responder) try(b block) (stdout, stderr string, err error) {
+func (r *responder) try(b *runbook.Block) (stdout, stderr string, err error) {
 	r.t.Helper()
-	script := b.text
-	switch b.lang {
-	case "sh":
-	case "sql":
-		script = "psql -X -v ON_ERROR_STOP=1 -v tables=\"$TABLES\" <<'END_OF_SQL'\n" + b.text + "END_OF_SQL\n"
-	default:
-		r.t.Fatalf("RUNBOOK.md:%d: a block of %q has the role %s", b.line, b.lang, b.role)
+	script := b.Text
+	if b.Language == runbook.SQL {
+		script = "psql -X -v ON_ERROR_STOP=1 -v tables=\"$TABLES\" <<'END_OF_SQL'\n" + b.Text + "END_OF_SQL\n"
 	}
 	return shell(r.t, r.t.TempDir(), script, append(reach(r.server, r.truth.Database),
 		"PGDATA="+r.server.DataDir(), "COPY="+r.copy, "TABLES="+strings.Join(r.tables, " "), "CONFLICT="+r.conflict, fmt.Sprintf("XID=%d", r.loss.XID))...)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgrescue/pgrescue/recover/runbook"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
@@ -31,7 +32,6 @@ import (
 // block is one fenced block of a document.
 type block struct {
 	lang, role string // the first two words behind the fence
-	heading    string // the heading it stands under
 	line       int
 	text       string
 }
@@ -44,65 +44,25 @@ func readDocument(t *testing.T, name string) (text string, blocks []block) {
 		t.Fatal(err)
 	}
 	var current *block
-	heading, line := "", 0
+	line := 0
 	for row := range strings.Lines(string(content)) {
 		line++
 		info, fence := strings.CutPrefix(strings.TrimSpace(row), "```")
 		switch {
 		case fence && current == nil:
 			words := append(strings.Fields(info), "", "")
-			current = &block{lang: words[0], role: words[1], heading: heading, line: line}
+			current = &block{lang: words[0], role: words[1], line: line}
 		case fence:
 			blocks = append(blocks, *current)
 			current = nil
 		case current != nil:
 			current.text += row
-		case strings.HasPrefix(row, "#"):
-			heading = strings.TrimSpace(strings.TrimLeft(row, "#"))
 		}
 	}
 	if current != nil {
 		t.Fatalf("%s:%d: the block has no end", name, current.line)
 	}
 	return string(content), blocks
-}
-
-// matches reports whether output is what a document shows: … stands for any
-// text in a line, and a line of nothing else for any lines.
-func matches(shown, output string) bool {
-	var pattern strings.Builder
-	pattern.WriteString(`\A`)
-	for line := range strings.Lines(shown) {
-		line = strings.TrimRight(line, "\n")
-		if strings.TrimSpace(line) == "…" {
-			pattern.WriteString(`(?:.*\n)*?`)
-			continue
-		}
-		pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*") + `\n`)
-	}
-	return regexp.MustCompile(pattern.String() + `\z`).MatchString(output)
-}
-
-func TestMatchesIsNotBlind(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		shown, output string
-		want          bool
-	}{
-		{"a\nb\n", "a\nb\n", true},
-		{"a\n", "a\nb\n", false},
-		{"b\n", "a\nb\n", false},
-		{"a\n…\n", "a\nb\nc\n", true},
-		{"…\nc\n", "a\nb\nc\n", true},
-		{"a … c\n", "a b c\n", true},
-		{"a … d\n", "a b c\n", false},
-		{"a.c\n", "abc\n", false},
-	}
-	for _, test := range tests {
-		if got := matches(test.shown, test.output); got != test.want {
-			t.Errorf("matches(%q, %q) = %v, want %v", test.shown, test.output, got, test.want)
-		}
-	}
 }
 
 // shell runs a script in bash, which stops at the first command that fails.
@@ -137,7 +97,7 @@ func TestReadmeSession(t *testing.T) {
 		if err != nil {
 			t.Fatalf("README.md:%d: %s: %v\n%s", b.line, command, err, stderr)
 		}
-		if !matches(shown, stdout) {
+		if !runbook.Matches(shown, stdout) {
 			t.Errorf("README.md:%d: the session is not what %q prints now:\n%s", b.line, command, stdout)
 		}
 	}

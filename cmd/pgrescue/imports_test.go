@@ -45,6 +45,8 @@ func rooms() map[string][]string {
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
+	table["recover/runbook"] = base
+	below = append(below, "recover/runbook")
 	table["importers"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")
@@ -77,7 +79,8 @@ func onlyIn() map[string][]string {
 		"zombiezen.com/go/sqlite":         {"recover/casefile"},
 		"github.com/xuri/excelize":        {"importers"},
 		"github.com/go-json-experiment/":  {"importers"},
-		"github.com/goccy/go-yaml":        {"importers/mapping", "logparse/applog"},
+		"github.com/goccy/go-yaml":        {"importers/mapping", "logparse/applog", "recover/runbook"},
+		"github.com/yuin/":                {"recover/runbook"},
 		"github.com/google/uuid":          {"importers/discovery"},
 		"github.com/adrg/strutil":         {"importers/mapping"},
 		"golang.org/x/text":               {"importers"},
