@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // conditions collects the keys of a WHERE.
@@ -140,76 +141,17 @@ func (c *conditions) anyOf(n *node) ([][]Value, bool) {
 	if array.State == evidence.Unknown && array.Param > 0 {
 		return [][]Value{{array}}, true
 	}
-	items, ok := arrayItems(string(array.Text))
+	items, ok := pg.ArrayItems(string(array.Text))
 	if array.State != evidence.Known || !ok {
 		return nil, false
 	}
 	var tuples [][]Value
 	for _, item := range items {
-		item.Type = strings.TrimSuffix(array.Type, "[]")
-		if item.State == evidence.Known {
-			tuples = append(tuples, []Value{item})
+		if !item.Null { // = NULL is true of no row
+			value := known(item.Text)
+			value.Type = strings.TrimSuffix(array.Type, "[]")
+			tuples = append(tuples, []Value{value})
 		}
 	}
 	return tuples, true
-}
-
-// arrayItems takes an array of one dimension apart, as array_in does.
-func arrayItems(text string) ([]Value, bool) {
-	text = strings.TrimSpace(text)
-	if len(text) < 2 || text[0] != '{' || text[len(text)-1] != '}' {
-		return nil, false
-	}
-	text = text[1 : len(text)-1]
-	if strings.TrimSpace(text) == "" {
-		return nil, true
-	}
-	var items []Value
-	for {
-		item, rest, ok := arrayElement(text)
-		if !ok {
-			return nil, false
-		}
-		items = append(items, item)
-		if rest == "" {
-			return items, true
-		}
-		text = rest[1:]
-	}
-}
-
-// arrayElement reads one element; what is left begins with a comma, or is empty.
-func arrayElement(text string) (Value, string, bool) {
-	text = strings.TrimLeft(text, " \t\n\r\v\f")
-	var out strings.Builder
-	inside, wasQuoted, bare := false, false, 0
-	at := 0
-	for ; at < len(text) && (inside || text[at] != ','); at++ {
-		switch c := text[at]; {
-		case c == '\\':
-			at++
-			if at == len(text) {
-				return Value{}, "", false
-			}
-			out.WriteByte(text[at])
-			bare = out.Len()
-		case c == '"':
-			inside, wasQuoted, bare = !inside, true, out.Len()
-		case !inside && (c == '{' || c == '}'):
-			return Value{}, "", false
-		default:
-			out.WriteByte(c)
-			if inside || !blank(c) {
-				bare = out.Len()
-			}
-		}
-	}
-	item := out.String()[:bare]
-	switch {
-	case inside || (item == "" && !wasQuoted):
-		return Value{}, "", false
-	case !wasQuoted && strings.EqualFold(item, "null"):
-		return Value{Value: evidence.Value{State: evidence.Null}}, text[at:], true
-	}
-	return known(item), text[at:], true
 }

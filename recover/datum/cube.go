@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 const (
@@ -34,7 +35,7 @@ func appendCube(dst, raw []byte) ([]byte, error) {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst = appendDouble(dst, r.Float64())
+			dst = pg.AppendFloat8(dst, r.Float64())
 		}
 		dst = append(dst, "),"...)
 	}
@@ -100,7 +101,8 @@ func appendSignificant(dst []byte, v float32, digits int) []byte {
 	var space [32]byte
 	text := strconv.AppendFloat(space[:0], float64(v), 'e', digits-1, 64)
 	mark := bytes.IndexByte(text, 'e')
-	mantissa, exponent := text[:mark], exponentOf(text[mark+1:])
+	mantissa := text[:mark]
+	exponent, _ := strconv.Atoi(string(text[mark+1:])) // strconv wrote it
 	if v < 0 {
 		dst, mantissa = append(dst, '-'), mantissa[1:]
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // The geometric types (utils/geo_decls.h) are made of float8 coordinates.
@@ -20,8 +21,8 @@ func appendPoints(dst []byte, r *binreader.Reader, count int, open, end byte) []
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendDouble(append(dst, '('), r.Float64())
-		dst = appendDouble(append(dst, ','), r.Float64())
+		dst = pg.AppendFloat8(append(dst, '('), r.Float64())
+		dst = pg.AppendFloat8(append(dst, ','), r.Float64())
 		dst = append(dst, ')')
 	}
 	if end != 0 {
@@ -54,9 +55,9 @@ func appendBox(dst, raw []byte) ([]byte, error) {
 // appendLine follows line_out (geo_ops.c): the coefficients of Ax + By + C = 0.
 func appendLine(dst, raw []byte) ([]byte, error) {
 	r := binreader.New(raw)
-	dst = appendDouble(append(dst, '{'), r.Float64())
-	dst = appendDouble(append(dst, ','), r.Float64())
-	dst = appendDouble(append(dst, ','), r.Float64())
+	dst = pg.AppendFloat8(append(dst, '{'), r.Float64())
+	dst = pg.AppendFloat8(append(dst, ','), r.Float64())
+	dst = pg.AppendFloat8(append(dst, ','), r.Float64())
 	return append(dst, '}'), whole(&r, "line")
 }
 
@@ -64,7 +65,7 @@ func appendLine(dst, raw []byte) ([]byte, error) {
 func appendCircle(dst, raw []byte) ([]byte, error) {
 	r := binreader.New(raw)
 	dst = appendPoints(dst, &r, 1, '<', ',')
-	dst = appendDouble(dst, r.Float64())
+	dst = pg.AppendFloat8(dst, r.Float64())
 	return append(dst, '>'), whole(&r, "circle")
 }
 

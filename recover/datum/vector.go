@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/pgrescue/pgrescue/recover/binreader"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // The types of pgvector (vector.h, halfvec.h, sparsevec.h of that project).
@@ -30,12 +31,12 @@ func appendVectors(dst, raw []byte, size int, element func(dst []byte, r *binrea
 
 // appendEmbedding decodes pgvector's vector.
 func appendEmbedding(dst, raw []byte) ([]byte, error) {
-	return appendVectors(dst, raw, 4, func(dst []byte, r *binreader.Reader) []byte { return appendSingle(dst, r.Float32()) })
+	return appendVectors(dst, raw, 4, func(dst []byte, r *binreader.Reader) []byte { return pg.AppendFloat4(dst, r.Float32()) })
 }
 
 // appendHalfvec decodes pgvector's halfvec.
 func appendHalfvec(dst, raw []byte) ([]byte, error) {
-	return appendVectors(dst, raw, 2, func(dst []byte, r *binreader.Reader) []byte { return appendSingle(dst, halfFloat(r.Uint16())) })
+	return appendVectors(dst, raw, 2, func(dst []byte, r *binreader.Reader) []byte { return pg.AppendFloat4(dst, halfFloat(r.Uint16())) })
 }
 
 // halfFloat widens an IEEE 754 number of 16 bits.
@@ -72,7 +73,7 @@ func appendSparsevec(dst, raw []byte) ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		dst = strconv.AppendInt(dst, int64(indexes.Int32())+1, 10)
-		dst = appendSingle(append(dst, ':'), r.Float32())
+		dst = pg.AppendFloat4(append(dst, ':'), r.Float32())
 	}
 	dst = append(dst, "}/"...)
 	return strconv.AppendInt(dst, int64(dimensions), 10), nil
