@@ -29,7 +29,7 @@ func (d *demo) tellEvidence(ctx context.Context) error {
 	if err := d.printf(`A cleanup script ran on a database with several tenants. The tenant that it
 wiped was called a demo, and held real data. There is no backup, and nobody had
 set up logical decoding. What is left is a copy of the data directory, taken when
-the server was stopped: %s, %s.
+the server was stopped, and the logs: %s, %s.
 
 `, term.Plural(int64(files), "file", "files"), term.Bytes(size)); err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 
 // The documents are tested by what they say:
 //
-//   - README.md: `sh` blocks run in bash; /copy/data is the unpacked incident,
+//   - README.md: `sh` blocks run in bash; /copy/data is the unpacked incident, /copy/logs its logs,
 //     /archive its WAL, /backup/monday a second copy of it, and /downloads the source files of
 //     its imports. The session between the markers is what the command prints;
 //     a line that is only … stands for lines left out.
@@ -126,7 +126,7 @@ func TestReadmeCommandsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths := strings.NewReplacer("/copy/data", data, "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second, "/downloads", sourcesOf(t, truth))
+	paths := strings.NewReplacer("/copy/data", data, "/copy/logs", filepath.Join(filepath.Dir(data), "logs"), "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second, "/downloads", sourcesOf(t, truth))
 	_, blocks := readDocument(t, "README.md")
 	ran, served := 0, 0
 	for _, b := range blocks {

@@ -121,6 +121,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		t.Fatalf("make a case: code %d (%s)\n%s", code, code, stderr)
 	}
 	with := func(more ...string) []string { return append(slices.Clone(database), more...) }
+	logs := filepath.Join(filepath.Dir(data), "logs")
 	return map[string][]string{
 		"case export":           {"--case", kase, "-o", filepath.Join(t.TempDir(), "bundle")},
 		"case show":             {"--case", kase},
@@ -129,8 +130,8 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"heap rows":             with("--table", table),
 		"heap scan":             with("--like", table),
 		"import":                {sourceInEvidence(t, data)},
-		"logs patterns suggest": {logInEvidence(t, data)},
-		"logs patterns test":    {"discovery", logInEvidence(t, data)},
+		"logs patterns suggest": {logs},
+		"logs patterns test":    {"discovery", logs},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
 		"undelete":              with("--xid", xid),
 		"wal rows":              with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
@@ -145,19 +146,6 @@ func sourceInEvidence(t *testing.T, data string) string {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(data), "servers.csv")
 	if err := os.WriteFile(path, []byte("Name,Host Name,CPU Cores\nweb-1,web-1.example.org,4\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// logInEvidence lays a log of a backend beside the data directory.
-func logInEvidence(t *testing.T, data string) string {
-	t.Helper()
-	path := filepath.Join(filepath.Dir(data), "backend.log")
-	text := `2026-11-23 14:02:07,123 - app.services.data_import - INFO - Starting import transaction
-2026-11-23 14:02:07,301 - app.services.data_import - INFO - cache of 12 entries is warm
-`
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -291,3 +291,6 @@ func (r *logReading) logs() []logFound {
 	}
 	return list
 }
+
+// ofServer reports whether a format is one of PostgreSQL's own log.
+func ofServer(format string) bool { return strings.HasPrefix(format, "PostgreSQL ") }

@@ -119,10 +119,10 @@ func runPatternsTest(ctx context.Context, options *patternsOptions, terminal *te
 	return exitcode.PartialIf(gaps)
 }
 
-// messages gives the entries of backends within --since and --until: those of a server's own log match no pattern.
+// messages gives the entries of backends within --since and --until. What PostgreSQL wrote is no matter of patterns.
 func (r *logReading) messages(ctx context.Context, take func(*logparse.Entry)) error {
 	return r.entries(ctx, func(entry *logparse.Entry) error {
-		if r.within(entry.Stamp) {
+		if !ofServer(entry.Format) && r.within(entry.Stamp) {
 			take(entry)
 		}
 		return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,9 +23,9 @@ import (
 
 // writeIncident writes the archive and the truth, and then starts the cluster
 // again to see that the doomed rows are gone. That comes last, as it prunes.
-func writeIncident(c *cluster.Cluster, truth *testdata.Truth, out string, log io.Writer) error {
+func writeIncident(c *cluster.Cluster, truth *testdata.Truth, backend, out string, log io.Writer) error {
 	path := filepath.Join(out, testdata.IncidentArchive)
-	if err := writeArchive(path, c.DataDir(), truth); err != nil {
+	if err := writeArchive(path, c, truth, backend); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	info, err := os.Stat(path)
@@ -65,8 +66,8 @@ func checkGone(c *cluster.Cluster) error {
 	return c.Stop(ctx, cluster.Fast)
 }
 
-// writeArchive packs the parts of the data directory that recovery reads.
-func writeArchive(path, dataDir string, truth *testdata.Truth) (err error) {
+// writeArchive packs the parts of the data directory that recovery reads, and the logs.
+func writeArchive(path string, c *cluster.Cluster, truth *testdata.Truth, backend string) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -79,7 +80,16 @@ func writeArchive(path, dataDir string, truth *testdata.Truth) (err error) {
 	// One time for all files: the end of the last transaction, rounded.
 	ends := truth.Transactions[len(truth.Transactions)-1].EndTime.Truncate(time.Second)
 	pack := &packer{tar: tar.NewWriter(packed), time: ends}
-	if err := pack.folder(dataDir, truth); err != nil {
+	if err := pack.folder(c.DataDir(), truth); err != nil {
+		return err
+	}
+	server, err := os.ReadFile(filepath.Join(c.DataDir(), "log", "postgresql.log"))
+	if err != nil {
+		return err
+	}
+	// The socket lay in a folder of the machine that the incident was made on.
+	server = bytes.ReplaceAll(server, []byte(filepath.Join(c.Dir(), "run")), []byte("/var/run/postgresql"))
+	if err := errors.Join(pack.file("logs/postgresql.log", server), pack.file("logs/backend.log", []byte(backend))); err != nil {
 		return err
 	}
 	if err := pack.tar.Close(); err != nil {

@@ -40,6 +40,7 @@ func (w *world) send(ctx context.Context, t *tenant, number int) error {
 	if u.fails {
 		phases = []func(context.Context, *stored) error{w.storeFailing}
 	}
+	w.log.begin(s)
 	for _, phase := range phases {
 		if err := phase(ctx, s); err != nil {
 			return fmt.Errorf("import %s of %s: %w", u.filename, t.slug, err)
@@ -88,7 +89,12 @@ func (w *world) store(ctx context.Context, s *stored) error {
 			field{"created_at", s.at}, field{"updated_at", s.at}),
 		fmt.Sprintf("UPDATE migration.data_imports SET master_flow_id = '%s' WHERE id = '%s'", s.flowID, s.importID))
 	s.tenant.flows = append(s.tenant.flows, flow{s.flowID, s.importID})
-	return w.transaction(ctx, statements...)
+	if err := w.transaction(ctx, statements...); err != nil {
+		return err
+	}
+	w.log.committed(s)
+	w.log.audit(s)
+	return nil
 }
 
 // storeFailing is an upload whose flow could not be made; its rows stay.
@@ -97,6 +103,7 @@ func (w *world) storeFailing(ctx context.Context, s *stored) error {
 	if err := w.transaction(ctx, statements...); err != nil {
 		return err
 	}
+	w.log.refused(s)
 	return w.transaction(ctx, fmt.Sprintf(
 		"UPDATE migration.data_imports SET status = 'failed', error_message = 'flow could not be created', error_details = %s, updated_at = %s WHERE id = '%s'",
 		literal(map[string]any{"phase": "initialization", "attempts": 3}), literal(w.tick(60)), s.importID))
@@ -104,6 +111,7 @@ func (w *world) storeFailing(ctx context.Context, s *stored) error {
 
 // mapFields writes the suggested mappings and, in a second transaction, approves them.
 func (w *world) mapFields(ctx context.Context, s *stored) error {
+	w.log.phase(s, "field_mapping")
 	statements := []string{fmt.Sprintf("DELETE FROM migration.import_field_mappings WHERE data_import_id = '%s'", s.importID)}
 	at := w.tick(90)
 	for _, h := range headers() {
@@ -116,6 +124,7 @@ func (w *world) mapFields(ctx context.Context, s *stored) error {
 	if err := w.transaction(ctx, statements...); err != nil {
 		return err
 	}
+	w.log.mapped()
 	at = w.tick(1800)
 	return w.transaction(ctx,
 		fmt.Sprintf("UPDATE migration.import_field_mappings SET status = 'approved', approved_by = '%s', approved_at = %s, updated_at = %[2]s WHERE data_import_id = '%s'", s.user, literal(at), s.importID),
@@ -131,6 +140,7 @@ func (w *world) advance(s *stored, phase string, at time.Time) string {
 
 // cleanse writes the cleansed data back to the raw rows.
 func (w *world) cleanse(ctx context.Context, s *stored) error {
+	w.log.phase(s, "data_cleansing")
 	at := w.tick(600)
 	var statements []string
 	for i, id := range s.rawIDs {
@@ -144,18 +154,22 @@ func (w *world) cleanse(ctx context.Context, s *stored) error {
 			literal(clean), s.flowID, id))
 	}
 	statements = append(statements, w.advance(s, "data_cleansing", at))
+	w.log.say(logRecords, "INFO", "🔄 Updating raw records with cleansed data for import %s", s.importID)
 	return w.transaction(ctx, statements...)
 }
 
 // inventory makes an asset of each record.
 func (w *world) inventory(ctx context.Context, s *stored) error {
+	w.log.phase(s, "asset_inventory")
 	at := w.tick(300)
 	var statements []string
 	for i, r := range s.records {
 		id := w.uuid()
 		s.tenant.assets = append(s.tenant.assets, asset{id, r["Name"]})
+		w.log.made(s, asset{id, r["Name"]}, r)
 		statements = append(statements, w.assetRow(s, id, s.rawIDs[i], r, at))
 	}
+	w.log.say("services.crewai_flows.phase_executors", "INFO", "🔨 Asset creation result: created=%d, failed=0", len(s.records))
 	return w.transaction(ctx, append(statements, w.advance(s, "asset_inventory", at))...)
 }
 

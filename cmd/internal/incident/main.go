@@ -13,6 +13,7 @@
 //   - import path: the transactions by which an uploaded file becomes assets.
 //   - cleanup: the transactions that destroyed demo's rows, and those that tried.
 //   - oracle: COPY's text of the doomed rows, taken just before the cleanup.
+//   - logs: what the server and the backend of the application wrote meanwhile.
 //   - truth: what the incident knows to be true, for tests to compare with.
 //
 // The content is the same in every run, as all of it comes from one seed. LSNs
@@ -61,17 +62,17 @@ func run(ctx context.Context, args []string, log io.Writer) (err error) {
 	c, err := cluster.Start(ctx, cluster.Options{
 		Version:  "15",
 		Initdb:   []string{"--wal-segsize=4", "--data-checksums"},
-		Settings: serverSettings(),
+		Settings: serverSettings(), Collector: true,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Remove()) }()
-	truth, err := tell(ctx, c, *out, log)
+	truth, backend, err := tell(ctx, c, *out, log)
 	if err != nil {
 		return err
 	}
-	return writeIncident(c, truth, *out, log)
+	return writeIncident(c, truth, backend, *out, log)
 }
 
 // serverSettings are those of the incident. Autovacuum is off and run by hand
@@ -80,5 +81,8 @@ func serverSettings() map[string]string {
 	return map[string]string{
 		"wal_level": "replica", "autovacuum": "off", "checkpoint_timeout": "1h", "wal_keep_size": "64MB",
 		"max_connections": "20", "shared_buffers": "64MB", "bgwriter_lru_maxpages": "0",
+		// What changes data is logged, without the words of transactions; whether it was kept, only the WAL says.
+		"log_statement": "mod", "log_line_prefix": "%m [%p] %q%u@%d %a xid=%x ", "log_timezone": "UTC",
+		"log_directory": "log", "log_filename": "postgresql.log", "log_rotation_age": "0", "log_rotation_size": "0",
 	}
 }

@@ -15,25 +15,34 @@ import (
 var schema string
 
 // tell plays the story from the first table to the crash, and gives what is
-// known of it. The doomed rows are written to the folder out.
-func tell(ctx context.Context, c *cluster.Cluster, out string, log io.Writer) (truth *testdata.Truth, err error) {
+// known of it, and the backend's log. The doomed rows are written to the folder out.
+func tell(ctx context.Context, c *cluster.Cluster, out string, log io.Writer) (truth *testdata.Truth, backend string, err error) {
 	if err := c.Exec(ctx, "postgres", "CREATE DATABASE "+database+" STRATEGY file_copy"); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	db, err := c.Session(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	closed := false
+	var sessions []*cluster.Session
+	crashed := false
 	defer func() {
-		if !closed {
-			err = errors.Join(err, db.Close(context.WithoutCancel(ctx)))
+		for _, session := range sessions {
+			if !crashed {
+				err = errors.Join(err, session.Close(context.WithoutCancel(ctx)))
+			}
 		}
 	}()
-	if err := db.Exec(ctx, schema); err != nil {
-		return nil, err
+	for _, application := range []string{"backend", "cleanup.py"} {
+		session, err := c.Session(ctx, database)
+		if err != nil {
+			return nil, "", err
+		}
+		sessions = append(sessions, session)
+		if err := session.Exec(ctx, "SET application_name = '"+application+"'"); err != nil {
+			return nil, "", err
+		}
 	}
-	w, r := newWorld(db), newRecorder(c, db, out)
+	if err := sessions[0].Exec(ctx, schema); err != nil {
+		return nil, "", err
+	}
+	w, r := newWorld(sessions[0]), newRecorder(c, sessions[1], out)
 	chapters := []struct {
 		title string
 		play  func(context.Context) error
@@ -47,15 +56,15 @@ func tell(ctx context.Context, c *cluster.Cluster, out string, log io.Writer) (t
 	for _, chapter := range chapters {
 		fmt.Fprintln(log, chapter.title)
 		if err := chapter.play(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", chapter.title, err)
+			return nil, "", fmt.Errorf("%s: %w", chapter.title, err)
 		}
 	}
-	// The crash comes with the session open, as crashes do.
+	// The crash comes with the sessions open, as crashes do.
 	if err := c.Crash(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	closed = true
-	return r.truth, r.readEnds(ctx)
+	crashed = true
+	return r.truth, w.log.text.String(), r.readEnds(ctx)
 }
 
 // beforeTheLoss is the tenants' life until the evening of the cleanup. Its end is

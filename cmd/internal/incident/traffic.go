@@ -10,6 +10,7 @@ import (
 func (w *world) traffic(ctx context.Context, turns int, tenants ...*tenant) error {
 	for range turns {
 		t := pick(w, tenants...)
+		w.log.say(logRequests, "INFO", "✅ POST http://backend:8000/api/v1/assets/heartbeat | Status: 200 | Time: 0.%03ds", 4+t.network)
 		if err := w.db.Exec(ctx, w.turn(t)); err != nil {
 			return fmt.Errorf("traffic of %s: %w", t.slug, err)
 		}

@@ -22,12 +22,13 @@ type world struct {
 	clock   time.Time // the application's clock, which goes forward by tick only
 	db      *cluster.Session
 	tenants []*tenant
+	log     *backendLog
 }
 
 func newWorld(db *cluster.Session) *world {
 	const seed = 20251007 // the day on which the data was lost
 	return &world{
-		dice: rand.New(rand.NewPCG(seed, seed)), db: db,
+		dice: rand.New(rand.NewPCG(seed, seed)), db: db, log: &backendLog{now: time.Now},
 		clock: time.Date(2025, time.September, 25, 8, 0, 0, 0, time.UTC),
 	}
 }
