@@ -41,7 +41,8 @@ func newCaseShowCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Comm
 		Short: "What is known: the balance of each table, the runs, the evidence, the gaps",
 		Long: `Print what the case knows: for each table how many row versions were lost, which route
 settled them, how many are missing and why, how many are in conflict and how many were
-restored, and what became of the others; the runs that wrote to the case, those included that were interrupted and left
+restored, and what became of the others; how many rows there are as logs count them, and
+how many of those no route has brought back; the runs that wrote to the case, those included that were interrupted and left
 nothing; the evidence that they read, and what of it could not be read.`,
 		Example: `  pgrescue case show --case incident
   pgrescue case show
@@ -103,6 +104,7 @@ func printCase(terminal *term.Terminal, s *casefile.Summary, unkept []casefile.U
 		{"What became of the lost versions", caseFates(s), false},
 		{"Why rows are missing or in part", caseReasons(s), false},
 		{"What more may be lost", caseLosses(s), false},
+		{"What logs count", caseLogged(s), false},
 		{"Plans", casePlans(s), true},
 		{"Runs", caseRuns(s), true},
 		{"Runs that left nothing", caseUnkept(unkept), true},
@@ -185,6 +187,33 @@ func caseLosses(s *casefile.Summary) *term.Table {
 				table.Add(s.Tables[i].RelationName.String(), xidText(loss.XIDs), loss.Why)
 			}
 		}
+	}
+	return table
+}
+
+// caseLogged compares what logs count with what the case holds.
+func caseLogged(s *casefile.Summary) *term.Table {
+	table := term.NewTable("TABLE", ">LOGS SAY", ">THE CASE HOLDS", ">NOT BROUGHT BACK", "NOTE")
+	for i := range s.Tables {
+		l := s.Tables[i].Logged
+		if l == nil {
+			continue
+		}
+		var notes []string
+		for _, of := range l.Of {
+			if !of.Differ {
+				continue
+			}
+			var counts []string
+			for _, count := range of.Counts {
+				counts = append(counts, fmt.Sprintf("%s (%s:%d)", term.Count(count.Rows), count.Source, count.Line))
+			}
+			notes = append(notes, fmt.Sprintf("of %s, lines say %s", cmp.Or(of.What, "the table"), strings.Join(counts, " and ")))
+		}
+		if l.Others > 0 {
+			notes = append(notes, fmt.Sprintf("%s more in the case, which these counts do not name", term.Plural(l.Others, "row", "rows")))
+		}
+		table.Add(tableName(&s.Tables[i].Relation), term.Count(l.Rows), term.Count(l.Held), term.Count(l.Missing), strings.Join(notes, "; "))
 	}
 	return table
 }

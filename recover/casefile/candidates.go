@@ -26,7 +26,9 @@ type Candidate struct {
 
 // Candidates lists all versions of the tables' rows, those of one key together,
 // the best first: confidence, then the LSN of the record that destroyed them, the
-// last first; versions that nobody ever saw come behind all others. key names the
+// last first. Where no LSN is known, what nothing is known to have destroyed comes
+// first, then what was destroyed last, then what stands on a later line. Versions that
+// nobody ever saw come behind all others. key names the
 // columns of the key; without any, rows with the same values are together. A key
 // with an unknown value in it is a key like others: its candidates may be different
 // rows. A candidate is valid until the next one.
@@ -63,11 +65,13 @@ type candidateScan struct {
 	successor []byte
 	values    []evidence.Value // kept for their memory
 	after     []evidence.Value
+	origins   []evidence.Origin
 }
 
 const selectCandidates = `SELECT row.id, row.relation_id, row.shape_id, row.route, row.confidence, row.place, row.origin, row.lsn, row.xmin, row.xmax,
- row.source_id, row.line, row.operation, row.commit_time, row.note_id, row.intermediate, row.moved, row.data, row.successor, %s AS k
-FROM row WHERE row.relation_id IN (%s) ORDER BY k, row.intermediate, row.confidence, row.lsn DESC, row.route, row.id`
+ row.source_id, row.line, row.operation, row.commit_time, row.note_id, row.intermediate, row.moved, row.data, row.successor, %s AS origins, %s AS k
+FROM row WHERE row.relation_id IN (%s) ORDER BY k, row.intermediate, row.confidence, row.lsn DESC,
+ CASE WHEN row.lsn = 0 THEN ifnull(row.commit_time, 9223372036854775807) END DESC, row.route, CASE WHEN row.lsn = 0 THEN row.line END DESC, row.id`
 
 func (c *Case) newCandidateScan(ctx context.Context, relationIDs []int64, key []string) (*candidateScan, error) {
 	s := &candidateScan{c: c, texts: make(map[int64]string)}
@@ -92,7 +96,7 @@ func (c *Case) newCandidateScan(ctx context.Context, relationIDs []int64, key []
 			return nil, err
 		}
 	}
-	s.rows, err = c.query(ctx, fmt.Sprintf(selectCandidates, expression, strings.Join(ids, ",")))
+	s.rows, err = c.query(ctx, fmt.Sprintf(selectCandidates, c.originsColumn(), expression, strings.Join(ids, ",")))
 	return s, err
 }
 
@@ -240,10 +244,18 @@ func (s *candidateScan) scanValues(stmt *sqlite.Stmt, rel *evidence.Relation) er
 		}
 		to.Successor = s.after
 	}
-	if len(s.values) != len(rel.Columns) || to.Successor != nil && len(to.Successor) != len(rel.Columns) {
+	to.Origins = nil
+	if !stmt.ColumnIsNull(19) {
+		if s.origins, err = parseOrigins(s.origins[:0], columnBytes(stmt, 19, nil), &to.Row); err != nil {
+			return err
+		}
+		to.Origins = s.origins
+	}
+	if len(s.values) != len(rel.Columns) || to.Successor != nil && len(to.Successor) != len(rel.Columns) ||
+		to.Origins != nil && len(to.Origins) != len(rel.Columns) {
 		return fmt.Errorf("it has %d values for %d columns", len(s.values), len(rel.Columns))
 	}
-	s.keyBuf = columnBytes(stmt, 19, s.keyBuf)
+	s.keyBuf = columnBytes(stmt, 20, s.keyBuf)
 	if to.Group == 0 || string(s.keyBuf) != string(s.key) {
 		to.Group++
 		s.key = append(s.key[:0], s.keyBuf...)

@@ -10,6 +10,8 @@
 //     then what was found last.
 //   - ledger: one line for each destroyed version; the better settlement wins.
 //   - plan: what `restore` decided for each row, and the batches that it applied.
+//   - event: an entry of the timeline, with the line of the log that tells of it;
+//     count: how many rows of a table there are, as a log says.
 //   - journal: one line for the begin and the end of each run. Each line holds the
 //     hash of the one before, so that a changed or missing line is found.
 //
@@ -55,7 +57,7 @@ const (
 
 const (
 	applicationID = 0x70677263 // "pgrc": what `file` tells case.db by
-	schemaVersion = 1
+	schemaVersion = 2
 	pageSize      = 8192
 	cacheKiB      = 64 << 10
 )
@@ -82,6 +84,8 @@ type Case struct {
 	conn *sqlite.Conn
 	run  *Run // in progress; nil: none
 	id   string
+	// version is that of the schema as it was opened.
+	version int64
 	// functions counts the SQL functions that were made; each has its own name.
 	functions int
 }
@@ -217,6 +221,9 @@ func (c *Case) connect(ctx context.Context) error {
 	}
 	if err := c.mayChange(); err != nil {
 		return c.fail(ctx, "open", err)
+	}
+	if err := c.upgrade(); err != nil {
+		return c.fail(ctx, "upgrade", err)
 	}
 	c.id, err = c.meta("case")
 	return c.fail(ctx, "open", err)

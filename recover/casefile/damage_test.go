@@ -168,8 +168,8 @@ func TestWhatIsNoCase(t *testing.T) {
 		{"an empty file", file(""), Read, ErrNoCase},
 		{"a text file", file("this is no database, and it is long enough to be looked at, which takes a hundred bytes at the least"), Write, ErrDamaged},
 		{"another program's database", set("PRAGMA application_id = 7"), Write, ErrNoCase},
-		{"a newer version", set("PRAGMA user_version = 2"), Read, ErrNewer},
-		{"a newer version, to write", set("PRAGMA user_version = 2"), Create, ErrNewer},
+		{"a newer version", set(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion+1)), Read, ErrNewer},
+		{"a newer version, to write", set(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion+1)), Create, ErrNewer},
 		{"no version", set("PRAGMA user_version = 0"), Read, ErrDamaged},
 	}
 	for _, test := range tests {

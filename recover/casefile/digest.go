@@ -20,7 +20,7 @@ import (
 // batches write. The schema itself is one of the first.
 func runTables() []string {
 	return []string{
-		"sqlite_schema", "route", "confidence", "operation", "cluster", "run", "evidence", "relation", "shape", "loss", "gap", "text", "event",
+		"sqlite_schema", "route", "confidence", "operation", "cluster", "run", "evidence", "relation", "shape", "loss", "gap", "text", "event", tableCounts,
 	}
 }
 
@@ -31,7 +31,7 @@ func seldom(table string) bool { return table == "text" || table == "event" }
 
 // digest makes the digests of tables anew.
 func (c *Case) digest(tables []string) error {
-	for _, table := range tables {
+	for _, table := range c.present(tables) {
 		sum, err := c.digestOf(table)
 		if err != nil {
 			return err
@@ -41,6 +41,14 @@ func (c *Case) digest(tables []string) error {
 		}
 	}
 	return nil
+}
+
+// present leaves out the tables that an older case does not have.
+func (c *Case) present(tables []string) []string {
+	if c.version >= versionOrigins {
+		return tables
+	}
+	return slices.DeleteFunc(tables, func(table string) bool { return table == tableCounts })
 }
 
 // digestOf hashes the content of a table, in the order of its first two columns.
@@ -79,8 +87,7 @@ func (c *Case) verifyDigests(problems *[]Problem) error {
 	if err != nil {
 		return err
 	}
-	tables := append(runTables(), planTables()...)
-	for _, table := range tables {
+	for _, table := range c.present(append(runTables(), planTables()...)) {
 		sum, err := c.digestOf(table)
 		switch {
 		case damage(err):
@@ -109,8 +116,8 @@ func damage(err error) bool {
 // verifySums compares rows and ledger lines with their checksums.
 func (c *Case) verifySums(problems *[]Problem) error {
 	return errors.Join(
-		c.verifySumsOf(problems, "SELECT "+insertRow().columns+", id FROM row", false, func(stmt *sqlite.Stmt) string {
-			return fmt.Sprintf("%s row %d", DatabaseName, stmt.ColumnInt64(recordNumbers+4))
+		c.verifySumsOf(problems, "SELECT "+c.rowColumns()+", id FROM row", false, func(stmt *sqlite.Stmt) string {
+			return fmt.Sprintf("%s row %d", DatabaseName, stmt.ColumnInt64(recordNumbers+5))
 		}),
 		c.verifySumsOf(problems, "SELECT "+insertLedger().columns+" FROM ledger", true, func(stmt *sqlite.Stmt) string {
 			return fmt.Sprintf("%s ledger line of table %d at (%d,%d)", DatabaseName, stmt.ColumnInt64(0), stmt.ColumnInt64(3), stmt.ColumnInt64(4))
@@ -133,13 +140,13 @@ func (c *Case) verifySumsOf(problems *[]Problem, query string, ledger bool, wher
 		at := recordNumbers
 		text = text[:0]
 		if !ledger {
-			for _, column := range []int{at + 1, at, at + 2} { // values, key, successor
+			for _, column := range []int{at + 1, at, at + 2, at + 3} { // values, key, successor, origins
 				n := len(text)
 				text = slices.Grow(text, stmt.ColumnLen(column))
 				text = text[:n+stmt.ColumnBytes(column, text[n:cap(text)])]
 				sound = sound && (stmt.ColumnType(column) == sqlite.TypeText) == (len(text) > n) && stmt.ColumnType(column) != sqlite.TypeBlob
 			}
-			at += 3
+			at += 4
 		}
 		if sound && stmt.ColumnType(at) == sqlite.TypeInteger && int64(rec.checksum(text)) == stmt.ColumnInt64(at) {
 			return nil

@@ -279,11 +279,13 @@ What is where
                           _route and _confidence (proven: bytes from the database's
                           own files; derived: from an older copy; claimed: from logs),
                           _operation and _commit_time of what destroyed it, _unknown
-                          (the columns whose value could not be had). \N is NULL.
+                          (the columns whose value could not be had), _origins
+                          (of a row of logs: where each value stands). \N is NULL.
     data/ledger.csv       one line for each version that was destroyed: what settled
                           it, or why it is missing
     data/balance.csv      the sum of the ledger, per table
     data/timeline.csv     what happened, in order
+    data/counts.csv       how many rows there are as logs say
     data/evidence.csv     the files that were read, with size and SHA-256
     data/gaps.csv         evidence that could not be read, and what follows
     data/journal.jsonl    who ran which command, and how it ended. Each line holds

@@ -74,7 +74,7 @@ func (e *export) tables() error {
 // origins are the columns that say where a row comes from.
 func origins() []string {
 	return []string{
-		"_route", "_confidence", "_operation", "_commit_time", "_lsn", "_tid", "_xmin", "_xmax", "_intermediate", "_source", "_line", "_note",
+		"_route", "_confidence", "_operation", "_commit_time", "_lsn", "_tid", "_xmin", "_xmax", "_intermediate", "_source", "_line", "_note", "_origins",
 	}
 }
 
@@ -93,7 +93,7 @@ func (e *export) table(rel *Relation, shapes map[int64]*evidence.Relation, name 
 		return err
 	}
 	rows, err := e.copied.query(e.ctx, `SELECT row.shape_id, row.data, l.route, l.confidence, l.operation, l.commit_time, l.lsn, l.tid, l.xmin, l.xmax,
- l.intermediate, l.source, l.line, l.note FROM row JOIN row_list AS l ON l.id = row.id WHERE row.relation_id = ? ORDER BY row.id`, rel.ID)
+ l.intermediate, l.source, l.line, l.note, `+e.copied.originsColumn()+` FROM row JOIN row_list AS l ON l.id = row.id WHERE row.relation_id = ? ORDER BY row.id`, rel.ID)
 	if err != nil {
 		return err
 	}
@@ -183,13 +183,18 @@ func (e *export) lists() error {
 		return err
 	}
 	const moment = "strftime('%%Y-%%m-%%d %%H:%%M:%%S', %[1]s / 1000000, 'unixepoch') || printf('.%%06dZ', %[1]s %% 1000000) AS %[1]s"
-	for _, list := range []struct{ name, query string }{
+	type list struct{ name, query string }
+	lists := []list{
 		{"ledger.csv", "SELECT * FROM ledger_list"},
-		{"timeline.csv", fmt.Sprintf("SELECT "+moment+", source, certainty, actor, tenant, statement, message, detail FROM event ORDER BY event.time, id", "time")},
+		{"timeline.csv", fmt.Sprintf("SELECT "+moment+", source, "+e.copied.lineColumn()+" AS line, certainty, actor, tenant, statement, message, detail FROM event ORDER BY event.time, id", "time")},
 		{"evidence.csv", fmt.Sprintf("SELECT path, kind, size, sha256, "+moment+", how, relfile, first_run, last_run FROM evidence ORDER BY path, last_run", "mtime")},
 		{"gaps.csv", "SELECT place, what, why, consequence FROM gap ORDER BY id"},
 		{"runs.csv", fmt.Sprintf("SELECT id, command, version, argv, who, host, "+moment+", exit_code FROM run ORDER BY id", "began")},
-	} {
+	}
+	if e.copied.version >= versionOrigins {
+		lists = append(lists, list{"counts.csv", "SELECT database, schema, name, what, rows, source, line, why FROM logged_count JOIN relation ON relation.id = relation_id ORDER BY 1, 2, 3, 4, 6, 7"})
+	}
+	for _, list := range lists {
 		if err := e.list(list.name, list.query); err != nil {
 			return fmt.Errorf("%s: %w", list.name, err)
 		}

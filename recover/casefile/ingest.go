@@ -27,8 +27,7 @@ type RunTable struct {
 	// Of the row before, which mostly had the same.
 	last      *evidence.Relation
 	lastShape shape
-	source    int64 // of the last row from a text
-	line, nth int64
+	texts     textRows
 }
 
 // shape is the number of a shape, and which columns are its key.
@@ -106,24 +105,6 @@ func (t *RunTable) shapeOf(rel *evidence.Relation) (shape, error) {
 	return s, nil
 }
 
-// identity is what makes two finds of a version the same: where it lay, or in a
-// text its source and line. Several rows may come from one line.
-type identity struct{ place, origin, nth int64 }
-
-func (t *RunTable) identify(row *evidence.Row, source int64) identity {
-	if row.TID.Offset != 0 || row.LSN != 0 {
-		return identity{place: int64(row.TID.Block)<<16 | int64(row.TID.Offset)}
-	}
-	if source != t.source || row.Line != t.line {
-		t.source, t.line, t.nth = source, row.Line, 0
-	}
-	t.nth++
-	if source == 0 {
-		source = -1 // of no known source; 0 would make place a TID
-	}
-	return identity{place: row.Line, origin: source, nth: t.nth}
-}
-
 // Put takes one row. An error may be that of a row that was put before.
 func (t *RunTable) Put(row *evidence.Row) error {
 	return t.run.c.fail(t.run.ctx, "take in a row of "+t.table.Relation.Name+" into", t.put(row))
@@ -134,8 +115,8 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if err != nil {
 		return err
 	}
-	if want := len(t.last.Columns); len(row.Values) != want || row.Successor != nil && len(row.Successor) != want {
-		return fmt.Errorf("row %s has %d values for %d columns", row.TID, len(row.Values), want)
+	if want := len(t.last.Columns); len(row.Values) != want || row.Successor != nil && len(row.Successor) != want || row.Origins != nil && len(row.Origins) != want {
+		return fmt.Errorf("row %s has %d values and %d origins for %d columns", row.TID, len(row.Values), len(row.Origins), want)
 	}
 	route := routeID(row.Route)
 	if route == 0 {
@@ -153,14 +134,17 @@ func (t *RunTable) put(row *evidence.Row) error {
 	if err != nil {
 		return err
 	}
-	place := t.identify(row, source)
+	place := t.identify(row, source, s.key)
 	// The route knows subtransactions; without it the same id in both places says enough.
 	intermediate := row.Intermediate || row.Xmin == row.Xmax && row.Xmin.Normal()
 	rec := record{from: len(b.text)}
 	values := row.Values
 	rec.encode(b, s, values, row.Successor)
+	rec.encodeOrigins(b, row)
 	for successor := row.Successor; rec.length() > t.run.pipe.longest; {
-		values, successor = shorten(values, successor)
+		if rec.origins == 0 { // which go first
+			values, successor = shorten(values, successor)
+		}
 		rec.encode(b, s, values, successor)
 	}
 	rec.numbers = [recordNumbers]int64{
@@ -176,7 +160,7 @@ func (t *RunTable) put(row *evidence.Row) error {
 // encode appends the texts of a row to the batch: values, key, successor.
 func (rec *record) encode(b *pipeBatch, s shape, values, successor []evidence.Value) {
 	b.text = AppendValues(b.text[:rec.from], values)
-	rec.data, rec.key, rec.successor = len(b.text)-rec.from, 0, 0
+	rec.data, rec.key, rec.successor, rec.origins = len(b.text)-rec.from, 0, 0, 0
 	if len(s.key) > 0 {
 		b.key = b.key[:0]
 		for _, i := range s.key {

@@ -16,11 +16,12 @@ func insertRow() insertText {
 	return insertText{
 		into: "row",
 		columns: `relation_id, run_id, shape_id, route, confidence, place, lsn, xmin, xmax, origin, nth, source_id, line,
- operation, commit_time, note_id, intermediate, moved, unknown, key, data, successor, sum`,
+ operation, commit_time, note_id, intermediate, moved, unknown, key, data, successor, origins, sum`,
 		conflict: `(relation_id, route, place, lsn, xmin, xmax, origin, nth) DO UPDATE SET
  run_id = excluded.run_id, shape_id = excluded.shape_id, confidence = excluded.confidence, source_id = excluded.source_id, line = excluded.line,
  operation = excluded.operation, commit_time = excluded.commit_time, note_id = excluded.note_id, intermediate = excluded.intermediate,
- moved = excluded.moved, unknown = excluded.unknown, key = excluded.key, data = excluded.data, successor = excluded.successor, sum = excluded.sum
+ moved = excluded.moved, unknown = excluded.unknown, key = excluded.key, data = excluded.data, successor = excluded.successor,
+ origins = excluded.origins, sum = excluded.sum
 WHERE excluded.unknown < unknown OR excluded.unknown = unknown AND (excluded.confidence < confidence OR excluded.confidence = confidence AND
  ((excluded.successor IS NOT NULL) > (successor IS NOT NULL) OR (excluded.successor IS NOT NULL) = (successor IS NOT NULL)
  AND (excluded.sum <> sum OR excluded.data <> data)))`,
@@ -69,8 +70,8 @@ func newInsertion(conn *sqlite.Conn, text insertText, nullable uint32) (*inserti
 	}
 	single, err := conn.Prepare(text.of(1))
 	return &insertion{
-		group:  statement{stmt: group, width: text.width(), nullable: nullable, bound: make([][recordNumbers]int64, groupRecords)},
-		single: statement{stmt: single, width: text.width(), nullable: nullable, bound: make([][recordNumbers]int64, 1)},
+		group:  statement{stmt: group, width: text.width(), nullable: nullable, bound: make([][recordNumbers]int64, groupRecords), origins: make([]bool, groupRecords)},
+		single: statement{stmt: single, width: text.width(), nullable: nullable, bound: make([][recordNumbers]int64, 1), origins: make([]bool, 1)},
 	}, err
 }
 
@@ -97,6 +98,7 @@ type statement struct {
 	width    int                    // parameters of one record
 	nullable uint32                 // of which 0 is written as NULL, by bit
 	bound    [][recordNumbers]int64 // of each record
+	origins  []bool                 // whether the record has origins
 	begun    bool
 }
 
@@ -130,8 +132,13 @@ func (s *statement) bind(n int, rec *record, text []byte) {
 		data, rest := text[rec.from:rec.from+rec.data], text[rec.from+rec.data:]
 		bindText(stmt, at, rest[:rec.key])
 		bindText(stmt, at+1, data)
-		bindText(stmt, at+2, rest[rec.key:rec.key+rec.successor])
-		at += 3
+		rest = rest[rec.key:]
+		bindText(stmt, at+2, rest[:rec.successor])
+		if has := rec.origins > 0; has || s.origins[n] || !s.begun {
+			bindText(stmt, at+3, rest[rec.successor:rec.successor+rec.origins])
+			s.origins[n] = has
+		}
+		at += 4
 	}
 	stmt.BindInt64(at, int64(rec.sum))
 }

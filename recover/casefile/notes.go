@@ -1,10 +1,7 @@
 package casefile
 
 import (
-	"crypto/sha256"
 	"encoding/json"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -43,34 +40,6 @@ func (r *Run) Gap(gap evidence.Gap) error {
 	return r.do("note a gap in", func() error {
 		return r.exec("INSERT OR IGNORE INTO gap (place, what, why, consequence, run_id) VALUES (?, ?, ?, ?, ?)",
 			gap.Where, gap.What, gap.Why, gap.Consequence, r.id)
-	})
-}
-
-// Event is an entry of the timeline.
-type Event struct {
-	Time      time.Time       `json:"time"`
-	Source    string          `json:"source"`    // file or server
-	Certainty string          `json:"certainty"` // such as attempted, executed, committed
-	Actor     string          `json:"actor,omitempty"`
-	Tenant    string          `json:"tenant,omitempty"`
-	Statement string          `json:"statement,omitempty"`
-	Message   string          `json:"message"`
-	Detail    json.RawMessage `json:"detail,omitempty"`
-}
-
-// Event takes an entry of the timeline. The same one, found again, is one entry.
-func (r *Run) Event(e Event) error {
-	return r.do("note an event in", func() error {
-		r.changed["event"] = true
-		digest := sha256.New()
-		for _, part := range []string{e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message, string(e.Detail)} {
-			_, _ = fmt.Fprintf(digest, "%d ", len(part)) // a hash takes everything
-			_, _ = io.WriteString(digest, part)
-		}
-		_, _ = fmt.Fprint(digest, micros(e.Time))
-		return r.exec(`INSERT OR IGNORE INTO event (time, source, certainty, actor, tenant, statement, message, detail, identity, run_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, micros(e.Time), e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message,
-			orNull(string(e.Detail)), digest.Sum(nil), r.id)
 	})
 }
 

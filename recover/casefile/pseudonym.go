@@ -119,6 +119,9 @@ type pseudonyms struct {
 	values   []evidence.Value
 }
 
+// takenOut stands for a text that may quote values.
+const takenOut = "(taken out)"
+
 // columns lists which columns of a table are personal, by their places.
 func (p *pseudonyms) columns(rel evidence.RelationName, partitionOf evidence.RelationName, names []string) []int {
 	var places []int
@@ -136,7 +139,7 @@ func (p *pseudonyms) columns(rel evidence.RelationName, partitionOf evidence.Rel
 }
 
 // pseudonym replaces a value: the same value has the same pseudonym everywhere. Of
-// one that is not known, the bytes go.
+// one that is not known the bytes go, and the reason, which may quote a part of it.
 func (p *pseudonyms) pseudonym(v *evidence.Value) {
 	switch v.State {
 	case evidence.Known:
@@ -145,7 +148,7 @@ func (p *pseudonyms) pseudonym(v *evidence.Value) {
 		v.Text = []byte(hex.EncodeToString(mac.Sum(nil)))
 		p.replaced++
 	case evidence.Unknown:
-		v.Raw = nil
+		v.Raw, v.Reason = nil, takenOut
 	}
 }
 
@@ -196,6 +199,11 @@ func (p *pseudonyms) replaceAll() error {
 			return err
 		}
 	}
+	if p.c.version >= versionOrigins { // what a count rests on quotes a line of a log
+		if err := sqlitex.ExecuteTransient(p.c.conn, "UPDATE logged_count SET why = ? WHERE why <> ''", &sqlitex.ExecOptions{Args: []any{takenOut}}); err != nil {
+			return err
+		}
+	}
 	if err := p.c.setMeta(metaPseudonymized, "yes"); err != nil {
 		return err
 	}
@@ -209,7 +217,7 @@ func (p *pseudonyms) relation(rel *Relation) error {
 		return err
 	}
 	for id, s := range shapes {
-		if len(s.places) == 0 {
+		if len(s.places) == 0 && p.c.version < versionOrigins {
 			continue
 		}
 		if err := p.rows(id, s); err != nil {

@@ -2,6 +2,8 @@ package casefile
 
 import (
 	"os"
+	"slices"
+	"strings"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -17,6 +19,9 @@ func (e *export) pseudonymize(path, result string) (string, error) {
 	}
 	copied := &Case{dir: path, conn: conn}
 	defer copied.Close()
+	if copied.version, err = copied.number("PRAGMA user_version"); err != nil {
+		return "", err
+	}
 	done := e.opts.Progress("replacing values", 0)
 	p := &pseudonyms{c: copied, personal: e.opts.Personal, key: e.opts.Key, used: make([]bool, len(e.opts.Personal)), ctx: e.ctx, done: done}
 	for _, pragma := range []string{"PRAGMA journal_mode = MEMORY", "PRAGMA synchronous = OFF"} { // it is thrown away when anything goes wrong
@@ -42,20 +47,23 @@ const someRows = 1000
 
 // replacedRow is a row, or a row of a plan, with its new texts.
 type replacedRow struct {
-	id    int64 // of a row; of a plan, its seq
-	texts [3][]byte
-	sum   int32
+	id      int64 // of a row; of a plan, its seq
+	texts   [3][]byte
+	origins []byte
+	sum     int32
 }
 
 // rows replaces values in the rows of one shape.
 func (p *pseudonyms) rows(shapeID int64, s personalShape) error {
-	const selectRows = `SELECT relation_id, run_id, shape_id, route, confidence, place, lsn, xmin, xmax, origin, nth, source_id, line,
- operation, commit_time, note_id, intermediate, moved, unknown, key, data, successor, id FROM row WHERE shape_id = ? AND id > ? ORDER BY id LIMIT ?`
+	selectRows := "SELECT " + p.c.rowColumns() + ", id FROM row WHERE shape_id = ? AND id > ? ORDER BY id LIMIT ?"
+	if len(s.places) == 0 {
+		selectRows = strings.Replace(selectRows, "AND id", "AND origins IS NOT NULL AND id", 1)
+	}
 	places := [3][]int{s.inKey, s.places, s.places}
 	return p.batches(func(after int64) ([]replacedRow, error) {
 		var list []replacedRow
 		err := sqlitex.Execute(p.c.conn, selectRows, &sqlitex.ExecOptions{Args: []any{shapeID, after, someRows}, ResultFunc: func(stmt *sqlite.Stmt) error {
-			row := replacedRow{id: stmt.ColumnInt64(recordNumbers + 3)}
+			row := replacedRow{id: stmt.ColumnInt64(recordNumbers + 5)}
 			if err := p.texts(stmt, recordNumbers, &row, places); err != nil {
 				return err
 			}
@@ -63,15 +71,25 @@ func (p *pseudonyms) rows(shapeID int64, s personalShape) error {
 			for i := range rec.numbers {
 				rec.numbers[i] = stmt.ColumnInt64(i)
 			}
-			text := append(append(append([]byte(nil), row.texts[1]...), row.texts[0]...), row.texts[2]...)
+			if !stmt.ColumnIsNull(recordNumbers + 3) {
+				var err error
+				if row.origins, err = withoutWhy(columnBytes(stmt, recordNumbers+3, nil)); err != nil {
+					return err
+				}
+			}
+			text := slices.Concat(row.texts[1], row.texts[0], row.texts[2], row.origins)
 			row.sum = rec.checksum(text)
 			list = append(list, row)
 			return nil
 		}})
 		return list, err
 	}, func(row *replacedRow) error {
-		return sqlitex.Execute(p.c.conn, "UPDATE row SET key = ?, data = ?, successor = ?, sum = ? WHERE id = ?",
+		err := sqlitex.Execute(p.c.conn, "UPDATE row SET key = ?, data = ?, successor = ?, sum = ? WHERE id = ?",
 			&sqlitex.ExecOptions{Args: []any{textOrNull(row.texts[0]), textOrNull(row.texts[1]), textOrNull(row.texts[2]), int64(row.sum), row.id}})
+		if err == nil && row.origins != nil {
+			err = sqlitex.Execute(p.c.conn, "UPDATE row SET origins = ? WHERE id = ?", &sqlitex.ExecOptions{Args: []any{string(row.origins), row.id}})
+		}
+		return err
 	})
 }
 

@@ -20,6 +20,7 @@ func (c *Case) checkSchema(ctx context.Context) error {
 	if err != nil {
 		return c.fail(ctx, "open", err)
 	}
+	c.version = version
 	tables, err := c.number("SELECT count(*) FROM sqlite_schema")
 	if err != nil {
 		return c.fail(ctx, "open", err)
@@ -51,6 +52,7 @@ func (c *Case) writeSchema() error {
 		"INSERT INTO meta VALUES ('case', '%s'), ('journal_seq', '0'), ('journal_hash', '');",
 		applicationID, schemaVersion, schema, rand.Text())
 	err := c.script(script)
+	c.version = schemaVersion
 	if err == nil {
 		err = c.digest(append(runTables(), planTables()...))
 	}

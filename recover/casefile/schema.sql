@@ -1,5 +1,8 @@
 -- The schema of case.db. It is stable: columns and tables are only ever added,
--- and then user_version goes up. An older pgrescue refuses a newer one.
+-- and then user_version goes up. An older pgrescue refuses a newer one. A newer one
+-- reads an older case as it is, and adds what it lacks when it opens it for writing,
+-- in one transaction; see upgrade.go. Version 2 added row.origins, event.line and
+-- logged_count.
 --
 -- Times are microseconds since 1970-01-01 00:00:00 UTC. An LSN is one number; the
 -- views print it as PostgreSQL does. Column "sum" is a checksum of the line's
@@ -106,7 +109,7 @@ CREATE TABLE row (
     xmin         INTEGER NOT NULL,
     xmax         INTEGER NOT NULL,
     origin       INTEGER NOT NULL, -- 0: place is a TID
-    nth          INTEGER NOT NULL, -- of several rows from one line
+    nth          INTEGER NOT NULL, -- of several rows from one line; of logs, told by the key where it is known
     source_id    INTEGER REFERENCES text,
     line         INTEGER,
     operation    INTEGER REFERENCES operation,
@@ -118,7 +121,9 @@ CREATE TABLE row (
     key          TEXT,             -- values of the primary key; NULL: the table has none
     data         TEXT,
     successor    TEXT,             -- values of the version that replaced it
-    sum          INTEGER
+    sum          INTEGER,
+    origins      TEXT              -- where each value stands, in the shape's order: null, or {confidence, source, line, why};
+                                   -- a source that is left out beside a line, and a confidence, are those of the row
 );
 
 -- The same version, found again, is the same line.
@@ -186,10 +191,23 @@ CREATE TABLE event (
     statement TEXT NOT NULL,
     message   TEXT NOT NULL,
     detail    TEXT,             -- JSON
-    identity  BLOB NOT NULL UNIQUE, -- hash of all of the above
-    run_id    INTEGER NOT NULL REFERENCES run
+    identity  BLOB NOT NULL UNIQUE, -- hash of all of the above, and of line
+    run_id    INTEGER NOT NULL REFERENCES run,
+    line      INTEGER           -- of source
 );
 CREATE INDEX event_time ON event (time);
+
+-- How many rows of a table there are as a line of a log counts them.
+CREATE TABLE logged_count (
+    relation_id INTEGER NOT NULL REFERENCES relation,
+    what        TEXT NOT NULL,    -- which rows: such as the id of their import, which stands in each; '' all of the table
+    source      TEXT NOT NULL,
+    line        INTEGER NOT NULL,
+    rows        INTEGER NOT NULL,
+    why         TEXT NOT NULL,    -- what says so
+    run_id      INTEGER NOT NULL REFERENCES run,
+    PRIMARY KEY (relation_id, what, source, line)
+) WITHOUT ROWID;
 
 -- Plans of `restore plan`; header is plan.json without its hashes, with what a person
 -- chose about conflicts in its options.
@@ -253,7 +271,7 @@ SELECT row.id, relation.database, relation.schema, relation.name, route.name AS 
     CASE WHEN row.lsn <> 0 THEN printf('%X/%X', row.lsn >> 32, row.lsn & 4294967295) END AS lsn,
     nullif(row.xmin, 0) AS xmin, nullif(row.xmax, 0) AS xmax, operation.name AS operation,
     strftime('%Y-%m-%d %H:%M:%S', row.commit_time / 1000000, 'unixepoch') || printf('.%06dZ', row.commit_time % 1000000) AS commit_time,
-    note.text AS note, row.intermediate, row.unknown = 0 AS complete, row.key, row.data, row.successor, row.run_id
+    note.text AS note, row.intermediate, row.unknown = 0 AS complete, row.key, row.data, row.successor, row.run_id, row.origins
 FROM row
 JOIN relation ON relation.id = row.relation_id
 JOIN route ON route.id = row.route

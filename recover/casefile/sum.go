@@ -13,11 +13,14 @@ const recordNumbers = 19
 // record is a row or a ledger line on its way into the database: the numbers in
 // the order of insertRow or insertLedger, and where its texts are.
 type record struct {
-	numbers              [recordNumbers]int64
-	from                 int // of its values in the batch's text; key and successor follow
-	data, key, successor int // bytes
-	sum                  int32
-	ledger               bool
+	numbers   [recordNumbers]int64
+	from      int // of its values in the batch's text; key, successor and origins follow
+	data      int // bytes
+	key       int
+	successor int
+	origins   int
+	sum       int32
+	ledger    bool
 }
 
 // columnType is what a number of the record is in the database.
@@ -33,7 +36,7 @@ func (rec *record) columnType(i int) sqlite.ColumnType {
 }
 
 // length is that of all texts of a row.
-func (rec *record) length() int { return rec.data + rec.key + rec.successor }
+func (rec *record) length() int { return rec.data + rec.key + rec.successor + rec.origins }
 
 // Parameters of which 0 is written as NULL, by bit.
 const (
@@ -42,8 +45,8 @@ const (
 )
 
 // checksum sums a record up: CRC-32C of its numbers, 8 bytes each, the least
-// significant first, and its texts: values, key, successor. The run is left out: the
-// same content may be found by another one.
+// significant first, and its texts: values, key, successor, origins. The run is left
+// out: the same content may be found by another one.
 func (rec *record) checksum(text []byte) int32 {
 	var numbers [8 * recordNumbers]byte
 	for i, n := range rec.numbers {

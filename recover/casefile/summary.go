@@ -48,6 +48,8 @@ type TableSummary struct {
 	// Intermediate counts lost versions that the transaction made which destroyed them.
 	Intermediate int64 `json:"intermediate"`
 	Fate         Fate  `json:"fate"`
+	// Logged compares what logs count with the rows of the case; nil: they count none.
+	Logged *Logged `json:"logged,omitempty"`
 }
 
 // ReasonCount says how many versions are missing, or in part, for one reason.
@@ -79,7 +81,7 @@ type PlanSummary struct {
 
 // Summary reads what is known.
 func (c *Case) Summary(ctx context.Context) (*Summary, error) {
-	list, _, err := c.readShapes()
+	list, shapes, err := c.readShapes()
 	if err != nil {
 		return nil, c.fail(ctx, "read", err)
 	}
@@ -97,6 +99,7 @@ func (c *Case) Summary(ctx context.Context) (*Summary, error) {
 	}
 	for _, read := range []func() error{
 		func() error { return c.sumLedger(byID) }, func() error { return c.sumLosses(byID) }, func() error { return c.sumRows(byID) },
+		func() error { return c.sumLogged(ctx, byID, shapes) },
 		func() error { return c.listCluster(s) }, func() error { return c.listRuns(s) }, func() error { return c.listEvidence(s) },
 		func() error { return c.listGaps(s) }, func() error { return c.listPlans(s) },
 	} {

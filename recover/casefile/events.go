@@ -1,0 +1,90 @@
+package casefile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// Event is an entry of the timeline.
+type Event struct {
+	Time      time.Time       `json:"time"`
+	Source    string          `json:"source"`         // file or server; "wal"
+	Line      int64           `json:"line,omitempty"` // of Source
+	Certainty string          `json:"certainty"`      // such as attempted, executed, committed
+	Actor     string          `json:"actor,omitempty"`
+	Tenant    string          `json:"tenant,omitempty"`
+	Statement string          `json:"statement,omitempty"`
+	Message   string          `json:"message"`
+	Detail    json.RawMessage `json:"detail,omitempty"`
+}
+
+// identity is a hash of all of it. An entry without a line has the identity that it had
+// before entries had lines.
+func (e *Event) identity() []byte {
+	digest := sha256.New()
+	for _, part := range []string{e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message, string(e.Detail)} {
+		_, _ = fmt.Fprintf(digest, "%d ", len(part)) // a hash takes everything
+		_, _ = io.WriteString(digest, part)
+	}
+	_, _ = fmt.Fprint(digest, micros(e.Time))
+	if e.Line != 0 {
+		_, _ = fmt.Fprintf(digest, " %d", e.Line)
+	}
+	return digest.Sum(nil)
+}
+
+// Event takes an entry of the timeline. The same one, found again, is one entry.
+func (r *Run) Event(e Event) error {
+	return r.do("note an event in", func() error {
+		r.changed["event"] = true
+		var line any
+		if e.Line != 0 {
+			line = e.Line
+		}
+		return r.exec(`INSERT OR IGNORE INTO event (time, source, certainty, actor, tenant, statement, message, detail, identity, run_id, line)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, micros(e.Time), e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message,
+			orNull(string(e.Detail)), e.identity(), r.id, line)
+	})
+}
+
+// Events reads the timeline in the order of time, and of what was noted first where that
+// is the same. An event is the reader's own. Transactions that `wal transactions`, `wal rows`
+// and `undelete` found have the source "wal", and in Detail xid, end_lsn and what they did
+// to each table, where that is known.
+func (c *Case) Events(ctx context.Context) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		rows, err := c.query(ctx, "SELECT time, source, "+c.lineColumn()+", certainty, actor, tenant, statement, message, detail FROM event ORDER BY event.time, event.id")
+		if err != nil {
+			yield(nil, c.fail(ctx, "read the timeline of", err))
+			return
+		}
+		defer rows.close()
+		for {
+			var e *Event
+			more, err := rows.next(func(stmt *sqlite.Stmt) error {
+				e = &Event{
+					Time: time.UnixMicro(stmt.ColumnInt64(0)).UTC(), Source: stmt.ColumnText(1), Line: stmt.ColumnInt64(2), Certainty: stmt.ColumnText(3),
+					Actor: stmt.ColumnText(4), Tenant: stmt.ColumnText(5), Statement: stmt.ColumnText(6), Message: stmt.ColumnText(7),
+				}
+				if !stmt.ColumnIsNull(8) {
+					e.Detail = json.RawMessage(stmt.ColumnText(8))
+				}
+				return nil
+			})
+			if err != nil {
+				yield(nil, c.fail(ctx, "read the timeline of", err))
+				return
+			}
+			if !more || !yield(e, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package casefile
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// versionOrigins is the first version of the schema with row.origins, event.line and
+// the counts of logs.
+const versionOrigins = 2
+
+// originsColumn is row.origins in a query, and lineColumn event.line: an older case
+// that is open for reading only has none.
+func (c *Case) originsColumn() string { return c.since(versionOrigins, "row.origins") }
+func (c *Case) lineColumn() string    { return c.since(versionOrigins, "event.line") }
+
+func (c *Case) since(version int64, column string) string {
+	if c.version < version {
+		return "NULL"
+	}
+	return column
+}
+
+// rowColumns are the columns of a row that its checksum covers, and the sum.
+func (c *Case) rowColumns() string {
+	return strings.Replace(insertRow().columns, " origins,", " "+c.originsColumn()+",", 1)
+}
+
+// upgrade adds to an older case that is open for writing what its schema lacks, in one
+// transaction. Rows keep their checksums. What was not as it was written before is not
+// so afterwards either.
+func (c *Case) upgrade() error {
+	if c.mode == Read || c.version >= schemaVersion {
+		return nil
+	}
+	sound, err := c.soundTables("sqlite_schema", "event")
+	if err != nil {
+		return err
+	}
+	if err := sqlitex.ExecuteTransient(c.conn, "BEGIN IMMEDIATE", nil); err != nil {
+		return err
+	}
+	err = c.script(strings.Join([]string{
+		"ALTER TABLE row ADD COLUMN origins TEXT",
+		"ALTER TABLE event ADD COLUMN line INTEGER",
+		schemaStatement("CREATE TABLE " + tableCounts),
+		"DROP VIEW row_list",
+		schemaStatement("CREATE VIEW row_list"),
+		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
+	}, ";\n"))
+	before := c.version
+	c.version = schemaVersion
+	if err == nil {
+		err = c.digest(append(sound, tableCounts))
+	}
+	if err == nil {
+		err = sqlitex.ExecuteTransient(c.conn, "COMMIT", nil)
+	}
+	if err != nil {
+		c.version = before
+		return errors.Join(err, c.rollback())
+	}
+	return nil
+}
+
+// soundTables lists those of the tables whose content is what was written.
+func (c *Case) soundTables(tables ...string) ([]string, error) {
+	var sound []string
+	for _, table := range tables {
+		sum, err := c.digestOf(table)
+		if err != nil {
+			return nil, err
+		}
+		known, err := c.textOf("SELECT sha256 FROM digest WHERE name = ?", table)
+		if err != nil {
+			return nil, err
+		}
+		if known == sum {
+			sound = append(sound, table)
+		}
+	}
+	return sound, nil
+}
+
+// schemaStatement is the one statement of schema.sql that begins so.
+func schemaStatement(begin string) string {
+	_, rest, _ := strings.Cut(schema, begin)
+	text, _, _ := strings.Cut(rest, ";\n")
+	return begin + text
+}
