@@ -27,7 +27,8 @@ func rooms() map[string][]string {
 		"recover/binreader": nil,
 		"recover/evidence":  {"recover/pg"},
 		"recover/packed":    base,
-		"recover/casefile":  base,
+		"recover/journal":   nil,
+		"recover/casefile":  append(slices.Clone(base), "recover/journal"),
 		"recover/wal":       append(slices.Clone(base), "recover/packed"),
 		"recover/heap":      base,
 		"recover/live":      base,
@@ -45,8 +46,8 @@ func rooms() map[string][]string {
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
-	table["recover/runbook"] = base
-	below = append(below, "recover/runbook")
+	table["recover/runbook"] = append(slices.Clone(base), "recover/journal")
+	below = append(below, "recover/journal", "recover/runbook")
 	table["importers"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/pgrescue/pgrescue/recover/journal"
 )
 
 // ErrExists: there is something under the name that a bundle was to get.
@@ -141,7 +143,7 @@ func (b *bundle) finish() error {
 	if err := os.Rename(b.temp, b.dir); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(b.dir))
+	return journal.SyncFolder(filepath.Dir(b.dir))
 }
 
 // manifest writes the sums of files. RFC 8493 has the newline in a name escaped;

@@ -31,6 +31,8 @@ import (
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/pgrescue/pgrescue/recover/journal"
 )
 
 // Mode says what a case is opened for.
@@ -78,7 +80,7 @@ type Case struct {
 	dir     string
 	mode    Mode
 	options Options
-	lock    *lock
+	lock    *journal.Lock
 
 	mu   sync.Mutex // guards what is below
 	conn *sqlite.Conn
@@ -265,5 +267,5 @@ func (c *Case) Close() error {
 func (c *Case) release() error {
 	held := c.lock
 	c.lock = nil
-	return held.release()
+	return held.Release()
 }

@@ -8,47 +8,49 @@ import (
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/pgrescue/pgrescue/recover/journal"
 )
 
 // rememberJournal notes the last line of the journal, so that a cut one is found.
-func (c *Case) rememberJournal(end journalEnd) error {
+func (c *Case) rememberJournal(end journal.End) error {
 	return c.atomic(func() error {
-		if err := c.setMeta("journal_seq", strconv.FormatInt(end.lines, 10)); err != nil {
+		if err := c.setMeta("journal_seq", strconv.FormatInt(end.Lines, 10)); err != nil {
 			return err
 		}
-		return c.setMeta("journal_hash", end.hash)
+		return c.setMeta("journal_hash", end.Hash)
 	})
 }
 
 // knownJournal is the last line that case.db knows.
-func (c *Case) knownJournal() (journalEnd, error) {
+func (c *Case) knownJournal() (journal.End, error) {
 	seq, err := c.meta("journal_seq")
 	if err != nil {
-		return journalEnd{}, err
+		return journal.End{}, err
 	}
 	hash, err := c.meta("journal_hash")
 	if err != nil {
-		return journalEnd{}, err
+		return journal.End{}, err
 	}
 	n, err := strconv.ParseInt(seq, 10, 64)
 	if err != nil {
-		return journalEnd{}, failure("read", c.dir, ErrDamaged, fmt.Errorf("meta has no number of journal lines: %w", err), hintDamaged)
+		return journal.End{}, failure("read", c.dir, ErrDamaged, fmt.Errorf("meta has no number of journal lines: %w", err), hintDamaged)
 	}
-	return journalEnd{lines: n, hash: hash}, nil
+	return journal.End{Lines: n, Hash: hash}, nil
 }
 
 // reconcileJournal reads the journal before a new run. Where it is not what
 // case.db knows, the run goes on, but the break is noted in both. The end of a run
 // that was killed just behind its commit is added.
-func (c *Case) reconcileJournal() (journalEnd, error) {
+func (c *Case) reconcileJournal() (journal.End, error) {
 	known, err := c.knownJournal()
 	if err != nil {
-		return journalEnd{}, err
+		return journal.End{}, err
 	}
 	at := "" // hash of the line that case.db knows
 	ended := make(map[int64]bool)
 	end, err := c.readJournal(func(n int64, text []byte, hash string) error {
-		if n == known.lines {
+		if n == known.Lines {
 			at = hash
 		}
 		var line JournalLine
@@ -60,8 +62,8 @@ func (c *Case) reconcileJournal() (journalEnd, error) {
 	if err != nil {
 		return end, err
 	}
-	if known.lines > 0 && at != known.hash {
-		note := fmt.Sprintf("the journal was changed: case.db knows %d lines, the last of them with hash %s; %d are there", known.lines, known.hash, end.lines)
+	if known.Lines > 0 && at != known.Hash {
+		note := fmt.Sprintf("the journal was changed: case.db knows %d lines, the last of them with hash %s; %d are there", known.Lines, known.Hash, end.Lines)
 		if end, err = c.appendJournal(end, JournalLine{Event: EventNote, Note: note}); err != nil {
 			return end, err
 		}
@@ -74,7 +76,7 @@ func (c *Case) reconcileJournal() (journalEnd, error) {
 }
 
 // noteBreak keeps a break of the journal in case.db, where `case verify` finds it.
-func (c *Case) noteBreak(note string, end journalEnd) error {
+func (c *Case) noteBreak(note string, end journal.End) error {
 	return c.atomic(func() error {
 		n, err := c.number("SELECT count(*) FROM meta WHERE key LIKE 'journal_break_%'")
 		if err == nil {
@@ -88,7 +90,7 @@ func (c *Case) noteBreak(note string, end journalEnd) error {
 }
 
 // endLastRun writes the end of the last run in case.db if the journal lacks it.
-func (c *Case) endLastRun(end journalEnd, ended map[int64]bool) (journalEnd, error) {
+func (c *Case) endLastRun(end journal.End, ended map[int64]bool) (journal.End, error) {
 	var line *JournalLine
 	var begin int64
 	err := sqlitex.Execute(c.conn, "SELECT journal_seq, exit_code, (ended - began) / 1000 FROM run ORDER BY id DESC LIMIT 1",

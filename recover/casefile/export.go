@@ -186,7 +186,7 @@ func (e *export) journal() error {
 		return err
 	}
 	_, err = e.c.readJournal(func(n int64, line []byte, _ string) error {
-		if n > known.lines {
+		if n > known.Lines {
 			return nil
 		}
 		_, err := f.Write(append(line, '\n'))

@@ -1,18 +1,10 @@
 package casefile
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/journal"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -43,111 +35,18 @@ type JournalLine struct {
 	Previous   string   `json:"previous"`
 }
 
-// journalEnd is how far a journal goes.
-type journalEnd struct {
-	lines int64
-	hash  string // of the last line; "": there is none
-	torn  bool   // the last line has no newline
-}
-
-// longestLine bounds what is kept of a line to be parsed; hashed is all of it.
-const longestLine = 4 << 20
-
-// scanJournal calls visit for each line with its number, its bytes without the
-// newline and their hash. A last line without newline counts too.
-func scanJournal(r io.Reader, visit func(n int64, line []byte, hash string) error) (journalEnd, error) {
-	in := bufio.NewReaderSize(r, 64<<10)
-	var end journalEnd
-	var line []byte
-	digest := sha256.New()
-	begun := false
-	for {
-		piece, err := in.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
-			return end, err
-		}
-		begun = begun || len(piece) > 0
-		whole := err == nil
-		piece = bytes.TrimSuffix(piece, []byte("\n"))
-		digest.Write(piece)
-		if len(line)+len(piece) <= longestLine {
-			line = append(line, piece...)
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
-		if !begun {
-			return end, nil
-		}
-		end.lines++
-		end.hash = hex.EncodeToString(digest.Sum(nil))
-		end.torn = !whole
-		if visit != nil {
-			if err := visit(end.lines, line, end.hash); err != nil {
-				return end, err
-			}
-		}
-		if !whole {
-			return end, nil
-		}
-		line, begun = line[:0], false
-		digest.Reset()
-	}
-}
-
 // readJournal scans the journal of the case; one that is not there has no lines.
-func (c *Case) readJournal(visit func(n int64, line []byte, hash string) error) (journalEnd, error) {
-	file, err := os.Open(filepath.Join(c.dir, JournalName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return journalEnd{}, nil
-	}
-	if err != nil {
-		return journalEnd{}, err
-	}
-	defer file.Close()
-	return scanJournal(file, visit)
+func (c *Case) readJournal(visit journal.Visit) (journal.End, error) {
+	return journal.Read(filepath.Join(c.dir, JournalName), visit)
 }
 
-// appendJournal adds a line behind end, with one write, and makes it durable. A
-// line that the system tore before is ended first, and stays a line of the chain.
-func (c *Case) appendJournal(end journalEnd, line JournalLine) (journalEnd, error) {
-	line.Seq, line.Previous = end.lines+1, end.hash
+// appendJournal adds a line behind end.
+func (c *Case) appendJournal(end journal.End, line JournalLine) (journal.End, error) {
 	if line.Time == "" {
 		line.Time = pg.FormatTime(time.Now())
 	}
-	var text bytes.Buffer
-	if end.torn {
-		text.WriteByte('\n')
-	}
-	from := text.Len()
-	encoder := json.NewEncoder(&text) // ends the line
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(line); err != nil {
-		return end, err
-	}
-	path := filepath.Join(c.dir, JournalName)
-	_, missing := os.Lstat(path)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return end, err
-	}
-	_, err = file.Write(text.Bytes())
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil && missing != nil {
-		err = syncFolder(c.dir)
-	}
-	if err != nil {
-		return end, err
-	}
-	sum := sha256.Sum256(bytes.TrimSuffix(text.Bytes()[from:], []byte("\n")))
-	return journalEnd{lines: line.Seq, hash: hex.EncodeToString(sum[:])}, nil
-}
-
-// syncFolder makes a new name in a folder durable.
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return journal.Append(filepath.Join(c.dir, JournalName), end, func(seq int64, previous string) any {
+		line.Seq, line.Previous = seq, previous
+		return line
+	})
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pgrescue/pgrescue/recover/journal"
 )
 
 // journalCase is a case with three runs, and its journal.
@@ -157,8 +159,8 @@ func TestLongLines(t *testing.T) {
 	}
 	must(t, c.Close())
 	sound(t, dir)
-	end, err := scanJournal(strings.NewReader(strings.Repeat("y", longestLine+1)+"\n\nz"), nil)
-	if err != nil || end.lines != 3 || !end.torn {
+	end, err := journal.Scan(strings.NewReader(strings.Repeat("y", journal.LongestLine+1)+"\n\nz"), nil)
+	if err != nil || end.Lines != 3 || !end.Torn {
 		t.Errorf("scan: %+v, %v", end, err)
 	}
 }

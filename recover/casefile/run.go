@@ -13,6 +13,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/journal"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -34,7 +35,7 @@ type Run struct {
 	command Command
 	id      int64
 	begin   int64 // its line in the journal
-	journal journalEnd
+	journal journal.End
 	open    bool // its transaction has begun
 	done    bool
 	texts   map[string]int64
@@ -70,7 +71,7 @@ func (c *Case) Begin(ctx context.Context, command Command) (*Run, error) {
 	if err != nil {
 		return nil, c.fail(ctx, "write journal of", err)
 	}
-	r := &Run{c: c, ctx: ctx, command: command, begin: end.lines, journal: end, texts: make(map[string]int64), changed: make(map[string]bool)}
+	r := &Run{c: c, ctx: ctx, command: command, begin: end.Lines, journal: end, texts: make(map[string]int64), changed: make(map[string]bool)}
 	c.run = r
 	return r, nil
 }

@@ -116,7 +116,7 @@ func (c *Case) verifyJournal(problems *[]Problem) error {
 			tell(n, "it is of another case")
 		}
 		previous = hash
-		if n == known.lines {
+		if n == known.Lines {
 			at = hash
 		}
 		return nil
@@ -125,10 +125,10 @@ func (c *Case) verifyJournal(problems *[]Problem) error {
 		return err
 	}
 	switch {
-	case end.lines < known.lines:
-		tell(known.lines, "it was cut off: %d lines are there", end.lines)
-	case known.lines > 0 && at != known.hash:
-		tell(known.lines, "it is not the line that %s knows", DatabaseName)
+	case end.Lines < known.Lines:
+		tell(known.Lines, "it was cut off: %d lines are there", end.Lines)
+	case known.Lines > 0 && at != known.Hash:
+		tell(known.Lines, "it is not the line that %s knows", DatabaseName)
 	}
 	return c.each("SELECT value FROM meta WHERE key LIKE 'journal_break_%' ORDER BY key", func(stmt *sqlite.Stmt) error {
 		*problems = append(*problems, Problem{JournalName, stmt.ColumnText(0)})
