@@ -16,6 +16,7 @@ import (
 
 const (
 	randomRounds = 30
+	racedRounds  = 6       // with the race detector, which sees the same goroutines in each
 	randomMemory = 2 << 30 // bytes that the whole test may have taken from the system
 )
 
@@ -24,7 +25,11 @@ const (
 // table; the balance holds. Where the catalogs are whole, every row that is
 // delivered is one that was lost; where all is told to be done, all are.
 func randomDamage(t *testing.T, h *hurtCluster) {
-	for round := range uint64(randomRounds) {
+	rounds := uint64(randomRounds)
+	if testing.Short() {
+		rounds = racedRounds
+	}
+	for round := range rounds {
 		t.Run(fmt.Sprintf("seed %d", round), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(round, 17))
