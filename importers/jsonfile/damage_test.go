@@ -303,7 +303,7 @@ func (letters) Read(p []byte) (int, error) {
 
 // TestLongText reads past a text of 2 GB in the memory of one window.
 func TestLongText(t *testing.T) {
-	size := 2 << 30
+	size := int64(2 << 30)
 	if testing.Short() { // the race detector has nothing to see here, and makes each byte dear
 		size = 256 << 20
 	}
@@ -326,7 +326,7 @@ func TestLongText(t *testing.T) {
 	if err := e.run(); err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("1 {\"a\":1}\n9 longer than %d bytes, at byte 9; only its first 4096 bytes are kept here 4096\n%d {\"a\":2}", lastWindow, size+9+len(`{"a":""},`))
+	want := fmt.Sprintf("1 {\"a\":1}\n9 longer than %d bytes, at byte 9; only its first 4096 bytes are kept here 4096\n%d {\"a\":2}", lastWindow, size+int64(9+len(`{"a":""},`)))
 	if got := strings.Join(lines, "\n"); got != want || len(e.gaps) > 0 {
 		t.Errorf("got\n%s\nwant\n%s\ngaps %v", got, want, e.gaps)
 	}
