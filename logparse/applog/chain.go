@@ -1,6 +1,7 @@
 package applog
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,76 +9,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/logparse"
 )
-
-// Claim is the value of a field as a log tells it.
-type Claim struct {
-	Field   string
-	Known   Known
-	Pattern string
-	Place   logparse.Place
-	Stamp   logparse.Stamp
-	// Doubt says why it may belong to another import; "": an id, or that no other was under way, ties it to this one.
-	Doubt string
-}
-
-// Fate is what became of the transaction of an import.
-type Fate uint8
-
-// The fates.
-const (
-	FateUnknown    Fate = iota
-	FateCommitted       // proven by the message of a commit
-	FateRolledBack      // its rows are not there
-)
-
-// String names it for people.
-func (f Fate) String() string { return [...]string{"unknown", "committed", "rolled back"}[f] }
-
-// Payload is a message that holds values of rows.
-type Payload struct {
-	Proof Proof // ProvesRow or ProvesBody
-	Claim       // its Known has the literal as it stands
-}
-
-// Asset is a row of the application's assets that a log names.
-type Asset struct {
-	ID    Claim
-	Name  Claim
-	Keys  []string // the fields that its source had
-	Flow  Claim
-	There bool // it was there already
-}
-
-// Import is one import as a log tells it.
-type Import struct {
-	ID      string // "": no line told it
-	Claims  []Claim
-	Headers []string // of the source file; those of the first line that had them
-	Rows    int64    // of the import; -1: not known
-	Fate    Fate
-	Why     string // what the fate rests on
-	Flows   []string
-	Assets  []*Asset
-	Values  []Payload
-
-	trace string
-	begun bool // its transaction
-	seen  int  // the last message that named it
-	told  int  // the last one that surely belongs to it, and when that was
-	last  time.Time
-
-	claimed map[[2]string]int // where in Claims a field has a value
-}
-
-// Claim gives the last claim of a field; ok tells whether there is one.
-func (i *Import) Claim(field string) (claim Claim, ok bool) {
-	for _, claim := range slices.Backward(i.Claims) {
-		if claim.Field == field {
-			return claim, true
-		}
-	}
-	return Claim{}, false
-}
 
 // Chain links what messages tell, in the order of their entries: an import's id to flows, flows to assets, and what
 // stands between without an id to the import that was under way.
@@ -116,16 +47,23 @@ type message struct {
 	entry  *logparse.Entry
 	values map[string]string
 	trace  string
+	turn   int
 }
 
 func (m *message) claim(field, text, doubt string) Claim {
-	return Claim{Field: field, Known: Read(text), Pattern: m.match.Pattern.Name, Place: m.entry.Place, Stamp: m.entry.Stamp, Doubt: doubt}
+	return Claim{
+		Field: field, Known: Read(text), Pattern: m.match.Pattern.Name, Place: m.entry.Place, Stamp: m.entry.Stamp, Doubt: doubt,
+		Flow: cmp.Or(m.id("flow_id"), m.id("discovery_flow_id")), turn: m.turn,
+	}
 }
 
 // Add takes the next message.
-func (c *Chain) Add(entry *logparse.Entry, match *Match) {
+func (c *Chain) Add(entry *logparse.Entry, match *Match) { c.add(c.message(entry, match)) }
+
+// message takes the texts out of a match.
+func (c *Chain) message(entry *logparse.Entry, match *Match) *message {
 	c.messages++
-	m := &message{match: match, entry: entry, values: make(map[string]string, len(match.Values))}
+	m := &message{turn: c.messages, match: match, entry: entry, values: make(map[string]string, len(match.Values))}
 	for _, value := range match.Values {
 		switch value.Kind {
 		case KindRepr:
@@ -144,7 +82,11 @@ func (c *Chain) Add(entry *logparse.Entry, match *Match) {
 			m.values[name] = string(field.Text)
 		}
 	}
-	switch match.Pattern.Proves {
+	return m
+}
+
+func (c *Chain) add(m *message) {
+	switch m.match.Pattern.Proves {
 	case ProvesBegin:
 		c.begin(m)
 	case ProvesEnd:
@@ -153,7 +95,7 @@ func (c *Chain) Add(entry *logparse.Entry, match *Match) {
 		c.close(m)
 	case ProvesTenant:
 		c.tenant(m)
-	case ProvesName, ProvesAsset, ProvesThere, ProvesMaking:
+	case ProvesName, ProvesAsset, ProvesThere, ProvesMaking, ProvesFailed:
 		c.asset(m)
 	case ProvesRequest, ProvesResponse, ProvesRecord, ProvesLoss:
 	default:
@@ -191,7 +133,7 @@ func (c *Chain) begin(m *message) {
 		}
 	}
 	c.expire(m)
-	i := c.add(m.trace)
+	i := c.start(m.trace)
 	i.begun = transaction
 	c.open = append(c.open, i)
 	c.take(i, m, "")
@@ -215,7 +157,7 @@ func (c *Chain) expire(m *message) {
 	})
 }
 
-func (c *Chain) add(trace string) *Import {
+func (c *Chain) start(trace string) *Import {
 	i := &Import{Rows: -1, trace: trace}
 	c.Imports = append(c.Imports, i)
 	return i
@@ -234,7 +176,7 @@ func (c *Chain) link(m *message) {
 		if p := m.match.Pattern.Proves; p != ProvesRows && p != ProvesBody {
 			return
 		}
-		i = c.add(m.trace) // the log begins within an import
+		i = c.start(m.trace) // the log begins within an import
 		c.open = append(c.open, i)
 	}
 	c.take(i, m, doubt)
@@ -282,37 +224,10 @@ func (c *Chain) take(i *Import, m *message, doubt string) {
 		}
 		i.claim(m.claim(name, text, doubt))
 	}
-	if p := m.match.Pattern.Proves; p == ProvesRow || p == ProvesBody {
-		for _, value := range m.match.Values {
-			if value.Kind == KindRepr || value.Kind == KindJSON {
-				claim := m.claim(value.Name, "", doubt)
-				claim.Known = Known{Text: string(value.Text), Head: string(value.Text)}
-				i.Values = append(i.Values, Payload{p, claim})
-			}
-		}
+	c.keep(i, m, doubt)
+	if m.match.Pattern.Commit && doubt == "" && i.Fate == FateUnknown {
+		i.Fate, i.Why = FateCommitted, m.match.Pattern.Name+": line "+strconv.FormatInt(m.entry.Line, 10)
 	}
-}
-
-// maxClaims bounds what is kept of an import that a log goes on about.
-const maxClaims = 5000
-
-// claim keeps what a message says, once; without a doubt where another message leaves none.
-func (i *Import) claim(claim Claim) {
-	key := [2]string{claim.Field, claim.Known.Text}
-	if at, ok := i.claimed[key]; ok {
-		if claim.Doubt == "" && i.Claims[at].Doubt != "" {
-			i.Claims[at] = claim
-		}
-		return
-	}
-	if len(i.Claims) >= maxClaims {
-		return
-	}
-	if i.claimed == nil {
-		i.claimed = make(map[[2]string]int)
-	}
-	i.claimed[key] = len(i.Claims)
-	i.Claims = append(i.Claims, claim)
 }
 
 // flow ties a flow to an import, and takes what was waiting for that.
@@ -390,18 +305,18 @@ func (c *Chain) tenant(m *message) {
 	if i == nil || i.begun {
 		return
 	}
-	if strings.Contains(m.values["client_account_id"], "***") {
-		return // the next message has it in clear
-	}
 	if before, ok := i.Claim("client_account_id"); ok {
-		if before.Known.Text == m.values["client_account_id"] {
+		text := m.values["client_account_id"]
+		if before.Known.Text == text || Read(text).Fits(before.Known.Text) {
 			return
 		}
-		doubt = "requests of several tenants came at the same time"
+		if !before.Known.Fits(text) { // or else the message before had it masked
+			doubt = doubtTenants
+		}
 		for at := range i.Claims {
 			switch i.Claims[at].Field {
 			case "client_account_id", "engagement_id", "user_id":
-				i.Claims[at].Doubt = doubt
+				i.Claims[at].Doubt = cmp.Or(doubt, i.Claims[at].Doubt)
 			}
 		}
 	}

@@ -7,7 +7,8 @@ type pending struct {
 	told       int    // the message that told the flow
 	other      string // the flow that was told before, and when
 	toldOther  int
-	last       *Asset // whose id was told, and not yet its name beside it
+	last       *Asset   // whose id was told, and not yet its name beside it
+	made       []*Asset // in the transaction that goes on, as far as can be told
 }
 
 // maxPending bounds the requests whose assets are followed.
@@ -27,6 +28,12 @@ func (c *Chain) asset(m *message) {
 	case ProvesName:
 		p.name = m.claim("name", m.values["name"], "")
 		p.keys, _ = Names(m.values["keys"])
+		return
+	case ProvesFailed:
+		for _, a := range p.made {
+			a.Spoiled = "another asset could not be made afterwards, and no message tells whether the transaction of both was rolled back: " + m.entry.Place.String()
+		}
+		p.name, p.keys, p.last = Claim{}, nil, nil
 		return
 	case ProvesMaking:
 		p.making(m, c.messages)
@@ -51,14 +58,22 @@ func (c *Chain) asset(m *message) {
 	a := &Asset{ID: m.claim("id", id, ""), Flow: p.flow, There: m.match.Pattern.Proves == ProvesThere}
 	if p.name.Field != "" {
 		a.Name, a.Keys = p.name, p.keys
-		a.Name.Doubt = "the name stands in a message before, which has no id"
+		a.Name.Doubt = doubtName
 	}
 	if p.last = a; named {
 		a.confirm(m.claim("name", name, ""))
 		p.last = nil
 	}
 	p.name, p.keys = Claim{}, nil
+	for _, field := range sortedNames(m.values) {
+		if m.id(field) != "" && field != "asset_id" && family(field) != "flow_id" {
+			a.Claims = append(a.Claims, m.claim(field, m.values[field], ""))
+		}
+	}
 	c.assets[id] = a
+	if !a.There {
+		p.made = append(p.made, a)
+	}
 	if i := c.byFlow[a.Flow.Known.Text]; i != nil {
 		i.Assets = append(i.Assets, a)
 		return
@@ -80,12 +95,15 @@ func (p *pending) making(m *message, now int) {
 	if before := p.flow.Known.Text; before != "" && before != id {
 		p.other, p.toldOther = before, p.told
 	}
+	if before := p.flow.Known.Text; before != id {
+		p.made = nil
+	}
 	p.flow, p.told = Claim{}, now
 	if id == "" {
 		return
 	}
 	p.flow = m.claim("flow_id", id, "")
 	if m.trace == "" && p.other != "" && p.other != id && now-p.toldOther <= nearby {
-		p.flow.Doubt = "assets of another flow were being made at the same time"
+		p.flow.Doubt = doubtOfAssets
 	}
 }

@@ -24,18 +24,18 @@ func (c *Chain) find(m *message) (found *Import, doubt string) {
 	case proof == ProvesStage:
 		return nil, "" // anybody's
 	case len(c.open) > 1:
-		return c.open[len(c.open)-1], "several imports were under way, and the message names none"
+		return c.open[len(c.open)-1], doubtSeveral
 	case len(c.open) == 1:
 		if other := c.named; !transactional(proof) && other != c.open[0] && c.near(other) {
-			return c.open[0], "another import's flow may have been running, and the message names none"
+			return c.open[0], doubtRunning
 		}
 		return c.open[0], ""
 	case transactional(proof):
 		return nil, ""
 	case c.named != nil && c.near(c.before):
-		return c.named, "another import was named shortly before, and the message names none"
+		return c.named, doubtShortly
 	case c.named != nil && !c.near(c.named):
-		return c.named, "the import was named long before, and the message names none"
+		return c.named, doubtLong
 	}
 	return c.named, ""
 }
@@ -91,7 +91,8 @@ func (c *Chain) withID(id string, m *message) *Import {
 	if len(nameless) == 1 {
 		i = nameless[0]
 	} else { // which of several it is cannot be told: they stay without an id
-		i = c.add(m.trace)
+		i = c.start(m.trace)
+		i.among = nameless
 	}
 	i.ID = id
 	c.byID[id] = i

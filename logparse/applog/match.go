@@ -54,7 +54,37 @@ func (m *Match) Get(name string) (text string, ok bool) {
 
 // Match finds the pattern that an entry looks like, into m, whose room is used again.
 func (p *Pack) Match(entry *logparse.Entry, m *Match) bool {
-	message := begin(entry.Message)
+	if cornerOf(entry.Message) == opens {
+		return p.matchPanel(entry, m)
+	}
+	return p.matchText(entry, entry.Message, m)
+}
+
+// maxPanelLines is on how many lines of a panel patterns are tried.
+const maxPanelLines = 200
+
+// matchPanel looks at the text of a box, at each line of it.
+func (p *Pack) matchPanel(entry *logparse.Entry, m *Match) bool {
+	panel, ok := ParsePanel(string(entry.Message))
+	if !ok {
+		return false
+	}
+	text := []byte(panel.Text)
+	for range maxPanelLines {
+		if p.matchText(entry, text, m) {
+			return true
+		}
+		_, after, found := bytes.Cut(text, []byte{'\n'})
+		if !found {
+			break
+		}
+		text = after
+	}
+	return false
+}
+
+func (p *Pack) matchText(entry *logparse.Entry, message []byte, m *Match) bool {
+	message = begin(message)
 	if len(message) >= lead {
 		for _, c := range p.index[[lead]byte(message[:lead])] {
 			if c.suits(entry) && c.match(message, m) {
@@ -194,7 +224,7 @@ func extent(kind Kind, text []byte) int {
 	return len(text)
 }
 
-// literal is how long a literal of Python or JSON is. Python's reader takes JSON's objects and lists for its own.
+// literal is how long a literal of Python or JSON is.
 func literal(kind Kind, text []byte) int {
 	if len(text) == 0 || kind == KindJSON && text[0] != '{' && text[0] != '[' {
 		return -1
@@ -202,10 +232,7 @@ func literal(kind Kind, text []byte) int {
 	if kind == KindNames && text[0] != '[' && text[0] != '{' && !bytes.HasPrefix(text, []byte("dict_keys([")) {
 		return -1
 	}
-	_, n, err := pyrepr.Parse(string(text))
-	if err != nil {
-		return -1
-	}
+	_, n := readLiteral(kind, string(text))
 	return n
 }
 

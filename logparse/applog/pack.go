@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
@@ -18,6 +19,7 @@ import (
 type Pack struct {
 	Name     string
 	Patterns []Pattern
+	Tables   []Table
 	index    map[[lead]byte][]*compiled // by how the text begins
 	floating []*compiled                // those that may stand anywhere in a message
 }
@@ -30,7 +32,7 @@ type Pattern struct {
 	Match  oneOrAll `yaml:"match"`
 	Fields fieldMap `yaml:"fields"` // kinds of the fields, by their names
 	Proves Proof    `yaml:"proves"`
-	Commit bool     `yaml:"commit"` // the transaction was committed
+	Commit bool     `yaml:"commit"` // the transaction was committed: it tells so, or comes only after that
 	Void   bool     `yaml:"void"`   // it was rolled back: what it did is not there
 }
 
@@ -75,6 +77,7 @@ const (
 	ProvesLoss     Proof = "loss"     // a value that was not kept
 	ProvesMaking   Proof = "making"   // for which flow an asset is about to be made
 	ProvesThere    Proof = "there"    // an asset that was there before
+	ProvesFailed   Proof = "failed"   // an asset that was not made, and took those before it along
 	ProvesEnd      Proof = "end"      // the transaction's fate: see Commit and Void
 	ProvesClose    Proof = "close"    // the request of an import ended
 	ProvesStage    Proof = "stage"    // how far it came
@@ -84,7 +87,7 @@ func proofs() []Proof {
 	return []Proof{
 		ProvesRequest, ProvesResponse, ProvesTenant, ProvesBegin, ProvesImport, ProvesRows, ProvesHeaders, ProvesRow, ProvesBody, ProvesFlow,
 		ProvesLink, ProvesMapping, ProvesName, ProvesAsset, ProvesRecord, ProvesLoss, ProvesMaking,
-		ProvesThere, ProvesEnd, ProvesClose, ProvesStage,
+		ProvesThere, ProvesFailed, ProvesEnd, ProvesClose, ProvesStage,
 	}
 }
 
@@ -118,6 +121,7 @@ func ParsePack(name string, r io.Reader) (*Pack, error) {
 	var document struct {
 		Pack     string    `yaml:"pack"`
 		Patterns []Pattern `yaml:"patterns"`
+		Tables   []Table   `yaml:"tables"`
 	}
 	if err := yaml.UnmarshalWithOptions(text, &document, yaml.DisallowUnknownField()); err != nil {
 		place, cause := name, err.Error()
@@ -133,20 +137,41 @@ func ParsePack(name string, r io.Reader) (*Pack, error) {
 	if len(document.Patterns) == 0 || len(document.Patterns) > maxPatterns {
 		return refuse(name, fmt.Errorf("it has %d patterns", len(document.Patterns)), "")
 	}
-	pack := &Pack{Name: document.Pack, Patterns: document.Patterns, index: make(map[[lead]byte][]*compiled)}
-	if troubles := pack.compile(); len(troubles) > 0 {
-		return refuse(name, errors.Join(troubles...), "")
+	pack := &Pack{Name: document.Pack, Patterns: document.Patterns, Tables: document.Tables, index: make(map[[lead]byte][]*compiled)}
+	if troubles := append(pack.compile(), pack.checkTables()...); len(troubles) > 0 {
+		return refuse(name, joined(text, troubles), "")
 	}
 	return pack, nil
 }
 
+// joined puts the line of each trouble before it.
+func joined(text []byte, troubles []trouble) error {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, 0, len(troubles))
+	for _, t := range troubles {
+		path, err := yaml.PathString(t.path)
+		if err != nil {
+			return errors.Join(append(errs, t.err)...)
+		}
+		if node, err := path.FilterFile(file); err == nil && node.GetToken() != nil && node.GetToken().Position != nil {
+			t.err = fmt.Errorf("line %d: %w", node.GetToken().Position.Line, t.err)
+		}
+		errs = append(errs, t.err)
+	}
+	return errors.Join(errs...)
+}
+
 // compile makes the patterns ready, and lists what is wrong with them.
-func (p *Pack) compile() (troubles []error) {
+func (p *Pack) compile() (troubles []trouble) {
 	seen := make(map[string]bool)
 	for i := range p.Patterns {
 		pattern := &p.Patterns[i]
 		wrong := func(format string, args ...any) {
-			troubles = append(troubles, fmt.Errorf("pattern %d, %q: "+format, append([]any{i + 1, pattern.Name}, args...)...))
+			err := fmt.Errorf("pattern %d, %q: "+format, append([]any{i + 1, pattern.Name}, args...)...)
+			troubles = append(troubles, trouble{fmt.Sprintf("$.patterns[%d]", i), err})
 		}
 		switch {
 		case pattern.Name == "":
@@ -157,8 +182,10 @@ func (p *Pack) compile() (troubles []error) {
 			wrong("it matches nothing")
 		case pattern.Commit && pattern.Void:
 			wrong("a message proves commit or void, not both")
-		case (pattern.Commit || pattern.Void) != (pattern.Proves == ProvesEnd):
-			wrong("what proves the end of a transaction tells commit or void, and nothing else does")
+		case pattern.Proves == ProvesEnd && !pattern.Commit && !pattern.Void:
+			wrong("what proves the end of a transaction tells commit or void")
+		case pattern.Proves != ProvesEnd && pattern.Void:
+			wrong("void is for what proves the end of a transaction, and for nothing else")
 		case !slices.Contains(proofs(), pattern.Proves):
 			wrong("proves is none of %v", proofs())
 		}
