@@ -225,6 +225,14 @@ func (r *recorder) transactions(list []xact.Transaction, names *tableNames) erro
 	return nil
 }
 
+// forgetEvents takes the entries of the timeline back that this run noted.
+func (r *recorder) forgetEvents() error {
+	if r == nil {
+		return nil
+	}
+	return libraryError(r.run.ForgetEvents())
+}
+
 // didWhat says in words what a transaction did to each table.
 func didWhat(line *transactionLine) string {
 	var parts []string

@@ -76,8 +76,8 @@ func removalText(tables []removedTable) string {
 
 // collect lists the transactions. When some removed files that the catalogs at
 // hand do not know, the WAL is asked what was dropped, and the list is made anew:
-// what took whole tables comes first.
-func (o *walTransactionsOptions) collect(ctx context.Context, ev *undelete.Evidence, progress *stages) (*xact.Result, *tableNames, error) {
+// what took whole tables comes first. Every one that destroyed something is noted.
+func (o *walTransactionsOptions) collect(ctx context.Context, ev *undelete.Evidence, progress *stages, found *recorder) (*xact.Result, *tableNames, error) {
 	for again := false; ; again = true {
 		names := newTableNames(ev.Snapshot)
 		puzzled := false
@@ -85,12 +85,21 @@ func (o *walTransactionsOptions) collect(ctx context.Context, ev *undelete.Evide
 		if err != nil {
 			return nil, nil, err
 		}
+		opts.Kept = func(tx *xact.Transaction) error {
+			if tx.Destroyed() == 0 && len(tx.Dropped) == 0 {
+				return nil
+			}
+			return found.transactions([]xact.Transaction{*tx}, names)
+		}
 		opts.Scan.Progress = progress.begin("reading WAL", ev.Archive.BytesFrom(opts.Scan.From))
 		result, err := xact.Collect(ctx, ev.Archive, opts)
 		if err != nil || again || !puzzled || !ev.HasHistory() {
 			return result, names, err
 		}
 		if err := ev.ReadHistory(ctx, 0); err != nil {
+			return nil, nil, err
+		}
+		if err := found.forgetEvents(); err != nil { // tables have other names now
 			return nil, nil, err
 		}
 	}

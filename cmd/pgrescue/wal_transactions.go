@@ -56,8 +56,9 @@ back at the end, because it destroyed nothing.
 
 With --pgdata or --catalog the tables have names, without they are file numbers.
 PATH is a data directory, a WAL directory, a segment file, a tar file or an archive;
-any number of them, compressed as they are. With a case, the transactions listed become
-entries of its timeline; --limit 0 takes all in.`,
+any number of them, compressed as they are. With a case, every transaction that destroyed something
+becomes an entry of its timeline, whatever --limit says, and so does each that is
+listed; --limit 0 takes those in too that only inserted.`,
 		Example: `  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal transactions /archive --catalog catalog.json --since "2026-11-23 14:00Z" --min-deletes 100
   pgrescue wal transactions /copy/data --pgdata /copy/data --table public.orders --json`,
@@ -83,7 +84,7 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 		return err
 	}
 	defer ev.Close()
-	result, names, err := options.collect(ctx, ev, progress)
+	result, names, err := options.collect(ctx, ev, progress, found)
 	progress.end()
 	if err != nil {
 		return err

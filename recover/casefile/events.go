@@ -54,10 +54,21 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, micros(e.Time), e.Source, e.Certainty
 	})
 }
 
+// ForgetEvents takes back the entries that this run noted.
+func (r *Run) ForgetEvents() error {
+	return r.do("take back events of", func() error {
+		r.changed["event"] = true
+		return r.exec("DELETE FROM event WHERE run_id = ?", r.id)
+	})
+}
+
 // Events reads the timeline in the order of time, and of what was noted first where that
-// is the same. An event is the reader's own. Transactions that `wal transactions`, `wal rows`
-// and `undelete` found have the source "wal", and in Detail xid, end_lsn and what they did
-// to each table, where that is known.
+// is the same. An event is the reader's own. Transactions have the source "wal", the time of
+// their commit or abort, and in Detail at least xid and end_lsn. `wal transactions` notes
+// every one that destroyed something, and with --limit 0 those too that only inserted: its
+// Detail is the object that it prints with --json, with xid, subtransactions, state and for
+// each table how many rows were inserted, updated and deleted. `undelete` and `wal rows`
+// note those that they were asked for, so that a transaction may be there twice.
 func (c *Case) Events(ctx context.Context) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) {
 		rows, err := c.query(ctx, "SELECT time, source, "+c.lineColumn()+", certainty, actor, tenant, statement, message, detail FROM event ORDER BY event.time, event.id")

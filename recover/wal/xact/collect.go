@@ -19,6 +19,9 @@ type Options struct {
 	Oldest pg.XID
 	// Keep says which transactions to list; nil: all that changed a counted relation.
 	Keep func(*Transaction) bool
+	// Kept, if not nil, is told of each transaction that is to be listed, also of those
+	// that Limit leaves out. The transaction is valid only until it returns.
+	Kept func(*Transaction) error
 	// Aborted, if not nil, is told of each transaction that was rolled back, and of
 	// each that was rolled back to a savepoint. The transaction is valid only until it returns.
 	Aborted func(*Transaction)
@@ -332,6 +335,11 @@ func (c *collector) finish(tx *Transaction, f *flight) error {
 	}
 	if c.opts.Lines != nil && len(f.lines) > 0 {
 		if err := c.opts.Lines(tx, f.lines); err != nil {
+			return err
+		}
+	}
+	if c.opts.Kept != nil {
+		if err := c.opts.Kept(tx); err != nil {
 			return err
 		}
 	}
