@@ -101,6 +101,7 @@ const (
 	Connection EventKind = "connection"
 	Server     EventKind = "server" // checkpoints, autovacuum, start and stop
 	Request    EventKind = "request"
+	Import     EventKind = "import"  // what a pattern proves of an import, a flow or a row; Why names it
 	Message    EventKind = "message" // anything else
 )
 
