@@ -17,6 +17,12 @@ type Framer interface {
 	Flush(out func(*Entry) error) error
 }
 
+// Holder is a Framer that knows lines which surely go on with the entry that is open, even if entries of another format
+// begin so: a DETAIL in a traceback, a line of a text within a record.
+type Holder interface {
+	Holds(line *Line) bool
+}
+
 // Detector offers formats for lines.
 type Detector interface {
 	// Detect looks at a sample: lines that follow each other, of one container of one source.
@@ -38,6 +44,7 @@ const (
 	// leastScore is what a format must have to be taken, and leastShare what one must have beside a better one.
 	leastScore = 0.2
 	leastShare = 0.02
+	maxFormats = 6 // of one container
 )
 
 // Recognise finds the formats of the sources' lines, for Entries, by samples of their beginning, middle and
@@ -71,35 +78,60 @@ func appendFormats(shown []string, chosen []Candidate) []string {
 	return shown
 }
 
-// choose takes the best candidate, and those whose entries begin on lines that no better one takes.
-func choose(sample []Line, detectors []Detector) []Candidate {
-	var offered []Candidate
+// choose takes the best candidate; then the best for the lines that it does not take, if entries begin on enough of
+// them; and so on. So what one program writes says nothing of how another does.
+func choose(sample []Line, detectors []Detector) (chosen []Candidate) {
+	for rest := sample; len(rest) > 0 && len(chosen) < maxFormats; rest = others(sample, chosen) {
+		offered := offers(rest, detectors)
+		best := slices.IndexFunc(offered, func(c Candidate) bool {
+			if len(chosen) == 0 {
+				return c.Score >= leastScore
+			}
+			return c.Begins != nil && float64(begun(rest, c)) >= leastShare*float64(len(sample))
+		})
+		if best < 0 {
+			break
+		}
+		if chosen = append(chosen, offered[best]); offered[best].Begins == nil {
+			break
+		}
+	}
+	return chosen
+}
+
+// offers are the candidates of all detectors, those that take most lines first.
+func offers(sample []Line, detectors []Detector) (offered []Candidate) {
 	for _, detector := range detectors {
 		offered = append(offered, detector.Detect(sample)...)
 	}
 	slices.SortStableFunc(offered, func(a, b Candidate) int { return cmp.Compare(b.Score, a.Score) })
-	if len(offered) == 0 || offered[0].Score < leastScore {
-		return nil
+	return offered
+}
+
+// begun counts the lines that entries of a format begin on.
+func begun(lines []Line, candidate Candidate) (n int) {
+	for i := range lines {
+		if candidate.Begins(lines[i].Text) {
+			n++
+		}
 	}
-	chosen := offered[:1:1]
-	if chosen[0].Begins == nil {
-		return chosen
-	}
-	for _, candidate := range offered[1:] {
-		if candidate.Begins == nil {
+	return n
+}
+
+// others gives the lines that no entry of the formats begins on or surely goes on with.
+func others(sample []Line, chosen []Candidate) (rest []Line) {
+	p := party{out: func(*Entry) error { return nil }}
+	p.start(chosen)
+	for i := range sample {
+		if !p.takes(&sample[i]) {
+			rest = append(rest, sample[i])
 			continue
 		}
-		own := 0
-		for i := range sample {
-			if candidate.Begins(sample[i].Text) && beginner(chosen, sample[i].Text) < 0 {
-				own++
-			}
-		}
-		if float64(own) >= leastShare*float64(len(sample)) {
-			chosen = append(chosen, candidate)
+		if p.framers[p.current].Frame(&sample[i], p.outs[p.current]) != nil {
+			return rest
 		}
 	}
-	return chosen
+	return rest
 }
 
 // beginner finds the first candidate whose entries begin so, or -1.

@@ -118,10 +118,21 @@ func (p *party) frame(line *Line) error {
 	case 1:
 		return p.framers[0].Frame(line, p.outs[0])
 	}
-	if which := beginner(p.formats, line.Text); which >= 0 {
+	p.takes(line)
+	return p.framers[p.current].Frame(line, p.outs[p.current])
+}
+
+// takes finds the format that a line belongs to, and reports whether it surely does: an entry begins on it, or the
+// one that is open goes on. Where several formats have entries that begin so, the last one's are more likely.
+func (p *party) takes(line *Line) bool {
+	if holder, ok := p.framers[p.current].(Holder); ok && holder.Holds(line) || p.formats[p.current].Begins(line.Text) {
+		return true
+	}
+	which := beginner(p.formats, line.Text)
+	if which >= 0 {
 		p.current = which
 	}
-	return p.framers[p.current].Frame(line, p.outs[p.current])
+	return which >= 0
 }
 
 // recognise finds the format of a container that stood in no sample, and gives it the lines so far.

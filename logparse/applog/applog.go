@@ -17,6 +17,7 @@
 package applog
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -63,10 +64,14 @@ func (d Detector) text(sample []logparse.Line) logparse.Candidate {
 // maxShapes bounds how many shapes are read in one log.
 const maxShapes = 6
 
-// mostFrequent chooses the shape that takes most lines, then the one that takes most of the others, and so on.
+// mostFrequent chooses the shape that takes most lines, then the one that takes most of the others, and so on. A WARNING
+// of uvicorn's looks as one of PostgreSQL's without a prefix does, and chooses nothing.
 func mostFrequent(sample []logparse.Line, known []*Shape) (heads []*Shape) {
 	var takers [][]int // of the lines that are heads: which of known take them
 	for i := range sample {
+		if bytes.HasPrefix(sample[i].Text, []byte("WARNING:  ")) {
+			continue
+		}
 		var by []int
 		for n, shape := range known {
 			if shape.matches(sample[i].Text) {

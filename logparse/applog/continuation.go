@@ -8,6 +8,7 @@ import (
 // continuation tells whether a line without a head goes on with the entry before it.
 type continuation struct {
 	traceback bool // the error's own line has not come
+	error     bool // it has
 	depth     int  // of brackets that are open, of JSON or Python that is printed over several lines
 	panel     bool
 	chain     bool // another traceback is announced
@@ -29,7 +30,7 @@ func (c *continuation) note(text []byte) {
 		return
 	}
 	if c.traceback && !c.blank && text[0] > ' ' && text[0] != '|' {
-		c.traceback = false
+		c.traceback, c.error = false, true
 	}
 	switch cornerOf(text) {
 	case opens:
@@ -82,18 +83,60 @@ func (c *continuation) belongs(text []byte) bool {
 	case text[0] == '}' || text[0] == ']' || text[0] == ')':
 		return true
 	}
-	if announces(text) || parameters(text) {
+	if announces(text) {
 		return true
 	}
 	if bytes.HasPrefix(text, []byte(tracebackHead)) {
 		return c.heads || c.chain
 	}
-	for _, word := range []string{"(Background on this error", "DETAIL: ", "HINT: ", "CONTEXT: ", "[generated in", "[cached since"} {
+	if behindError(text) || bytes.HasPrefix(text, []byte("[generated in")) || bytes.HasPrefix(text, []byte("[cached since")) {
+		return true
+	}
+	return !c.blank && c.heads && !loose(text) && !byServer(text)
+}
+
+// holds reports whether a line surely goes on with the entry.
+func (c *continuation) holds(text []byte) bool {
+	switch {
+	case len(text) == 0:
+		return false
+	case bytes.HasPrefix(text, []byte(tracebackHead)):
+		return true
+	case c.traceback:
+		return text[0] == ' ' || text[0] == '\t' || raised(text)
+	case c.error:
+		return behindError(text)
+	}
+	return false
+}
+
+// raised reports whether a line is that of the error of a traceback: the name of its class, and what it says.
+func raised(text []byte) bool {
+	n := 0
+	for n < len(text) && (text[n] == '.' || text[n] == '_' || text[n] >= '0' && text[n] <= '9' || text[n] >= 'A' && text[n] <= 'Z' || text[n] >= 'a' && text[n] <= 'z') {
+		n++
+	}
+	return n > 0 && (text[0] < '0' || text[0] > '9') && (n == len(text) || text[n] == ':') && !byServer(text)
+}
+
+// byServer reports whether a line begins as one of PostgreSQL's log that has no prefix.
+func byServer(text []byte) bool {
+	for _, word := range []string{"LOG:  ", "STATEMENT:  "} {
 		if bytes.HasPrefix(text, []byte(word)) {
 			return true
 		}
 	}
-	return !c.blank && c.heads && !loose(text)
+	return false
+}
+
+// behindError reports whether a line is what libpq and SQLAlchemy put behind the message of an error.
+func behindError(text []byte) bool {
+	for _, word := range []string{"DETAIL: ", "HINT: ", "CONTEXT: ", "(Background on this error"} {
+		if bytes.HasPrefix(text, []byte(word)) {
+			return true
+		}
+	}
+	return parameters(text)
 }
 
 // loose reports whether a line is known to be printed past the logging.

@@ -121,6 +121,9 @@ func (f *jsonFramer) Frame(line *logparse.Line, out func(*logparse.Entry) error)
 	return out(&f.entry)
 }
 
+// Holds does what that of text does, for what is printed between the records.
+func (f *jsonFramer) Holds(line *logparse.Line) bool { return f.text.Holds(line) }
+
 // Flush hands out what the end of the log has completed.
 func (f *jsonFramer) Flush(out func(*logparse.Entry) error) error { return f.text.Flush(out) }
 

@@ -148,7 +148,7 @@ func (s *Shape) parse(h *head, text []byte) bool {
 		rest := text[at:]
 		if p.field == "" {
 			n := literalAt(rest, p.literal, i > 0)
-			if n < 0 || p.literal == ": " && i > 0 && s.parts[i-1].field == "levelname" && h.byServer(rest) {
+			if n < 0 || p.literal == ": " && i > 0 && s.parts[i-1].field == "levelname" && h.byServer(rest, i == 1) {
 				return false
 			}
 			at += n
@@ -187,9 +187,9 @@ func (s *Shape) parse(h *head, text []byte) bool {
 }
 
 // byServer reports whether PostgreSQL wrote a level and what stands behind it: a colon and two spaces. uvicorn puts as many
-// behind WARNING alone.
-func (h *head) byServer(text []byte) bool {
-	return len(text) > 3 && text[1] == ' ' && text[2] == ' ' && text[3] != ' ' && string(h.level) != "WARNING"
+// behind WARNING alone, and nothing before it.
+func (h *head) byServer(text []byte, first bool) bool {
+	return len(text) > 3 && text[1] == ' ' && text[2] == ' ' && text[3] != ' ' && (!first || string(h.level) != "WARNING")
 }
 
 // echo takes the logger that SQLAlchemy's echo=True writes before its messages.

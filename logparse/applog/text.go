@@ -47,6 +47,12 @@ func (f *textFramer) Frame(line *logparse.Line, out func(*logparse.Entry) error)
 	return o.more(line, out)
 }
 
+// Holds reports whether a line is of the traceback that is open, or of what SQLAlchemy and libpq put behind an error.
+func (f *textFramer) Holds(line *logparse.Line) bool {
+	o := f.of(line.Outer.Stream)
+	return o.entry.Lines > 0 && o.rest.holds(line.Text)
+}
+
 // fill takes what stands in the head.
 func (f *textFramer) fill(o *opened) {
 	h := &f.head

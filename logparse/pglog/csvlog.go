@@ -50,6 +50,9 @@ type csvFramer struct {
 	marks  logparse.Marks
 }
 
+// Holds reports whether a line is within a record, whose texts may be of several lines.
+func (f *csvFramer) Holds(line *logparse.Line) bool { return f.open && !beginsCSV(line.Text) }
+
 // fields puts an entry together whose fields have names.
 type fields struct {
 	stamps logparse.Stamps

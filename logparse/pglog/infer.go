@@ -85,7 +85,7 @@ func (p *Prefix) count(lines [][]byte) int {
 
 // shapesOf gives the shapes of what stands before the levels, the frequent ones first.
 func shapesOf(lines [][]byte) []string {
-	counts := make(map[string]int)
+	counts, begins := make(map[string]int), make(map[string]bool)
 	for _, line := range lines {
 		end := levelIn(line)
 		if end < 0 {
@@ -95,10 +95,15 @@ func shapesOf(lines [][]byte) []string {
 		if counts[shape] > 0 || len(counts) < maxHeads {
 			counts[shape]++
 		}
+		if found, _ := levelAt(line[end:]); found.part == message {
+			begins[shape] = true
+		}
 	}
 	var shapes []string
 	for shape := range counts {
-		shapes = append(shapes, shape)
+		if begins[shape] { // a DETAIL alone stands behind errors in any program's log
+			shapes = append(shapes, shape)
+		}
 	}
 	slices.SortFunc(shapes, func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
@@ -108,7 +113,7 @@ func shapesOf(lines [][]byte) []string {
 
 // levelIn finds the place of a level; -1: there is none.
 func levelIn(line []byte) int {
-	if len(line) == 0 || line[0] == '\t' {
+	if len(line) == 0 || line[0] == '\t' || padded(line) {
 		return -1
 	}
 	head := line[:min(len(line), maxHead)]
@@ -129,6 +134,16 @@ func levelIn(line []byte) int {
 		}
 		from = end + 3
 	}
+}
+
+// padded reports whether a line begins with a level as uvicorn pads it.
+func padded(line []byte) bool {
+	for _, word := range []string{"INFO:     ", "ERROR:    ", "DEBUG:    "} {
+		if bytes.HasPrefix(line, []byte(word)) {
+			return len(line) > len(word) && line[len(word)] != ' '
+		}
+	}
+	return false
 }
 
 // withStops adds shapes with %q where one shape begins another: processes without a session end there.

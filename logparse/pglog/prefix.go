@@ -119,7 +119,7 @@ const maxWord = 256
 
 // match reads the head of a line; false: no message or part begins there.
 func (m *matcher) match(line []byte) bool {
-	if len(line) == 0 || line[0] == '\t' {
+	if len(line) == 0 || line[0] == '\t' || padded(line) {
 		return false
 	}
 	m.line, m.tries = line, 0

@@ -39,6 +39,11 @@ func (f *stderrFramer) Frame(line *logparse.Line, out func(*logparse.Entry) erro
 	return f.foreign(line, out)
 }
 
+// Holds reports whether a line goes on with a message: the server puts a tab in front.
+func (f *stderrFramer) Holds(line *logparse.Line) bool {
+	return f.last != nil && len(line.Text) > 0 && line.Text[0] == '\t'
+}
+
 var newline = []byte{'\n'}
 
 // goesOn reports whether a line goes on with the one before: the server puts a tab in front. What copied
