@@ -10,10 +10,13 @@
 //   - Pattern: what a message looks like, and what it proves. A Pack is a set of them, in YAML; Discovery is the application's.
 //   - Claim: a value that a message tells, with its place, what is Known of it, and what makes it doubtful.
 //   - Chain: the imports that messages tell, whose ids lead to flows and these to assets.
+//   - Payload: a message that holds values of rows: the body of a request, or one row as Python shows it.
+//   - Table: how what messages tell becomes rows of a table, which a pack says. Rows makes them.
 //   - Template: messages that differ in some words only.
 //
 // The Detector offers text of the shapes that a sample holds, JSON lines, and access lines.
-// Entries go through Pack.Match, and what it finds through Chain.Add; those that no pattern takes go into Templates.
+// Entries go through Pack.Match, and what it finds through Chain.Add, or through Rows.Add, which has a Chain; those that no
+// pattern takes go into Templates.
 package applog
 
 import (

@@ -308,7 +308,12 @@ func (c *Chain) tenant(m *message) {
 	if before, ok := i.Claim("client_account_id"); ok {
 		text := m.values["client_account_id"]
 		if before.Known.Text == text || Read(text).Fits(before.Known.Text) {
-			return
+			_, engaged := i.Claim("engagement_id")
+			_, asked := i.Claim("user_id")
+			if engaged && asked {
+				return
+			}
+			text = before.Known.Text // the context of a line had it without the others
 		}
 		if !before.Known.Fits(text) { // or else the message before had it masked
 			doubt = doubtTenants

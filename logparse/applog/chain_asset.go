@@ -3,6 +3,7 @@ package applog
 // pending is an asset that is being made.
 type pending struct {
 	name, flow Claim
+	others     []Claim // ids that stand beside the flow
 	keys       []string
 	told       int    // the message that told the flow
 	other      string // the flow that was told before, and when
@@ -65,10 +66,9 @@ func (c *Chain) asset(m *message) {
 		p.last = nil
 	}
 	p.name, p.keys = Claim{}, nil
-	for _, field := range sortedNames(m.values) {
-		if m.id(field) != "" && field != "asset_id" && family(field) != "flow_id" {
-			a.Claims = append(a.Claims, m.claim(field, m.values[field], ""))
-		}
+	a.Claims = m.otherIDs()
+	if !a.There {
+		a.Claims = append(a.Claims, p.others...)
 	}
 	c.assets[id] = a
 	if !a.There {
@@ -98,12 +98,25 @@ func (p *pending) making(m *message, now int) {
 	if before := p.flow.Known.Text; before != id {
 		p.made = nil
 	}
-	p.flow, p.told = Claim{}, now
+	p.flow, p.told, p.others = Claim{}, now, nil
 	if id == "" {
 		return
 	}
-	p.flow = m.claim("flow_id", id, "")
+	p.flow, p.others = m.claim("flow_id", id, ""), m.otherIDs()
 	if m.trace == "" && p.other != "" && p.other != id && now-p.toldOther <= nearby {
 		p.flow.Doubt = doubtOfAssets
+		for i := range p.others {
+			p.others[i].Doubt = doubtOfAssets
+		}
 	}
+}
+
+// otherIDs are what a message of an asset tells beside the asset's own id and its flow's.
+func (m *message) otherIDs() (claims []Claim) {
+	for _, field := range sortedNames(m.values) {
+		if m.id(field) != "" && field != "asset_id" && family(field) != "flow_id" {
+			claims = append(claims, m.claim(field, m.values[field], ""))
+		}
+	}
+	return claims
 }

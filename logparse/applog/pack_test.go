@@ -30,10 +30,20 @@ func discoveryPack(t testing.TB) *Pack {
 }
 
 // lines are one of each kind that the application writes, with the pattern that takes it and the fields.
-func lines() [][]string {
+func lines() [][]string { return append(linesOfImports(), linesOfAssets()...) }
+
+func linesOfImports() [][]string {
 	return [][]string{
 		{"🔄 POST http://localhost:8000/api/v1/data-import/store-import | IP: 10.0.0.7 | Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36...", "import request", "agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36...", "ip=10.0.0.7", "url=://localhost:8000/api/v1/data-import"},
 		{"🔄 POST http://localhost:8000/api/v1/flows | IP: 10.0.0.7 | Agent: curl/8...", "request", "agent=curl/8...", "ip=10.0.0.7", "url=://localhost:8000/api/v1/flows"},
+		{"🔄 DELETE http://localhost:8000/api/v1/flows/7 | IP: 10.0.0.7", "request to delete", "ip=10.0.0.7", "url=://localhost:8000/api/v1/flows/7"},
+		{"✅ DELETE http://localhost:8000/api/v1/flows/7 | Status: 204 | Time: 0.1s", "response to delete", "seconds=0.1", "status=204", "url=://localhost:8000/api/v1/flows/7"},
+		{"🔄 GET http://localhost:8000/api/v1/flows?x=1 | IP: 10.0.0.7 | Agent: curl/8...", "request", "agent=curl/8...", "ip=10.0.0.7", "url=://localhost:8000/api/v1/flows?x=1"},
+		{"❌ PUT http://localhost:8000/api/v1/x | Status: 500 | Time: 1s", "response", "seconds=1", "status=500", "url=://localhost:8000/api/v1/x"},
+		{"🔄 PATCH http://localhost:8000/api/v1/x | IP: 10.0.0.7", "request", "ip=10.0.0.7", "url=://localhost:8000/api/v1/x"},
+		{"Could not retrieve field mappings: type object 'ImportFieldMapping' has no attribute 'engagement_id'", "mappings not applied"},
+		{"Query failed: DELETE FROM raw_import_records WHERE data_import_i... - violates foreign key", "cleanup statement failed", "error=violates foreign key", "statement=DELETE FROM raw_import_records WHERE data_import_i"},
+		{"✅ All demo data cleaned successfully!", "cleanup ended"},
 		{"✅ POST http://localhost:8000/api/v1/data-import/store-import | Status: 200 | Time: 0.253s", "import response", "seconds=0.253", "status=200", "url=://localhost:8000/api/v1/data-import"},
 		{"⚠️ POST http://localhost:8000/api/v1/x | Status: 404 | Time: 0.1s", "response", "seconds=0.1", "status=404", "url=://localhost:8000/api/v1/x"},
 		{"🔍 Extracted - Client: ***55555555, Engagement: ***66666666, User: ***77777777, Flow: None", "tenant masked", "client_account_id=***55555555", "engagement_id=***66666666", "flow_id=None", "user_id=***77777777"},
@@ -79,6 +89,11 @@ func lines() [][]string {
 		{"Bulk updated 7 field mappings", "mappings approved", "mappings=7"},
 		{"Executing requested phase 'data_cleansing' for flow ***c3d2e1f0", "phase", "flow_id=***c3d2e1f0", "phase=data_cleansing"},
 		{"Adding data_import_id: " + imported + " to phase_input", "phase input", "import_id=" + imported},
+	}
+}
+
+func linesOfAssets() [][]string {
+	return [][]string{
 		{"📊 Found 5 raw import records", "raw records found", "found=5"},
 		{"📋 Sample cleaned record keys: ['id', 'name']", "cleaned record keys", "keys=['id', 'name']"},
 		{"📊 ID mapping stats - id: 5, raw: 0", "id mapping", "mapped=5", "others=raw: 0"},
@@ -94,7 +109,7 @@ func lines() [][]string {
 		{"🔨 Agent creating 5 assets in bulk via ServiceRegistry", "assets to come", "assets=5"},
 		{"🔨 Agent creating asset via ServiceRegistry: web (ID: 7) x", "asset to come", "name=web (ID: 7) x"},
 		{"🏷️ Generating asset name: 'Bob's web' from data keys: dict_keys(['Server Name', 'OS'])", "asset name", "keys=dict_keys(['Server Name', 'OS'])", "name=Bob's web"},
-		{"🔗 Associating asset with master_flow_id: " + flow + ", discovery_flow_id: " + child, "asset flows", "discovery_flow_id=" + child, "flow_id=" + flow},
+		{"🔗 Associating asset with master_flow_id: " + flow + ", discovery_flow_id: " + child, "asset flows", "asset_flow_id=" + child, "flow_id=" + flow},
 		{"Created Asset with ID " + asset, "asset row", "asset_id=" + asset},
 		{"Updated DataImport with ID " + imported, "another row", "id=" + imported, "model=DataImport"},
 		{"Deleted DataImport with ID " + imported, "row deleted", "id=" + imported, "model=DataImport"},

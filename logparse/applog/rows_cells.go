@@ -186,7 +186,7 @@ func (t *thing) claim(field, typ string, last bool) (Claim, bool) {
 	if t.asset != nil {
 		for _, claim := range t.asset.Claims {
 			if claim.Field == field {
-				return claim, true
+				return claim, !strong(claim.Doubt)
 			}
 		}
 	}

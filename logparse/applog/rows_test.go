@@ -46,6 +46,20 @@ type got map[string]string
 // under the name with a @, as LINE: WHY.
 func all(t testing.TB, rows *Rows) map[string][]got {
 	t.Helper()
+	tables := allOf(t, rows)
+	for _, list := range tables {
+		for _, g := range list {
+			if !strings.HasPrefix(g[""], "app.log:") {
+				t.Errorf("%v", g)
+			}
+		}
+	}
+	return tables
+}
+
+// allOf is all for a log of any name.
+func allOf(t testing.TB, rows *Rows) map[string][]got {
+	t.Helper()
 	tables := make(map[string][]got)
 	err := rows.Put(sinkOf(func(row *evidence.Row) error {
 		if len(row.Origins) != len(row.Values) || len(row.Values) != len(row.Relation.Columns) || row.Route != evidence.RouteLogs || row.Confidence != evidence.Claimed {
@@ -67,7 +81,7 @@ func all(t testing.TB, rows *Rows) map[string][]got {
 			}
 			origin := row.Origins[i]
 			g["@"+name] = fmt.Sprintf("%d: %s", origin.Line, origin.Why)
-			if value.State != evidence.Unknown && (origin.Source != "app.log" || origin.Line == 0 || origin.Why == "" || origin.Confidence != evidence.Claimed) {
+			if value.State != evidence.Unknown && (origin.Source == "" || origin.Line == 0 || origin.Why == "" || origin.Confidence != evidence.Claimed) {
 				t.Errorf("%s has the origin %+v", name, origin)
 			}
 		}
