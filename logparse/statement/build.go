@@ -12,6 +12,7 @@ type builder struct {
 	parameters Parameters
 	row        []literal        // stands in the places of the first row of VALUES; nil: the first row itself
 	selected   map[string]Value // the columns of the row that is selected
+	excluded   map[string]Value // the columns of the row that is inserted, in ON CONFLICT
 }
 
 // build fills in what the tree says.
@@ -46,6 +47,7 @@ func (b *builder) build(s *Statement, root *node) {
 		s.Name = root.Prepare.Name
 		b.inner(s, &root.Prepare.Query)
 	case root.Explain != nil:
+		s.Analyze = analyzes(root.Explain.Options)
 		b.inner(s, &root.Explain.Query)
 	case root.Alter != nil:
 		s.addTable(root.Alter.Relation)
@@ -153,6 +155,57 @@ func (b *builder) insert(s *Statement, n *insertStmt) {
 	case n.Select.Select != nil:
 		b.source(s, n.Select.Select)
 	}
+	if n.OnConflict != nil {
+		b.conflict(s, n.OnConflict)
+	}
+}
+
+// conflict says what tells of a conflict, and what each row sets then.
+func (b *builder) conflict(s *Statement, n *onConflict) {
+	if n.Infer != nil {
+		for i := range n.Infer.Elements {
+			if e := n.Infer.Elements[i].Index; e != nil && e.Name != "" {
+				s.ConflictTarget = append(s.ConflictTarget, e.Name)
+			} else {
+				s.ConflictTarget = nil // an expression
+				break
+			}
+		}
+	}
+	s.ConflictExact = n.Where == nil
+	for i := range n.Targets {
+		if target := n.Targets[i].Target; target != nil {
+			s.ConflictColumns = append(s.ConflictColumns, target.Name)
+		}
+	}
+	for _, row := range s.Rows {
+		b.excluded = make(map[string]Value, len(row))
+		for i, name := range s.Columns[:min(len(row), len(s.Columns))] {
+			b.excluded[name] = row[i]
+		}
+		var values []Value
+		for i := range n.Targets {
+			if target := n.Targets[i].Target; target != nil {
+				values = append(values, b.assigned(target))
+			}
+		}
+		s.ConflictRows = append(s.ConflictRows, values)
+	}
+	b.excluded = nil
+}
+
+// analyzes reports whether an EXPLAIN executes.
+func analyzes(options []node) bool {
+	for i := range options {
+		if e := options[i].Element; e != nil && e.Name == "analyze" {
+			switch strings.ToLower(optionText(e.Arg)) {
+			case "false", "off", "0":
+				return false
+			}
+			return true
+		}
+	}
+	return false
 }
 
 // source makes the rows of what an INSERT selects.

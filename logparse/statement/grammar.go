@@ -54,6 +54,7 @@ type node struct {
 	Range     *rangeVar       `json:"RangeVar"`
 	Subselect *rangeSubselect `json:"RangeSubselect"`
 	Element   *defElem        `json:"DefElem"`
+	Index     *indexElem      `json:"IndexElem"`
 
 	Const    *constNode   `json:"A_Const"`
 	Param    *paramRef    `json:"ParamRef"`
@@ -118,7 +119,16 @@ type (
 		With       *withClause `json:"withClause"`
 	}
 	onConflict struct {
-		Action string `json:"action"`
+		Action  string       `json:"action"`
+		Infer   *inferClause `json:"infer"`
+		Targets []node       `json:"targetList"`
+		Where   *node        `json:"whereClause"`
+	}
+	inferClause struct {
+		Elements []node `json:"indexElems"`
+	}
+	indexElem struct {
+		Name string `json:"name"`
 	}
 	updateStmt struct {
 		Relation  *rangeVar   `json:"relation"`

@@ -27,7 +27,14 @@ type Statement struct {
 	Every  bool  // it has no WHERE: all rows of the table
 	// OnConflict is nothing or update, where a row may not have been inserted as it stands.
 	OnConflict string
-	Returning  bool
+	// ConflictTarget are the columns that tell of a conflict; none: the statement does not say.
+	ConflictTarget []string
+	// ConflictColumns are those that DO UPDATE sets, and ConflictRows to what, for each of Rows. ConflictExact: in any case.
+	ConflictColumns []string
+	ConflictRows    [][]Value
+	ConflictExact   bool
+	Returning       bool
+	Analyze         bool // of EXPLAIN: what is explained was executed
 	Copy       *Copy        // of COPY
 	Inner      []*Statement // that change data within WITH, PREPARE and EXPLAIN
 	Cut        bool         // the log has not all of it: rows behind the last of Rows are missing

@@ -15,6 +15,9 @@ func Canonical(typ string, text []byte) ([]byte, bool) {
 	if element, ok := strings.CutSuffix(typ, "[]"); ok {
 		return canonicalArray(element, text)
 	}
+	if typ == "uuid" {
+		return canonicalUUID(text)
+	}
 	if !CertainInput(typ)(text) {
 		return nil, false
 	}
@@ -35,7 +38,7 @@ func Canonical(typ string, text []byte) ([]byte, bool) {
 		return canonicalFloat(text, bare == "real")
 	case "boolean":
 		return []byte(map[bool]string{true: "t", false: "f"}[isTrue(text)]), true
-	case "uuid", "bytea", "macaddr":
+	case "bytea", "macaddr":
 		return bytes.ToLower(text), true
 	case "inet":
 		return canonicalInet(text)
@@ -92,6 +95,17 @@ func isTrue(text []byte) bool {
 		return true
 	}
 	return false
+}
+
+// canonicalUUID takes 32 digits with the hyphens that the server prints or with none, in braces or not.
+func canonicalUUID(text []byte) ([]byte, bool) {
+	if len(text) > 2 && text[0] == '{' && text[len(text)-1] == '}' {
+		text = text[1 : len(text)-1]
+	}
+	if len(text) == 32 {
+		text = bytes.Join([][]byte{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, []byte("-"))
+	}
+	return bytes.ToLower(text), certainUUID(text)
 }
 
 func canonicalInet(text []byte) ([]byte, bool) {

@@ -1,0 +1,314 @@
+package rebuild
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/pgrescue/pgrescue/logparse/applog"
+	"github.com/pgrescue/pgrescue/logparse/statement"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// kind is what a change does.
+type kind uint8
+
+const (
+	inserts kind = iota
+	sets
+	removes
+	empties
+	adds // rows that the log does not show
+	blurs
+)
+
+// change is what a deed does to a table.
+type change struct {
+	table   *table
+	by      *deed
+	kind    kind
+	columns []int // of cells
+	cells   []cell
+	where   []condition
+	exact   bool // where says it all
+	every   bool
+	// conflict is nothing or update; then onConflict are the columns that tell of one, and instead what it sets.
+	conflict   string
+	onConflict []int
+	instead    *change
+}
+
+// condition: columns are one of the tuples.
+type condition struct {
+	columns []int
+	tuples  [][]cell
+}
+
+// cell is a value.
+type cell struct {
+	text  string // of what is unknown, what there is of it
+	why   string // where it stands, or the reason
+	by    *deed  // nil: no statement gave it
+	state evidence.ValueState
+	plain bool // text is as the server prints it
+}
+
+// phrase is what a Why is made of.
+type phrase struct {
+	verb  string
+	param int
+	plain bool
+}
+
+// change makes changes of what a statement says of a table.
+func (b *Builder) change(d *deed, t *table, s *statement.Statement) {
+	t.report.Statements++
+	switch s.Verb {
+	case "INSERT":
+		b.insert(d, t, s)
+	case "UPDATE":
+		c := b.where(d, t, s, sets)
+		if len(s.Rows) > 0 {
+			c.columns, c.cells = b.cells(d, t, s.Columns, s.Rows[0])
+		}
+		d.changes = append(d.changes, c)
+	case "DELETE":
+		d.changes = append(d.changes, b.where(d, t, s, removes))
+	case "TRUNCATE", "DROP":
+		d.changes = append(d.changes, change{table: t, by: d, kind: empties})
+	case "COPY":
+		b.untold(t, d, "the log does not hold the rows that were copied", 1)
+		d.changes = append(d.changes, change{table: t, by: d, kind: adds})
+	case "MERGE":
+		b.untold(t, d, s.Reason, 1)
+		d.changes = append(d.changes, change{table: t, by: d, kind: blurs}, change{table: t, by: d, kind: adds})
+	case "ALTER":
+		b.untold(t, d, "ALTER TABLE may have changed columns: values from before it are as they were", 1)
+	}
+}
+
+// insert makes a change of each row.
+func (b *Builder) insert(d *deed, t *table, s *statement.Statement) {
+	if s.Reason != "" {
+		b.untold(t, d, s.Reason, 1)
+		d.changes = append(d.changes, change{table: t, by: d, kind: adds})
+	}
+	if s.Cut {
+		b.untold(t, d, "the log has not all of the statement: rows are missing", 1)
+		d.changes = append(d.changes, change{table: t, by: d, kind: adds})
+	}
+	names := s.Columns
+	for i, row := range s.Rows {
+		if names == nil && len(row) > 0 {
+			if t.relation == nil {
+				b.untold(t, d, "it names no columns, and the shape of the table is not known", int64(len(s.Rows)))
+				d.changes = append(d.changes, change{table: t, by: d, kind: adds})
+				return
+			}
+			for _, column := range t.columns[:min(len(row), len(t.columns))] {
+				names = append(names, column.Name)
+			}
+		}
+		c := change{table: t, by: d, kind: inserts, conflict: s.OnConflict}
+		c.columns, c.cells = b.cells(d, t, names, row)
+		if c.conflict != "" {
+			b.conflict(&c, s, i)
+		}
+		d.changes = append(d.changes, c)
+	}
+}
+
+// conflict takes what ON CONFLICT says.
+func (b *Builder) conflict(c *change, s *statement.Statement, row int) {
+	for _, name := range s.ConflictTarget {
+		if at := c.table.column(name); at >= 0 {
+			c.onConflict = append(c.onConflict, at)
+		}
+	}
+	if c.conflict == "update" && row < len(s.ConflictRows) {
+		instead := change{table: c.table, by: c.by, kind: sets, exact: s.ConflictExact}
+		instead.columns, instead.cells = b.cells(c.by, c.table, s.ConflictColumns, s.ConflictRows[row])
+		c.instead = &instead
+	}
+}
+
+// where takes the conditions of an UPDATE or a DELETE.
+func (b *Builder) where(d *deed, t *table, s *statement.Statement, what kind) change {
+	c := change{table: t, by: d, kind: what, exact: s.Exact, every: s.Every}
+	for _, key := range s.Keys {
+		var one condition
+		for _, name := range key.Columns {
+			one.columns = append(one.columns, t.column(name))
+		}
+		for _, tuple := range key.Tuples {
+			cells := make([]cell, len(tuple))
+			for i := range tuple {
+				if i < len(one.columns) && one.columns[i] >= 0 {
+					cells[i] = b.cell(d, t, one.columns[i], tuple[i])
+				}
+			}
+			one.tuples = append(one.tuples, cells)
+		}
+		if !known(one.columns) {
+			c.exact = false
+			continue
+		}
+		c.where = append(c.where, one)
+	}
+	if len(c.where) == 1 && c.exact {
+		name := keyName(c.where[0].columns)
+		if t.keys[name] == nil {
+			t.keys[name] = &keyUse{columns: c.where[0].columns}
+			t.order = append(t.order, name)
+		}
+		t.keys[name].count++
+	}
+	if !c.exact && !c.every {
+		b.untold(t, d, "its WHERE says more than which columns are equal to what", 1)
+	}
+	return c
+}
+
+func known(columns []int) bool {
+	for _, at := range columns {
+		if at < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// keyName tells sets of columns apart.
+func keyName(columns []int) string {
+	var text []byte
+	for _, at := range columns {
+		text = append(strconv.AppendInt(text, int64(at), 10), ',')
+	}
+	return string(text)
+}
+
+// cells takes the values of a row. Columns that the table does not have are left out.
+func (b *Builder) cells(d *deed, t *table, names []string, row []statement.Value) ([]int, []cell) {
+	columns, cells := make([]int, 0, len(names)), make([]cell, 0, len(names))
+	for i, name := range names[:min(len(names), len(row))] {
+		at := t.column(name)
+		if at < 0 {
+			b.untold(t, d, "the table has no column "+name, 1)
+			continue
+		}
+		columns, cells = append(columns, at), append(cells, b.cell(d, t, at, row[i]))
+	}
+	return columns, cells
+}
+
+// cell takes a value for a column, as the server prints it if that is certain.
+func (b *Builder) cell(d *deed, t *table, column int, v statement.Value) cell {
+	c := cell{by: d, state: v.State}
+	switch v.State {
+	case evidence.Null:
+		c.why, c.plain = b.why(d.verb, v.Param, true), true
+		return c
+	case evidence.Unknown:
+		c.why, c.text = v.Reason, string(v.Raw)
+		return c
+	}
+	if d.backend {
+		if k := applog.Read(string(v.Text)); k.State == applog.Redacted || k.State == applog.Masked || k.State == applog.Filtered {
+			return cell{by: d, state: evidence.Unknown, text: k.Text, why: "the log hides it: " + k.String()}
+		}
+	}
+	text, plain := b.canonical(t.columns[column].Type, v)
+	c.text, c.plain, c.why = text, plain, b.why(d.verb, v.Param, plain)
+	return c
+}
+
+// canonical gives the text that a column holds of a value.
+func (b *Builder) canonical(typ string, v statement.Value) (string, bool) {
+	if v.Type == "bool" && (typ == "text" || strings.HasPrefix(typ, "character varying")) {
+		return map[string]string{"t": "true", "f": "false"}[string(v.Text)], true
+	}
+	text := v.Text
+	if cast := fullName(v.Type); cast != "" && cast != typ {
+		if plain, ok := b.options.Canonical(cast, text); ok {
+			text = plain
+			if typ == "" {
+				return string(text), true
+			}
+		}
+	}
+	if typ == "" {
+		return string(text), false
+	}
+	plain, ok := b.options.Canonical(typ, text)
+	if !ok {
+		return string(text), false
+	}
+	return string(plain), true
+}
+
+// fullName gives the name by which format_type prints a type that a statement calls by its own.
+func fullName(name string) string {
+	bare, list := strings.CutSuffix(name, "[]")
+	switch bare {
+	case "int2":
+		bare = "smallint"
+	case "int4":
+		bare = "integer"
+	case "int8":
+		bare = "bigint"
+	case "float4":
+		bare = "real"
+	case "float8":
+		bare = "double precision"
+	case "bool":
+		bare = "boolean"
+	case "varchar":
+		bare = "character varying"
+	case "timestamp", "time":
+		bare += " without time zone"
+	case "timestamptz", "timetz":
+		bare = strings.TrimSuffix(bare, "tz") + " with time zone"
+	case "bpchar":
+		return ""
+	}
+	if list {
+		bare += "[]"
+	}
+	return bare
+}
+
+// why says where a value stands.
+func (b *Builder) why(verb string, param int, plain bool) string {
+	key := phrase{verb, param, plain}
+	if text, ok := b.phrases[key]; ok {
+		return text
+	}
+	text := "literal of the " + verb
+	if param > 0 {
+		text = "parameter $" + strconv.Itoa(param)
+	}
+	if !plain {
+		text += ", as it was written"
+	}
+	b.phrases[key] = text
+	return text
+}
+
+// row gives the cells of an inserted row in the table's order; what the statement does not name is its default.
+func (c *change) row() []cell {
+	row := make([]cell, len(c.table.columns))
+	for i := range row {
+		row[i] = cell{by: c.by, state: evidence.Unknown, why: whyDefault}
+		if c.table.columns[i].Generated {
+			row[i].why = whyGenerated
+		}
+	}
+	for i, at := range c.columns {
+		row[at] = c.cells[i]
+	}
+	return row
+}
+
+const (
+	whyDefault   = "the column's default, which the log does not have"
+	whyGenerated = "the column is generated"
+)

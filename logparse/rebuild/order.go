@@ -1,0 +1,110 @@
+package rebuild
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+func compareNames(x, y evidence.RelationName) int {
+	return cmp.Or(strings.Compare(x.Database, y.Database), strings.Compare(x.Schema, y.Schema), strings.Compare(x.Name, y.Name))
+}
+
+// inEnd puts deeds in the order in which their transactions ended: within a source by the lines, across sources by time.
+// A clock that was set back does not turn the lines of a source around.
+func inEnd(deeds []*deed) []*deed {
+	list := slices.Clone(deeds)
+	slices.SortStableFunc(list, func(x, y *deed) int {
+		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(x.file, y.file), cmp.Compare(x.ended, y.ended))
+	})
+	for i, d := range list {
+		d.at = d.time
+		if i > 0 && list[i-1].source == d.source && list[i-1].at.After(d.at) {
+			d.at = list[i-1].at
+		}
+	}
+	slices.SortStableFunc(list, func(x, y *deed) int { return x.at.Compare(y.at) })
+	return list
+}
+
+// together reports whether two deeds belong to one transaction.
+func together(x, y *deed) bool {
+	if x == nil || y == nil || x.source != y.source {
+		return false
+	}
+	if x.xid != 0 && y.xid != 0 {
+		return x.xid == y.xid
+	}
+	return x == y || x.whole && y.whole && x.session == y.session && x.file == y.file && x.ended == y.ended
+}
+
+// apart is by how much the clocks of two logs of one server may differ.
+const apart = 10 * time.Second
+
+// twins takes out the changes that a second log shows, too: a backend's own and the server's. What one of them knows and
+// the other does not is put together.
+func twins(deeds []*deed) {
+	several := false
+	for _, d := range deeds {
+		several = several || d.source != deeds[0].source
+	}
+	if !several {
+		return
+	}
+	open := make(map[string][]*change)
+	for _, d := range deeds {
+		kept := d.changes[:0]
+		for i := range d.changes {
+			c := &d.changes[i]
+			print := c.fingerprint()
+			if first := match(open[print], c); first >= 0 {
+				twin := open[print][first]
+				open[print] = slices.Delete(open[print], first, first+1)
+				twin.by.committed = twin.by.committed || d.committed
+				if twin.by.xid == 0 {
+					twin.by.xid = d.xid
+				}
+				continue
+			}
+			kept = append(kept, *c)
+			open[print] = append(open[print], &kept[len(kept)-1])
+		}
+		d.changes = kept
+	}
+}
+
+// match finds the change of another source near in time; -1: none.
+func match(list []*change, c *change) int {
+	return slices.IndexFunc(list, func(o *change) bool {
+		return o.by.source != c.by.source && o.by.at.Sub(c.by.at).Abs() <= apart
+	})
+}
+
+// fingerprint is what two logs tell alike of a change.
+func (c *change) fingerprint() string {
+	var b strings.Builder
+	b.WriteByte(byte('0' + c.kind))
+	b.WriteString(c.table.name.Name)
+	add := func(columns []int, cells []cell) {
+		for i, at := range columns {
+			b.WriteByte(0)
+			b.WriteString(c.table.columns[at].Name)
+			b.WriteByte(0)
+			if text, ok := c.table.form(at, &cells[i]); ok {
+				b.WriteString(text)
+			} else {
+				b.WriteString(cells[i].text)
+			}
+		}
+	}
+	add(c.columns, c.cells)
+	for _, one := range c.where {
+		for _, tuple := range one.tuples {
+			add(one.columns, tuple)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,195 @@
+// Package rebuild makes rows of what committed statements say, as logs of servers and backends show them.
+//
+//   - Deed: a statement that ran, with the place where the log says how it ended. Deeds count in the order in which their
+//     transactions ended.
+//   - Change: what a deed does to one table: it inserts a row, sets columns, removes rows, or empties the table.
+//   - Cell: a value, and where it stands. What the log does not tell is unknown, with the reason.
+//   - Version: a row between two changes. Chain: the versions of one row.
+//   - Condition: columns that are one of several tuples. A change hits the rows of which its conditions are known to
+//     hold; those of which they may hold are marked.
+//   - Doubt: a change of which nobody can say which rows it hit.
+//   - Open: a table that may have rows which the log does not show.
+//
+// Triggers, rules, and what foreign keys do to other tables stand in no log, and are not followed.
+package rebuild
+
+import (
+	"strings"
+	"time"
+
+	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/statement"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
+// Options say how rows are made.
+type Options struct {
+	// Tables gives the shape of a table, whose name may lack database and schema; nil: nobody knows one.
+	Tables func(evidence.RelationName) (*evidence.Relation, bool)
+	Parser *statement.Parser // nil: one of its own
+	// Canonical gives the text that the server prints for a text of a type; false: it does not know it. nil: pg.Canonical.
+	Canonical func(typ string, text []byte) ([]byte, bool)
+	At        time.Time // rows as they stood then; zero: at the end
+	Versions  bool      // all versions, not only the newest of each row
+	// Uncommitted adds what statements made and destroyed that ended, and of which nothing shows that they were committed.
+	Uncommitted bool
+	MaxLength   int // log_parameter_max_length in bytes; 0: not known
+}
+
+// Builder makes rows of events. It is for one goroutine.
+type Builder struct {
+	options Options
+	tables  map[evidence.RelationName]*table
+	deeds   []*deed
+	sources map[*logparse.Source]int
+	phrases map[phrase]string
+	report  Report
+}
+
+// deed is a statement that ran.
+type deed struct {
+	verb      string
+	name      string // of the source's file
+	line      int64
+	source    int // in the order in which they came
+	file      int // where it ended
+	ended     int64
+	whole     bool      // a transaction of several statements may have ended there
+	time      time.Time // when it ended
+	at        time.Time // no earlier than what stands before it in its source
+	xid       pg.XID
+	session   string
+	committed bool
+	changes   []change
+	backend   bool // a program's own log shows it
+}
+
+// New returns a Builder that has seen nothing.
+func New(options Options) *Builder {
+	if options.Parser == nil {
+		options.Parser = statement.NewParser()
+	}
+	if options.Canonical == nil {
+		options.Canonical = pg.Canonical
+	}
+	if options.Tables == nil {
+		options.Tables = func(evidence.RelationName) (*evidence.Relation, bool) { return nil, false }
+	}
+	return &Builder{
+		options: options, tables: make(map[evidence.RelationName]*table),
+		sources: make(map[*logparse.Source]int), phrases: make(map[phrase]string),
+	}
+}
+
+// Event takes an event. Those of statements that changed nothing are looked at no further.
+func (b *Builder) Event(e *logparse.Event) error {
+	if e.Statement == "" || !changes(e.Verb) {
+		return nil
+	}
+	switch e.Kind {
+	case logparse.Failed:
+		b.report.Failed++
+		return nil
+	case logparse.RolledBack:
+		b.report.RolledBack++
+		return nil
+	case logparse.Committed, logparse.Executed:
+	case logparse.Attempted:
+		b.report.Attempted++
+		return nil
+	default:
+		return nil
+	}
+	d := b.deed(e)
+	if d.committed {
+		b.report.Committed++
+	} else {
+		b.report.Executed++
+	}
+	if e.SetsMissing > 0 {
+		b.untold(nil, d, "the log leaves out what it was executed with", int64(e.SetsMissing))
+	}
+	if len(e.Sets) == 0 {
+		parameters, _ := statement.ParseParameters("parameters: "+e.Parameters, b.options.MaxLength)
+		b.take(d, e, parameters)
+	}
+	for _, set := range e.Sets {
+		b.take(d, e, set)
+	}
+	if len(d.changes) > 0 {
+		b.deeds = append(b.deeds, d)
+	}
+	return nil
+}
+
+// changes reports whether statements that begin with a verb may change or destroy rows.
+func changes(verb string) bool {
+	switch verb {
+	case "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "TRUNCATE", "DROP", "COPY", "EXECUTE", "EXPLAIN", "ALTER":
+		return true
+	}
+	return false
+}
+
+// deed takes what an event says of a statement as a whole.
+func (b *Builder) deed(e *logparse.Event) *deed {
+	source, ok := b.sources[e.Source]
+	if !ok {
+		source = len(b.sources)
+		b.sources[e.Source] = source
+	}
+	d := &deed{
+		verb: e.Verb, line: e.Line, source: source, file: e.File, ended: e.Line, time: e.Time,
+		xid: e.XID, session: e.Session, committed: e.Kind == logparse.Committed,
+	}
+	if e.Source != nil {
+		d.name = e.Name()
+		d.backend = e.Source.Format != "" && !strings.HasPrefix(e.Source.Format, "PostgreSQL")
+	}
+	if e.Ended.Line > 0 {
+		d.file, d.ended, d.whole = e.Ended.File, e.Ended.Line, true
+		if !e.Ended.Time.IsZero() {
+			d.time = e.Ended.Time
+		}
+	}
+	return d
+}
+
+// take makes changes of one execution of a statement.
+func (b *Builder) take(d *deed, e *logparse.Event, parameters statement.Parameters) {
+	s, err := b.options.Parser.Parse(e.Statement, parameters)
+	if err == nil && s.Verb == "EXECUTE" {
+		s, err = b.options.Parser.ParseExecuted(e.Statement, "prepare: "+e.Prepared)
+	}
+	if err != nil {
+		b.untold(nil, d, err.Error(), 1)
+		return
+	}
+	b.statement(d, s, e.Database)
+}
+
+// statement makes changes of a statement and of those within it.
+func (b *Builder) statement(d *deed, s *statement.Statement, database string) {
+	if s.Verb == "PREPARE" || s.Verb == "EXPLAIN" && !s.Analyze {
+		return
+	}
+	for _, inner := range s.Inner {
+		b.statement(d, inner, database)
+	}
+	switch {
+	case s.Verb == "DROP" && s.Object == "schema":
+		for _, name := range s.Names {
+			b.dropSchema(d, database, name)
+		}
+		return
+	case s.Copy != nil && !s.Copy.From:
+		return
+	}
+	for _, name := range s.Tables {
+		if name.Database == "" {
+			name.Database = database
+		}
+		b.change(d, b.table(name), s)
+	}
+}
