@@ -62,7 +62,8 @@ func rooms() map[string][]string {
 	table["logparse/secrets"] = nil
 	table["logparse/applog"] = append(table["logparse/applog"], "logparse/secrets")
 	table["logparse/events"] = append(slices.Clone(table["logparse/applog"]), "logparse/pglog", "logparse/applog")
-	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog", "logparse/events")
+	table["logparse/rebuild"] = append(slices.Clone(table["logparse/applog"]), "logparse/applog")
+	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog", "logparse/events", "logparse/rebuild")
 	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
