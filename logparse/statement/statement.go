@@ -34,10 +34,10 @@ type Statement struct {
 	ConflictRows    [][]Value
 	ConflictExact   bool
 	Returning       bool
-	Analyze         bool // of EXPLAIN: what is explained was executed
-	Copy       *Copy        // of COPY
-	Inner      []*Statement // that change data within WITH, PREPARE and EXPLAIN
-	Cut        bool         // the log has not all of it: rows behind the last of Rows are missing
+	Analyze         bool         // of EXPLAIN: what is explained was executed
+	Copy            *Copy        // of COPY
+	Inner           []*Statement // that change data within WITH, PREPARE and EXPLAIN
+	Cut             bool         // the log has not all of it: rows behind the last of Rows are missing
 }
 
 // Value is a value as a statement gives it: the text of a constant, or unknown with the reason. PostgreSQL reads the
