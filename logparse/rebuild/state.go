@@ -15,7 +15,6 @@ type state struct {
 	order   int
 	doubts  doubts
 	open    bool
-	counted bool // rows that no statement shows are possible from here on
 }
 
 // chain is the versions of one row.
