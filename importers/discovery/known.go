@@ -130,10 +130,10 @@ func (k *Ids) has(id uuid.UUID) bool {
 }
 
 // mayBe reports whether the import may be that of a content. A discovery flow knows the header
-// instead of the file.
+// instead of the file, and logs the size or the header.
 func (s *survivor) mayBe(of Content) bool {
 	if s.filename == "" && s.records == of.Records {
-		return len(s.columns) > 0 && slices.Equal(s.columns, of.Columns)
+		return len(s.columns) > 0 && slices.Equal(s.columns, of.Columns) || s.size >= 0 && s.size == of.Size
 	}
 	return s.filename == of.Filename && (s.records < 0 || s.records == of.Records)
 }
@@ -200,6 +200,9 @@ func (k *Ids) take(table string, v values) {
 		}
 		if ok {
 			k.put(table, Key(of, number), id)
+		}
+		if table == tableRawRecords {
+			k.takeHeader(of, v)
 		}
 	case tableAssets:
 		k.takeAsset(id, v)
@@ -294,6 +297,15 @@ func (k *Ids) takeFlow(v values) {
 	s.columns = metadata.Columns
 	if s.records < 0 {
 		s.records = stateRecords(v, "crewai_state_data")
+	}
+}
+
+// takeHeader learns the header of an import whose file nothing names from a record of it.
+func (k *Ids) takeHeader(of uuid.UUID, v values) {
+	for _, s := range k.imports {
+		if s.ids.Import == of && s.filename == "" && len(s.columns) == 0 {
+			s.columns = objectNames(v)
+		}
 	}
 }
 

@@ -68,26 +68,31 @@ type candidateScan struct {
 	origins   []evidence.Origin
 }
 
-const selectCandidates = `SELECT row.id, row.relation_id, row.shape_id, row.route, row.confidence, row.place, row.origin, row.lsn, row.xmin, row.xmax,
+const selectRow = `SELECT row.id, row.relation_id, row.shape_id, row.route, row.confidence, row.place, row.origin, row.lsn, row.xmin, row.xmax,
  row.source_id, row.line, row.operation, row.commit_time, row.note_id, row.intermediate, row.moved, row.data, row.successor, %s AS origins, %s AS k
-FROM row WHERE row.relation_id IN (%s) ORDER BY k, row.intermediate, row.confidence, row.lsn DESC,
+FROM row`
+
+const selectCandidates = selectRow + ` WHERE row.relation_id IN (%s) ORDER BY k, row.intermediate, row.confidence, row.lsn DESC,
  CASE WHEN row.lsn = 0 THEN ifnull(row.commit_time, 9223372036854775807) END DESC, row.route, CASE WHEN row.lsn = 0 THEN row.line END DESC, row.id`
 
-func (c *Case) newCandidateScan(ctx context.Context, relationIDs []int64, key []string) (*candidateScan, error) {
-	s := &candidateScan{c: c, texts: make(map[int64]string)}
+func (c *Case) newRowScan() (*candidateScan, error) {
 	_, shapes, err := c.readShapes()
+	return &candidateScan{c: c, texts: make(map[int64]string), shapes: shapes}, err
+}
+
+func (c *Case) newCandidateScan(ctx context.Context, relationIDs []int64, key []string) (*candidateScan, error) {
+	s, err := c.newRowScan()
 	if err != nil {
 		return nil, err
 	}
-	s.shapes = shapes
 	ids := make([]string, len(relationIDs))
 	for i, id := range relationIDs {
 		ids[i] = strconv.FormatInt(id, 10)
 	}
 	expression := "row.data"
 	if len(key) > 0 {
-		places := make(map[int64][]int, len(shapes))
-		for id, rel := range shapes {
+		places := make(map[int64][]int, len(s.shapes))
+		for id, rel := range s.shapes {
 			for _, name := range key {
 				places[id] = append(places[id], rel.Column(name))
 			}
