@@ -50,6 +50,8 @@ type cell struct {
 	by    *deed  // nil: no statement gave it
 	state evidence.ValueState
 	plain bool // text is as the server prints it
+	// from is a column, plus 1, whose value this one is: of the row that there was.
+	from int
 }
 
 // phrase is what a Why is made of.
@@ -127,8 +129,24 @@ func (b *Builder) conflict(c *change, s *statement.Statement, row int) {
 	if c.conflict == "update" && row < len(s.ConflictRows) {
 		instead := change{table: c.table, by: c.by, kind: sets, exact: s.ConflictExact}
 		instead.columns, instead.cells = b.cells(c.by, c.table, s.ConflictColumns, s.ConflictRows[row])
+		for i, v := range s.ConflictRows[row] {
+			if v.Excluded && len(instead.cells) == len(s.ConflictRows[row]) {
+				instead.cells[i] = c.taken(v.Column, instead.cells[i])
+			}
+		}
 		c.instead = &instead
 	}
+}
+
+// taken is the cell that an INSERT has for a column, or else another one.
+func (c *change) taken(name string, other cell) cell {
+	column := c.table.column(name)
+	for i, at := range c.columns {
+		if at == column {
+			return c.cells[i]
+		}
+	}
+	return other
 }
 
 // where takes the conditions of an UPDATE or a DELETE.
@@ -209,6 +227,9 @@ func (b *Builder) cell(d *deed, t *table, column int, v statement.Value) cell {
 		return c
 	case evidence.Unknown:
 		c.why, c.text = v.Reason, string(v.Raw)
+		if v.Column != "" && !v.Excluded {
+			c.from = t.column(v.Column) + 1
+		}
 		return c
 	}
 	if d.backend {

@@ -81,6 +81,11 @@ func (c *change) move(to *table) {
 		}
 		return moved
 	}
+	for i := range c.cells {
+		if other := &c.cells[i].from; *other > 0 {
+			*other = to.column(from.columns[*other-1].Name) + 1
+		}
+	}
 	c.table, c.columns = to, renumber(c.columns)
 	for i := range c.where {
 		c.where[i].columns = renumber(c.where[i].columns)
@@ -138,9 +143,22 @@ func (s *state) strike(one *chain, c *change, how evidence.Operation) {
 		}
 	}
 	for i, column := range c.columns {
-		next.cells[column] = c.cells[i]
+		next.cells[column] = s.set(c.cells[i], old.cells, column)
 	}
 	s.put(one, next)
+}
+
+// set is the cell that a column is set to, which may be the value of another column of the same type.
+func (s *state) set(c cell, row []cell, column int) cell {
+	if c.from == 0 || s.columns[c.from-1].Type != s.columns[column].Type {
+		return c
+	}
+	has := *at(row, c.from-1)
+	if has.state == evidence.Unknown {
+		return c
+	}
+	has.why += ", through column " + s.columns[c.from-1].Name
+	return has
 }
 
 // graze marks a row that a change may hit.

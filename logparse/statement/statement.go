@@ -46,6 +46,9 @@ type Value struct {
 	evidence.Value
 	Param int    // the number of the parameter that it comes from
 	Type  string // that the statement casts it to
+	// Column is set where the value is that of a column: of the row that there was, or, when Excluded, of the one that was to be inserted.
+	Column   string
+	Excluded bool
 }
 
 // Key is a condition that columns are one of several tuples: id = 7, id IN (1, 2), (a, b) = (1, 2), x IS NULL.

@@ -58,15 +58,16 @@ func (b *builder) parameter(number int) Value {
 // column is a reference: to a row of VALUES where the rows of an INSERT are selected from one.
 func (b *builder) column(c *columnRef) Value {
 	name := lastName(c.Fields)
-	if len(c.Fields) == 2 && c.Fields[0].String != nil && c.Fields[0].String.Text == "excluded" {
-		if value, ok := b.excluded[name]; ok {
-			return value
-		}
+	excluded := len(c.Fields) == 2 && c.Fields[0].String != nil && c.Fields[0].String.Text == "excluded"
+	if value, ok := b.excluded[name]; ok && excluded {
+		return value
 	}
 	if value, ok := b.selected[name]; ok {
 		return value
 	}
-	return unknown("the value of column " + name)
+	value := unknown("the value of column " + name)
+	value.Column, value.Excluded = name, excluded
+	return value
 }
 
 // constant gives the constant that stands in the place of the template's.
