@@ -232,16 +232,23 @@ func (s *state) find(c *change, by *condition) (sure, grazed []*chain, far bool)
 			grazed = append(grazed, one)
 		}
 	}
-	seen := make(map[string]bool)
+	seen, missing := make(map[string]bool), false
 	for _, tuple := range by.tuples {
 		text, ok := s.given(by.columns, tuple)
-		if !ok || seen[text] {
+		if seen[text] && ok {
 			continue
 		}
-		seen[text] = true
-		for _, one := range x.lookup(s.table, text) {
+		var list []*chain
+		if ok {
+			list = x.lookup(s.table, text)
+		}
+		seen[text], missing = true, missing || len(list) == 0
+		for _, one := range list {
 			judge(one)
 		}
+	}
+	if !missing && slices.Equal(by.columns, s.key) {
+		return sure, grazed, false // a key has one row
 	}
 	blind := x.unknown(s.table)
 	if len(blind) > most {

@@ -203,3 +203,67 @@ func TestStatements(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoLogsOfOneServer: what the server's log and a program's own tell of one statement counts once, and each has what
+// the other lacks.
+func TestTwoLogsOfOneServer(t *testing.T) {
+	t.Parallel()
+	all := script(
+		"INSERT INTO t VALUES (1, 'a', $1) <- $1 = 'abcd...'", "INSERT INTO t (name) VALUES ('b')", "INSERT INTO t (name) VALUES ('b')", "UPDATE t SET state = 'x' WHERE name = 'b'",
+		"executed: INSERT INTO t VALUES (3, 'c', 's')", "DELETE FROM t WHERE id = 1",
+	)
+	for _, e := range script(
+		"INSERT INTO t VALUES (1, 'a', $1)", "INSERT INTO t (name) VALUES ($1)", "UPDATE t SET state = 'x' WHERE name = 'b'", "INSERT INTO t VALUES (3, 'c', 's')", "INSERT INTO t VALUES (4, $1, $2)",
+	) {
+		e.Source, e.XID, e.Time = backend, 0, e.Time.Add(2*time.Second)
+		switch e.Line {
+		case 1:
+			e.Sets = [][]evidence.Value{{{Text: []byte("abcdefgh")}}}
+		case 2:
+			e.Sets = [][]evidence.Value{{{Text: []byte("b")}}, {{Text: []byte("b")}}}
+		case 3:
+			e.Time = e.Time.Add(time.Second)
+		case 5:
+			e.Sets = [][]evidence.Value{{{Text: []byte("[REDACTED]s basic")}, {Text: []byte("***12345678")}}}
+		}
+		all = append(all, e)
+	}
+	got, _ := built(t, rebuild.Options{Tables: app, MaxLength: 4}, all)
+	want := []string{
+		"app.t:1 id*=1 name=a state=abcdefgh | delete at 6s", "app.t:4 id*=? name=b state=x", "app.t:4 id*=? name=b state=x", "app.t:5 id*=3 name=c state=s", "app.t:5 id*=4 name=? state=?",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// TestWhatARowSaysOfItself looks at the provenance, the origins, the reasons and the report.
+func TestWhatARowSaysOfItself(t *testing.T) {
+	t.Parallel()
+	list := script("INSERT INTO t (id, name) VALUES (1, $1) <- $1 = '7'", "UPDATE t SET state = lower('S'), name = '2025-13-1' WHERE id = 1", "DELETE FROM t WHERE id = 1", "COPY t FROM stdin", "DELETE FROM")
+	list[1].XID = 701
+	list[2].Ended = logparse.End{Stamp: logparse.Stamp{Time: noon.Add(time.Minute)}, Line: 60}
+	_, r := built(t, rebuild.Options{Tables: app, Versions: true}, list)
+	if len(r.all) != 2 {
+		t.Fatalf("%d versions", len(r.all))
+	}
+	old, row := r.all[0], r.all[1]
+	if old.Route != evidence.RouteLogs || old.Confidence != evidence.Claimed || old.Source != "server.log" || old.Line != 1 || old.Xmin != 700 || old.Xmax != 701 || string(old.Successor[1].Text) != "2025-13-1" {
+		t.Errorf("the old version: %+v", old.Provenance)
+	}
+	if row.Xmax != 702 || !row.CommitTime.Equal(noon.Add(time.Minute)) || row.Intermediate {
+		t.Errorf("the new version: %+v", row.Provenance)
+	}
+	want := []evidence.Origin{
+		{Confidence: evidence.Claimed, Source: "server.log", Line: 1, Why: "literal of the INSERT"},
+		{Confidence: evidence.Claimed, Source: "server.log", Line: 2, Why: "literal of the UPDATE"},
+		{},
+	}
+	if !slices.Equal(row.Origins, want) || old.Origins[1].Why != "parameter $1" || row.Values[2].Reason != "lower() was called" || old.Values[2].Reason == "" {
+		t.Errorf("origins %+v and %+v, reasons %q and %q", old.Origins, row.Origins, old.Values[2].Reason, row.Values[2].Reason)
+	}
+	table := r.report.Tables[0]
+	if r.report.Committed != 5 || table.Gone != 1 || table.Replaced != 1 || table.Statements != 4 || len(table.Untold) != 1 || table.Untold[0].Line != 4 || len(r.report.Untold) != 1 || r.report.Untold[0].Line != 5 {
+		t.Errorf("the report is %+v", r.report)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/applog"
 	"github.com/pgrescue/pgrescue/logparse/events"
 	"github.com/pgrescue/pgrescue/logparse/pglog"
 	"github.com/pgrescue/pgrescue/logparse/rebuild"
@@ -64,7 +65,7 @@ func rebuilt(t testing.TB, options rebuild.Options, paths ...string) *rows {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := logparse.Recognise(ctx, sources, pglog.Detector{}); err != nil {
+	if err := logparse.Recognise(ctx, sources, applog.Detector{}, pglog.Detector{}); err != nil {
 		t.Fatal(err)
 	}
 	options.Parser = parser
