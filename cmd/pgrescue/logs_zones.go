@@ -2,18 +2,64 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
+
+// zoneNames are the areas and cities of the time zone database, one a line, for suggestions. Which zones there
+// are, the time package knows; it has no list of them.
+//
+//go:embed zonenames.txt
+var zoneNames string
 
 // parseZones reads --zone.
 func parseZones(stated []string) (logparse.Zones, error) {
 	zones, err := logparse.ParseZones(stated)
+	var wrong *evidence.Error
+	if errors.As(err, &wrong) {
+		name := wrong.Place[strings.IndexByte(wrong.Place, '=')+1:]
+		if near := closestZones(name); len(near) > 0 {
+			err = exitcode.Hinted(err, "did you mean "+strings.Join(near, " or ")+"?")
+		}
+	}
 	return zones, exitcode.With(exitcode.Usage, err)
+}
+
+// closestZones are the zones that a wrong name resembles: those of a city of that name, or else those that few
+// typing errors lie between.
+func closestZones(wrong string) (near []string) {
+	wrong = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(wrong)), " ", "_")
+	if wrong == "" {
+		return nil
+	}
+	best := closeEnough + 1
+	for name := range strings.FieldsSeq(zoneNames) {
+		lower := strings.ToLower(name)
+		city := lower[strings.LastIndexByte(lower, '/')+1:]
+		distance := catalog.EditDistance(lower, wrong)
+		if !strings.Contains(wrong, "/") {
+			distance = catalog.EditDistance(city, wrong)
+		} else if city == wrong[strings.LastIndexByte(wrong, '/')+1:] {
+			distance = min(distance, 1) // the right city in a wrong area
+		}
+		if len(city) <= 2*distance {
+			continue // of a short name too little is left
+		}
+		if distance < best {
+			best, near = distance, nil
+		}
+		if distance == best && best <= closeEnough && len(near) < 3 {
+			near = append(near, name)
+		}
+	}
+	return near
 }
 
 const (
