@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,17 +48,39 @@ pack that can be used, list what its patterns prove. Nothing is written.`,
 			}
 			pack, err := findPack(name)
 			if err != nil {
-				return err
+				return eachTrouble(terminal, name, err)
 			}
 			return tellPack(terminal, pack)
 		},
 	}
 }
 
+// eachTrouble prints what is wrong with a pack, one thing a line, and gives the error that ends the command.
+func eachTrouble(terminal *term.Terminal, name string, err error) error {
+	troubles := strings.Split(causeOf(err), "\n")
+	if terminal.JSON() || len(troubles) < 2 || !errors.Is(err, applog.ErrPack) {
+		return err
+	}
+	for _, trouble := range troubles {
+		if err := terminal.Printf("%s\n", term.Printable(trouble)); err != nil {
+			return err
+		}
+	}
+	return exitcode.Usagef(exitcode.HintOf(err), "logs patterns check: %d things are wrong with %s", len(troubles), name)
+}
+
 // packResult is what `logs patterns check --json` prints.
 type packResult struct {
 	Pack     string        `json:"pack"`
 	Patterns []packPattern `json:"patterns"`
+	Tables   []packTable   `json:"tables"`
+}
+
+// packTable is a table whose rows messages tell.
+type packTable struct {
+	Table   string       `json:"table"`
+	Of      applog.Thing `json:"row_of"`
+	Columns []string     `json:"columns"`
 }
 
 // packPattern is a pattern of it.
@@ -73,7 +96,7 @@ type packPattern struct {
 }
 
 func tellPack(terminal *term.Terminal, pack *applog.Pack) error {
-	result := packResult{Pack: pack.Name, Patterns: []packPattern{}}
+	result := packResult{Pack: pack.Name, Patterns: []packPattern{}, Tables: []packTable{}}
 	for i := range pack.Patterns {
 		p := &pack.Patterns[i]
 		fields := map[string]applog.Kind{}
@@ -83,6 +106,14 @@ func tellPack(terminal *term.Terminal, pack *applog.Pack) error {
 		result.Patterns = append(result.Patterns, packPattern{
 			Name: p.Name, Proves: p.Proves, Fields: fields, Match: p.Match, Format: p.Format, Logger: p.Logger, Commit: p.Commit, Void: p.Void,
 		})
+	}
+	for i := range pack.Tables {
+		t := &pack.Tables[i]
+		table := packTable{Table: t.Table, Of: t.Of, Columns: []string{}}
+		for j := range t.Columns {
+			table.Columns = append(table.Columns, t.Columns[j].Name)
+		}
+		result.Tables = append(result.Tables, table)
 	}
 	if terminal.JSON() {
 		return terminal.WriteJSON(result)
@@ -94,5 +125,15 @@ func tellPack(terminal *term.Terminal, pack *applog.Pack) error {
 	for _, p := range result.Patterns {
 		table.Add(p.Name, string(p.Proves), strings.Join(p.Match, " | "))
 	}
-	return table.Write(terminal.Out, "")
+	if err := table.Write(terminal.Out, ""); err != nil || len(result.Tables) == 0 {
+		return err
+	}
+	rows := term.NewTable("TABLE", "A ROW OF", "COLUMNS")
+	for _, t := range result.Tables {
+		rows.Add(t.Table, string(t.Of), strings.Join(t.Columns, ", "))
+	}
+	if err := terminal.Printf("\n"); err != nil {
+		return err
+	}
+	return rows.Write(terminal.Out, "")
 }
