@@ -31,6 +31,8 @@ type Skipped struct {
 	Path string
 	Why  string
 	Hint string // what a person can do; may be empty
+	// Unread tells that nobody could look what it is: it may be a log.
+	Unread bool
 }
 
 // Find looks for logs in files and folders, by their content. Rotated files that continue each other
@@ -97,7 +99,7 @@ func (f *finder) path(ctx context.Context, path string) error {
 			return err
 		}
 		if err != nil {
-			f.skipped = append(f.skipped, Skipped{Path: path, Why: cause(err).Error()})
+			f.skipped = append(f.skipped, Skipped{Path: path, Why: cause(err).Error(), Unread: true})
 			return nil
 		}
 		if entry.IsDir() {
@@ -105,7 +107,7 @@ func (f *finder) path(ctx context.Context, path string) error {
 		}
 		why, err := f.file(path)
 		if err != nil {
-			why = &Skipped{Path: path, Why: cause(err).Error()}
+			why = &Skipped{Path: path, Why: cause(err).Error(), Unread: !errors.Is(err, evidence.ErrNotRegular)}
 		}
 		if why != nil {
 			f.skipped = append(f.skipped, *why)

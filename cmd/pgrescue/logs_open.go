@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ type logReading struct {
 	clocks       *logparse.Clocks
 	since, until time.Time
 	timed        bool
-	unknown      int // sources that were named, and whose format nobody knows
+	unread       []evidence.Gap // whole files
 	seen         map[*logparse.Source]*seenLog
 }
 
@@ -55,11 +56,17 @@ func openLogs(ctx context.Context, terminal *term.Terminal, found *recorder, opt
 	if err != nil {
 		return nil, logsError(err)
 	}
-	r.skipped = skipped
+	for _, s := range skipped {
+		if s.Unread {
+			r.unread = append(r.unread, evidence.Gap{Where: s.Path, What: "the whole file", Why: s.Why, Consequence: "it may be a log"})
+			continue
+		}
+		r.skipped = append(r.skipped, s)
+	}
 	if err := logparse.Recognise(ctx, sources, detectors...); err != nil {
 		return nil, logsError(err)
 	}
-	if err := r.keep(sources, options.paths); err != nil {
+	if err := r.keep(ctx, sources, options.paths); err != nil {
 		return nil, err
 	}
 	r.show()
@@ -75,21 +82,25 @@ func openLogs(ctx context.Context, terminal *term.Terminal, found *recorder, opt
 
 // keep takes the sources that can be read. In a folder, what has no known format is skipped;
 // of what was named it is a gap.
-func (r *logReading) keep(sources []*logparse.Source, named []string) error {
+func (r *logReading) keep(ctx context.Context, sources []*logparse.Source, named []string) error {
 	var unknown []string
 	for _, source := range sources {
+		open := source.Wrapper != "" // other programs may come in it yet
+		if source.Format == "" && !open {
+			sample, err := source.Sample(ctx)
+			if err != nil {
+				return logsError(err)
+			}
+			open = len(sample) == 0 // its first line is longer than what was looked at
+		}
 		switch {
-		case source.Format != "" || source.Wrapper != "": // in a wrapper, other programs may come yet
+		case source.Format != "" || open:
 			r.sources = append(r.sources, source)
 			continue
 		case len(source.Paths) > 0 && !slices.Contains(named, source.Paths[0]):
 			r.skipped = append(r.skipped, logparse.Skipped{Path: source.Paths[0], Why: unknownFormat, Hint: formatHint})
 		default:
-			r.unknown++
-			r.skipped = append(r.skipped, logparse.Skipped{Path: source.Name, Why: unknownFormat, Hint: formatHint})
-			if err := r.found.gaps([]evidence.Gap{{Where: source.Name, What: "the whole file", Why: unknownFormat}}); err != nil {
-				return err
-			}
+			r.unread = append(r.unread, evidence.Gap{Where: source.Name, What: "the whole file", Why: unknownFormat})
 		}
 		unknown = append(unknown, source.Name)
 	}
@@ -101,7 +112,14 @@ func (r *logReading) keep(sources []*logparse.Source, named []string) error {
 			fmt.Errorf("logs: nothing can be read of %s: %s", shortList(unknown), unknownFormat), formatHint))
 	}
 	why := ""
-	if len(r.skipped) == 1 {
+	switch {
+	case len(r.unread) > 0:
+		code := exitcode.Insufficient
+		if r.unread[0].Why == fs.ErrPermission.Error() {
+			code = exitcode.Permission
+		}
+		return exitcode.With(code, fmt.Errorf("logs: no log can be read: %s", r.unread[0]))
+	case len(r.skipped) == 1:
 		why = ": " + r.skipped[0].Why
 	}
 	return exitcode.With(exitcode.NotFound, exitcode.Hinted(
@@ -219,7 +237,7 @@ func (r *logReading) within(stamp logparse.Stamp) bool {
 
 // finish tells what was seen while the logs were read, notes it in the case, and counts what could not be read.
 func (r *logReading) finish() (gaps int, err error) {
-	var all []evidence.Gap
+	all := r.unread
 	for _, source := range r.sources {
 		all = append(all, source.Gaps()...)
 		r.tell(source)
@@ -230,7 +248,7 @@ func (r *logReading) finish() (gaps int, err error) {
 			r.terminal.Infof("%s", offset)
 		}
 	}
-	return r.unknown + len(all), r.found.gaps(all)
+	return len(all), r.found.gaps(all)
 }
 
 // tell tells what was seen of one source.

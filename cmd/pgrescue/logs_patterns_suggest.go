@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -128,17 +130,47 @@ func templatesFound(templates *applog.Templates, limit int, carrying bool) (list
 		}
 		found := templateFound{
 			Template: secrets.Text(t.Text), Count: t.Count, First: t.First.String(), Logger: t.Logger, Carries: t.Carries,
-			Slots: []templateSlot{}, Draft: secrets.Text(t.Pattern()),
+			Slots: []templateSlot{},
 		}
+		if text, whole := withoutSecrets(t.Text); whole {
+			found.Template = text
+		}
+		found.Draft, _ = withoutSecrets(t.Pattern())
 		for _, slot := range t.Slots {
 			if slot.Kind != "" {
-				found.Slots = append(found.Slots, templateSlot{slot.Kind, slot.Values, secrets.Text(slot.Example)})
+				example := secrets.Text(slot.Before + slot.Example + slot.After) // what stands around it tells what it is
+				found.Slots = append(found.Slots, templateSlot{slot.Kind, slot.Values, strings.TrimSuffix(strings.TrimPrefix(example, slot.Before), slot.After)})
 			}
 		}
 		list = append(list, found)
 	}
 	return list, untold
 }
+
+// withoutSecrets masks what a template or a draft holds as its text. The places of values stay: there is none in them.
+// Where one is taken for a secret itself, whole is false.
+func withoutSecrets(text string) (masked string, whole bool) {
+	const mark = "[REDACTED]" // which no mask is put on
+	var places []string
+	text = placeOfValue().ReplaceAllStringFunc(text, func(place string) string {
+		places = append(places, place)
+		return mark
+	})
+	parts := strings.Split(secrets.Text(text), mark)
+	if len(parts) != len(places)+1 {
+		return "", false
+	}
+	var again strings.Builder
+	for i, part := range parts {
+		again.WriteString(part)
+		if i < len(places) {
+			again.WriteString(places[i])
+		}
+	}
+	return again.String(), true
+}
+
+func placeOfValue() *regexp.Regexp { return regexp.MustCompile(`<\*>|\{field_[0-9]+\}|\[REDACTED\]`) }
 
 func (r *suggestResult) print(terminal *term.Terminal, out *outputFile) error {
 	if out != nil {

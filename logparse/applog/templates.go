@@ -43,6 +43,7 @@ const (
 	maxWords     = 60 // of a message; what comes behind is one
 	maxValues    = 50
 	maxExample   = 120
+	maxConstant  = 1000 // bytes of a word that is part of the text
 	// alike is how much of two messages must be the same for them to be one template.
 	alike = 0.6
 )
@@ -147,7 +148,7 @@ func (s *Slot) take(w word) {
 	case s.Kind != w.kind:
 		s.Kind = KindText
 	}
-	value := shorten(string(w.value()))
+	value := shorten(w.value())
 	if s.Example == "" {
 		s.Example = value
 	}
@@ -160,11 +161,11 @@ func (s *Slot) take(w word) {
 	}
 }
 
-func shorten(text string) string {
+func shorten(text []byte) string {
 	if len(text) <= maxExample {
-		return text
+		return string(text)
 	}
-	return strings.ToValidUTF8(text[:maxExample], "") + "…"
+	return strings.ToValidUTF8(string(text[:maxExample]), "") + "…"
 }
 
 // split takes the first line of a message apart: into words, and literals that may hold spaces.
@@ -211,6 +212,9 @@ func nextWord(text []byte) (w word, n int) {
 	}
 	if n == 0 {
 		n = 1 // a control character
+	}
+	if n > maxConstant {
+		return word{text: text[:n], kind: KindText}, n
 	}
 	return parted(text[:n]), n
 }
