@@ -48,7 +48,7 @@ func (d *dumper) value(v *pyrepr.Value, name string) {
 		if part := partial(v); part != "" {
 			d.fail(name, part)
 		}
-		d.str(v.Text)
+		d.str(marked(v))
 	case pyrepr.List, pyrepr.Tuple:
 		d.WriteByte('[')
 		for i := range v.Items {
@@ -62,8 +62,10 @@ func (d *dumper) value(v *pyrepr.Value, name string) {
 		d.object(v)
 	case pyrepr.Lost:
 		d.fail(name, "cut in the log")
+		d.str(filtered)
 	default:
 		d.fail(name, "a "+v.Kind.String()+", which JSON has not")
+		d.str(filtered)
 	}
 	if v.Cut {
 		d.fail("", "it is cut in the log")
@@ -104,6 +106,22 @@ func (d *dumper) object(v *pyrepr.Value) {
 
 // secret is why a value is not given that the log has.
 const secret = "a secret that outputs do not show"
+
+// filtered stands in the place of a value of which only the name is known.
+const filtered = "***FILTERED***"
+
+// marked is a text with a mark, which Read knows, where the log cut it.
+func marked(v *pyrepr.Value) string {
+	switch {
+	case !v.Cut:
+		return v.Text
+	case v.Missing > 0 && strings.Count(v.Text, "…") == 1:
+		return strings.Replace(v.Text, "…", fmt.Sprintf(" ... (%d%s ", v.Missing, truncated), 1)
+	case v.Text == "":
+		return filtered
+	}
+	return v.Text + "..."
+}
 
 // partial says what is missing of a text; "": nothing.
 func partial(v *pyrepr.Value) string {

@@ -40,7 +40,7 @@ const (
 func Read(text string) Known {
 	k := Known{Text: text, Missing: -1}
 	switch text {
-	case "***PII_FILTERED***", "***FILTERED***":
+	case "***PII_FILTERED***", filtered:
 		k.State = Filtered
 		return k
 	}

@@ -22,10 +22,10 @@ func TestPayloads(t *testing.T) {
 		{KindJSON, `{"a":1e5,"b":1E-7,"c":123456789012345678901234567890,"d":1e16}`, `{"a": 100000.0, "b": 1e-07, "c": 123456789012345678901234567890, "d": 1e+16}`, ""},
 		{KindJSON, `{"a":1,"b":2,"a":3}`, `{"a": 3, "b": 2}`, ""},
 		{KindJSON, `[]`, `[]`, ""},
-		{KindJSON, `{"a":"cut of`, `{"a": "cut of"}`, `its field "a" is cut in the log to "cut of"`},
-		{KindJSON, `{"a":"x\u00`, `{"a": "x"}`, `its field "a" is cut in the log to "x"`},
+		{KindJSON, `{"a":"cut of`, `{"a": "cut of..."}`, `its field "a" is cut in the log to "cut of"`},
+		{KindJSON, `{"a":"x\u00`, `{"a": "x..."}`, `its field "a" is cut in the log to "x"`},
 		{KindJSON, `{"a":12`, `{"a": 12}`, "it is cut in the log"},
-		{KindJSON, `{"a":tru`, "", `its field "a" is cut in the log`},
+		{KindJSON, `{"a":tru`, `{"a": "***FILTERED***"}`, `its field "a" is cut in the log`},
 		{KindJSON, `{"Token":[REDACTED]"x":1}`, `{"Token": "[REDACTED]", "x": 1}`, `its field "Token" is redacted`},
 		{KindRepr, `{'Server Name': "Bob's", 'n': None, 'ok': True, 'f': 0.1, 'é': 'ü'}`, `{"Server Name": "Bob's", "n": null, "ok": true, "f": 0.1, "\u00e9": "\u00fc"}`, ""},
 		{KindRepr, `{'Auth': '[REDACTED]s basic', 'OS': 'x'}`, `{"Auth": "[REDACTED]s basic", "OS": "x"}`, `its field "Auth" is redacted, ends with "s basic"`},
@@ -34,10 +34,10 @@ func TestPayloads(t *testing.T) {
 		{KindRepr, `{'secret': [REDACTED]}`, `{"secret": "[REDACTED]"}`, `its field "secret" is redacted`},
 		{KindRepr, `{'owner': '***PII_FILTERED***'}`, `{"owner": "***PII_FILTERED***"}`, `its field "owner" is filtered: only its name is known`},
 		{KindRepr, `{'flow': '***c3d2e1f0'}`, `{"flow": "***c3d2e1f0"}`, `its field "flow" is masked, ends with "c3d2e1f0"`},
-		{KindRepr, `{'note': 'ab ... (3 characters truncated) ... yz'}`, "", `its field "note" is cut in the log to "ab…yz": 3 characters are missing`},
+		{KindRepr, `{'note': 'ab ... (3 characters truncated) ... yz'}`, `{"note": "ab ... (3 characters truncated) ... yz"}`, `its field "note" is cut in the log to "ab…yz": 3 characters are missing`},
 		{KindRepr, `{'note': 'and so on...'}`, `{"note": "and so on..."}`, ""},
-		{KindRepr, `{'at': datetime.datetime(2025, 10, 7, 18, 22), 'b': 1}`, "", `its field "at" is a datetime, which JSON has not`},
-		{KindRepr, `{'a': 'x', 'b': 'cut`, `{"a": "x", "b": "cut"}`, `its field "b" is cut in the log to "cut"`},
+		{KindRepr, `{'at': datetime.datetime(2025, 10, 7, 18, 22), 'b': 1}`, `{"at": "***FILTERED***", "b": 1}`, `its field "at" is a datetime, which JSON has not`},
+		{KindRepr, `{'a': 'x', 'b': 'cut`, `{"a": "x", "b": "cut..."}`, `its field "b" is cut in the log to "cut"`},
 		{KindRepr, `{'password': 'hunter2', 'OS': 'x'}`, `{"password": "hunter2", "OS": "x"}`, `its field "password" is a secret that outputs do not show`},
 		{KindRepr, `{'password': None, 'token': ''}`, `{"password": null, "token": ""}`, ""},
 	} {
@@ -57,6 +57,42 @@ func TestPayloads(t *testing.T) {
 	for _, text := range []string{"", "x", "7", `"a"`, "{]"} {
 		if value, n := readJSON(text); n >= 0 {
 			t.Errorf("%q is %+v", text, value)
+		}
+	}
+}
+
+// TestFitsJSON: what the log has of a row fits the row as another route has it, and no other.
+func TestFitsJSON(t *testing.T) {
+	t.Parallel()
+	const whole = `{"Server Name": "web", "Auth": "kerberos basic", "n": 7, "note": "abcdeyz", "tags": ["a", "b"], "Token": null}`
+	for literal, want := range map[string]bool{
+		`{'Server Name': 'web', 'Auth': '[REDACTED]s basic', 'n': 7}`:                            true,
+		`{'Server Name': 'web', 'Auth': '[REDACTED]s digest'}`:                                   false,
+		`{'Server Name': 'db', 'Auth': '[REDACTED]s basic'}`:                                     false,
+		`{'Token':[REDACTED]'n': 7}`:                                                             true,
+		`{'n': '[REDACTED]'}`:                                                                    true,
+		`{'n': 8, 'Auth': '[REDACTED]'}`:                                                         false,
+		`{'note': 'ab ... (3 characters truncated) ... yz'}`:                                     true,
+		`{'note': 'ab ... (4 characters truncated) ... yz'}`:                                     false,
+		`{'tags': ['a', 'b'], 'Server Name': 'we`:                                                true,
+		`{'tags': ['a'], 'Server Name': 'we`:                                                     false,
+		`{'other': 'x', 'Server Name': 'we`:                                                      false,
+		`{'Server Name': '***PII_FILTERED***', 'n': datetime.date(2025, 1, 2), 'Token': '***b'}`: false,
+		`{'Server Name': '***PII_FILTERED***', 'n': datetime.date(2025, 1, 2)}`:                  true,
+	} {
+		value, n := readLiteral(KindRepr, literal)
+		if n < 0 {
+			t.Errorf("%q is nothing", literal)
+			continue
+		}
+		claimed, trouble := dumps(&value)
+		if FitsJSON(claimed, whole) != want || trouble == "" {
+			t.Errorf("%q fits %t, %q", claimed, !want, trouble)
+		}
+	}
+	for _, pair := range [][2]string{{"", "{}"}, {"{}", ""}, {"{}", `{"a":`}, {"[]", "{}"}, {"{}", "[]"}} {
+		if FitsJSON(pair[0], pair[1]) {
+			t.Errorf("%q fits %q", pair[0], pair[1])
 		}
 	}
 }
