@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // BenchmarkFramers makes entries of lines of a backend.
@@ -116,6 +117,30 @@ func BenchmarkTemplates(b *testing.B) {
 	for b.Loop() {
 		for _, entry := range entries {
 			templates.Add(entry)
+		}
+	}
+}
+
+// BenchmarkRows follows the messages of an import with its assets, and makes their rows.
+func BenchmarkRows(b *testing.B) {
+	pack := discoveryPack(b)
+	text := anImport(client, imported, flow, "2") + committed(imported, "2") + strings.ReplaceAll(ofAssets, "FLOW", flow)
+	var entries []*logparse.Entry
+	for line := range strings.Lines(text) {
+		entries = append(entries, &logparse.Entry{Message: []byte(strings.TrimSpace(line))})
+	}
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	var match Match
+	for b.Loop() {
+		rows := NewRows(pack, RowsOptions{})
+		for _, entry := range entries {
+			if pack.Match(entry, &match) {
+				rows.Add(entry, &match)
+			}
+		}
+		if err := rows.Put(sinkOf(func(*evidence.Row) error { return nil })); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 type Chain struct {
 	Imports []*Import
 	Loose   []*Asset // of no import that the log tells
+	Strays  []Payload
 
 	byID, byFlow map[string]*Import
 	byEnd        map[string]*Import    // by the last characters of a flow's id; nil: several have them
@@ -173,7 +174,12 @@ func (c *Chain) link(m *message) {
 				return
 			}
 		}
-		if p := m.match.Pattern.Proves; p != ProvesRows && p != ProvesBody {
+		switch m.match.Pattern.Proves {
+		case ProvesRows, ProvesBody:
+		case ProvesRow:
+			c.Strays = append(c.Strays, m.payloads(doubtStray)...)
+			return
+		default:
 			return
 		}
 		i = c.start(m.trace) // the log begins within an import

@@ -78,14 +78,17 @@ func transactional(proof Proof) bool {
 
 // withID finds the import of an id. The only one under way that has no id yet is it.
 func (c *Chain) withID(id string, m *message) *Import {
-	if i := c.byID[id]; i != nil {
-		return i
-	}
 	var nameless []*Import
 	for _, i := range c.open {
 		if i.ID == "" && (m.trace == "" || i.trace == m.trace) {
 			nameless = append(nameless, i)
 		}
+	}
+	if i := c.byID[id]; i != nil {
+		if len(nameless) == 1 && m.match.Pattern.Proves == ProvesImport && i.twin(m) {
+			c.absorb(i, nameless[0])
+		}
+		return i
 	}
 	var i *Import
 	if len(nameless) == 1 {

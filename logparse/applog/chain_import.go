@@ -30,6 +30,7 @@ const (
 	doubtRunning  = "another import's flow may have been running, and the message names none"
 	doubtShortly  = "another import was named shortly before, and the message names none"
 	doubtTenants  = "requests of several tenants came at the same time"
+	doubtStray    = "the log does not show the import of which the message is"
 	doubtOfAssets = "assets of another flow were being made at the same time"
 )
 
@@ -142,24 +143,67 @@ const maxPairs = 5000
 
 // keep notes payloads and pairs of names.
 func (c *Chain) keep(i *Import, m *message, doubt string) {
-	switch p := m.match.Pattern.Proves; p {
+	switch m.match.Pattern.Proves {
 	case ProvesRow, ProvesBody:
-		for _, value := range m.match.Values {
-			if value.Kind == KindRepr || value.Kind == KindJSON {
-				claim := m.claim(value.Name, "", doubt)
-				claim.Known = Known{Text: string(value.Text), Head: string(value.Text)}
-				payload := Payload{Proof: p, Kind: value.Kind, Claim: claim, Wrapped: cornerOf(m.entry.Message) == opens}
-				if doubt != "" {
-					payload.rivals = slices.Clone(c.open)
-				}
-				i.Values = append(i.Values, payload)
+		for _, payload := range m.payloads(doubt) {
+			if doubt != "" {
+				payload.rivals = slices.Clone(c.open)
 			}
+			i.Values = append(i.Values, payload)
 		}
 	case ProvesMapping:
 		if len(i.Pairs) < maxPairs {
 			i.Pairs = append(i.Pairs, Pair{
 				m.claim("source_field", m.values["source_field"], doubt), m.claim("target_field", m.values["target_field"], doubt),
 			})
+		}
+	}
+}
+
+// payloads are the literals of a message.
+func (m *message) payloads(doubt string) (payloads []Payload) {
+	for _, value := range m.match.Values {
+		if value.Kind == KindRepr || value.Kind == KindJSON {
+			claim := m.claim(value.Name, "", doubt)
+			claim.Known = Known{Text: string(value.Text), Head: string(value.Text)}
+			payloads = append(payloads, Payload{
+				Proof: m.match.Pattern.Proves, Kind: value.Kind, Claim: claim, Wrapped: cornerOf(m.entry.Message) == opens,
+			})
+		}
+	}
+	return payloads
+}
+
+// twin reports whether a message of another copy of the log told of the import before: a backend names an import that it
+// makes once, at one time.
+func (i *Import) twin(m *message) bool {
+	claim := m.claim("import_id", m.values["import_id"], "")
+	at, there := i.claimed[[4]string{claim.Field, claim.Known.Text, claim.Flow, claim.Pattern}]
+	if !there || m.entry.Time.IsZero() {
+		return false
+	}
+	before := i.Claims[at]
+	return before.Stamp.Time.Equal(m.entry.Time) && (before.Place.Source != m.entry.Source || before.Place.File != m.entry.File)
+}
+
+// absorb takes what another copy of the log told before it named the import.
+func (c *Chain) absorb(i, twin *Import) {
+	for _, claim := range twin.Claims {
+		i.claim(claim)
+	}
+	for _, payload := range twin.Values {
+		same := func(other Payload) bool {
+			return other.Pattern == payload.Pattern && other.Known.Text == payload.Known.Text
+		}
+		if !slices.ContainsFunc(i.Values, same) {
+			i.Values = append(i.Values, payload)
+		}
+	}
+	c.shut(twin)
+	c.Imports = slices.DeleteFunc(c.Imports, func(other *Import) bool { return other == twin })
+	for _, open := range []**Import{&c.named, &c.before} {
+		if *open == twin {
+			*open = i
 		}
 	}
 }

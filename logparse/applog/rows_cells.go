@@ -91,7 +91,10 @@ func (r *Rows) fromField(t *thing, column *Column) cell {
 		}
 		if strong(doubt) || !ok && claim.Field != "" {
 			reason = "doubt: " + doubt
-			if claim.Field != "" {
+			if claim.Field == "" {
+				return unknown(reason)
+			}
+			if !secrets.Sensitive(field) {
 				reason += fmt.Sprintf("; %s tells %s", claim.Place, shortened(claim.Known.String()))
 			}
 			return unknown(reason).at(claim.Place, claim.why(), doubt)
@@ -347,6 +350,9 @@ func (r *Rows) recordOf(t *thing) (*record, string) {
 	key := recordKey{t.owner, t.table}
 	byName, there := r.crop.named[key]
 	if !there {
+		if len(r.crop.named) >= maxBodies {
+			clear(r.crop.named)
+		}
 		byName = r.crop.byName(t.table, t.owner)
 		r.crop.named[key] = byName
 	}

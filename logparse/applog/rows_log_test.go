@@ -71,3 +71,38 @@ func TestRowsWithAContext(t *testing.T) {
 	}
 	tables["assets"][0].check(t, got{"id": asset, "name": "web", "client_account_id": client, "engagement_id": "?no message tells it"})
 }
+
+// TestRowsOfTwoCopies: a log that is read twice, as a file and as a transport kept it, tells of nothing twice.
+func TestRowsOfTwoCopies(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(anImport(client, imported, flow, "2"), "🔄 Starting", "🔍 DEBUG: Raw request body: "+bodyOfTwo+"\n🔄 Starting", 1) +
+		committed(imported, "2") + strings.ReplaceAll(ofAssets, "FLOW", flow)
+	rows := gather(t, discoveryPack(t), RowsOptions{Uncommitted: true}, text)
+	once := all(t, rows)
+	rows = gather(t, discoveryPack(t), RowsOptions{Uncommitted: true}, text)
+	readInto(rows, "copy.log", text)
+	twice := all(t, rows)
+	for name, list := range once {
+		if len(twice[name]) != len(list) {
+			t.Errorf("%d rows of %s, want %d", len(twice[name]), name, len(list))
+		}
+	}
+	if left, counts := rows.Report().LeftOut, rows.Counts(); len(left) != 0 || len(counts) != 1 {
+		t.Errorf("%q, %+v", left, counts)
+	}
+}
+
+// TestRowsOfAStray: a row whose import the log does not show is given as such, when it is asked for.
+func TestRowsOfAStray(t *testing.T) {
+	t.Parallel()
+	text := "🔥🔥🔥 CREWAI DISCOVERY FLOW INITIALIZATION - FLOW ID: " + flow + " 🔥🔥🔥\n🔍 DEBUG: First record sample: {'Server Name': 'web'}\n"
+	rows := gather(t, discoveryPack(t), RowsOptions{}, text)
+	if tables := all(t, rows); len(tables) != 0 || len(rows.Report().LeftOut) != 1 {
+		t.Errorf("%v, %q", tables, rows.Report().LeftOut)
+	}
+	tables := all(t, gather(t, discoveryPack(t), RowsOptions{Uncommitted: true}, text))
+	if len(tables) != 1 || len(tables["raw_import_records"]) != 1 {
+		t.Fatalf("%v", tables)
+	}
+	tables["raw_import_records"][0].check(t, got{"raw_data": `{"Server Name": "web"}`, "row_number": "1", "data_import_id": "?doubt: the log does not show the import of which the message is", "note": "nothing shows that its transaction was committed"})
+}

@@ -15,10 +15,16 @@ import (
 func gather(t testing.TB, pack *Pack, options RowsOptions, text string) *Rows {
 	t.Helper()
 	rows := NewRows(pack, options)
+	readInto(rows, "app.log", text)
+	return rows
+}
+
+// readInto reads the messages of a log, one a second.
+func readInto(rows *Rows, name, text string) {
 	var match Match
 	number := int64(0)
 	begin := time.Date(2025, 10, 7, 18, 0, 0, 0, time.UTC)
-	source := &logparse.Source{Name: "app.log", Paths: []string{"app.log"}}
+	source := &logparse.Source{Name: name, Paths: []string{name}}
 	for line := range strings.Lines(text) {
 		number++
 		trace, message, found := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
@@ -32,11 +38,10 @@ func gather(t testing.TB, pack *Pack, options RowsOptions, text string) *Rows {
 			message = trace
 		}
 		entry.Message = []byte(strings.ReplaceAll(message, `\n`, "\n"))
-		if pack.Match(entry, &match) {
+		if rows.pack.Match(entry, &match) {
 			rows.Add(entry, &match)
 		}
 	}
-	return rows
 }
 
 // got is a row as a test looks at it.

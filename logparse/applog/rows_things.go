@@ -109,6 +109,9 @@ func newCrop(r *Rows) *crop {
 			c.owned[owner] = append(c.owned[owner], owned{&i.Values[n], doubt})
 		}
 	}
+	for n := range r.Chain.Strays {
+		c.owned[nil] = append(c.owned[nil], owned{&r.Chain.Strays[n], doubtStray})
+	}
 	return c
 }
 
@@ -186,10 +189,16 @@ func (c *crop) messages(table *Table, yield func(thing) bool) {
 	}
 }
 
+// maxBodies is how many payloads are kept as they were read, and of how many imports and tables the rows by their names.
+const maxBodies = 8
+
 // body reads a payload; nil: it is none that can be read.
 func (c *crop) body(p *Payload) *pyrepr.Value {
 	if body, there := c.bodies[p]; there {
 		return body
+	}
+	if len(c.bodies) >= maxBodies {
+		clear(c.bodies)
 	}
 	var body *pyrepr.Value
 	if value, n := readLiteral(p.Kind, p.Known.Text); n >= 0 {
