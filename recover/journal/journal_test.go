@@ -85,6 +85,9 @@ func TestLock(t *testing.T) {
 	if _, err := Take(t.Context(), path, 0, "second"); !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "command first") {
 		t.Errorf("a held lock: %v", err)
 	}
+	if holder, err := HeldBy(path); err != nil || !strings.Contains(holder, "command first") {
+		t.Errorf("held by %q, %v", holder, err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Take(ctx, path, 1<<40, "second"); !errors.Is(err, context.Canceled) {
@@ -99,6 +102,11 @@ func TestLock(t *testing.T) {
 	}
 	if err := second.Release(); err != nil {
 		t.Fatal(err)
+	}
+	for _, free := range []string{path, path + "-none"} {
+		if holder, err := HeldBy(free); err != nil || holder != "" {
+			t.Errorf("a free lock: %q, %v", holder, err)
+		}
 	}
 	if holder := Holder(path); holder != "an unknown process" {
 		t.Errorf("nobody has it, and it says %q", holder)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -96,6 +97,26 @@ func Holder(path string) string {
 		return "an unknown process"
 	}
 	return strings.Join(strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' }), ", ")
+}
+
+// HeldBy says who has the lock, without taking it; "" when nobody has.
+func HeldBy(path string) (string, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return Holder(path), nil
+	}
+	if err == nil {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	}
+	return "", err
 }
 
 // Release gives the lock back. That of a nil lock is nothing.

@@ -75,7 +75,11 @@ func parseCondition(text string) condition {
 		}
 		return c
 	}
-	match := regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)\s*(!=|<=|>=|=|<|>)\s*(\S+|"[^"]*")$`).FindStringSubmatch(plain)
+	want := `(\S+|"[^"]*")`
+	if inner := strings.Trim(strings.TrimSpace(text), "`"); "`"+inner+"`" == strings.TrimSpace(text) {
+		want = `(\S.*)` // between backquotes, a value may have spaces
+	}
+	match := regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)\s*(!=|<=|>=|=|<|>)\s*` + want + `$`).FindStringSubmatch(plain)
 	if match == nil {
 		return condition{}
 	}

@@ -18,6 +18,10 @@ var (
 	ErrInput = errors.New("a value is missing or wrong")
 	// ErrBlock: a block failed.
 	ErrBlock = errors.New("a block failed")
+	// ErrStopped: a check says that the run must not go on.
+	ErrStopped = errors.New("a check stopped the run")
+	// ErrOccupied: a run was to be made in a folder with other files.
+	ErrOccupied = errors.New("the folder is not empty")
 	// ErrVerify: a step acted, and its verify or expect block says that it did not work.
 	ErrVerify = errors.New("verification failed")
 	// ErrTimeBox: a step took longer than its time box.

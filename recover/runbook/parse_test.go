@@ -183,6 +183,8 @@ func TestParseReadsBranches(t *testing.T) {
 		person bool
 	}{
 		{item: "If `covers = full` -> [x](#x)", holds: true},
+		{item: "If `covers = not full at all` -> [x](#x)"},
+		{item: "If covers = not full at all -> [x](#x)", person: true},
 		{item: "If covers != full -> [x](#x)"},
 		{item: "If `files > 9` → [x](#x)", holds: true},
 		{item: "If `files <= 9` -> [x](#x)"},

@@ -90,6 +90,9 @@ func MakePlan(ctx context.Context, b *Book, options Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.Dir, err = filepath.Abs(options.Dir); err != nil {
+		return nil, err
+	}
 	scratch, err := os.MkdirTemp("", "pgrescue-plan-")
 	if err != nil {
 		return nil, err

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,6 +24,7 @@ type process struct {
 	dir            string
 	stdout, stderr io.Writer
 	grace          time.Duration
+	begun          func(pid int) error // told of the process group; may be nil
 }
 
 // run runs it until it ends or ctx does. Then the whole group is interrupted, which
@@ -34,9 +38,14 @@ func (p *process) run(ctx context.Context) (code int, note string, err error) {
 	}
 	signal := func(s syscall.Signal) error { return syscall.Kill(-command.Process.Pid, s) }
 	command.Cancel = func() error { return signal(syscall.SIGINT) }
-	err = command.Run()
-	if command.Process == nil { // it did not start
+	if err := command.Start(); err != nil {
 		return 0, "", stopped(ctx, err)
+	}
+	if p.begun != nil {
+		err = p.begun(command.Process.Pid)
+	}
+	if waiting := command.Wait(); err == nil {
+		err = waiting
 	}
 	if ctx.Err() != nil {
 		// What is left of the group has had its time. It is gone, or it goes now.
@@ -54,6 +63,27 @@ func (p *process) run(ctx context.Context) (code int, note string, err error) {
 		return exit.ExitCode(), "", nil
 	}
 	return 0, "", err
+}
+
+// groupAlive reports whether a process of the group runs. One that has ended counts
+// for the system until somebody asks about it; here it does not.
+func groupAlive(group int) bool {
+	if syscall.Kill(-group, 0) != nil {
+		return false
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		return true // a system without /proc
+	}
+	for _, stat := range stats {
+		text := head(stat, 4096)
+		// The name of the program stands in parentheses, and may hold anything.
+		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		if len(fields) > 2 && fields[2] == strconv.Itoa(group) && fields[0] != "Z" && fields[0] != "X" {
+			return true
+		}
+	}
+	return false
 }
 
 // Psql runs SQL blocks through psql.
@@ -80,7 +110,7 @@ func (p Psql) RunSQL(ctx context.Context, s Script) (int, error) {
 	if s.ReadOnly {
 		env = append(env, "PGOPTIONS="+valueOf(s.Env, "PGOPTIONS")+" -c default_transaction_read_only=on")
 	}
-	run := process{argv: append(argv, "-f", s.File), env: env, dir: s.Dir, stdout: s.Stdout, stderr: s.Stderr, grace: p.Grace}
+	run := process{argv: append(argv, "-f", s.File), env: env, dir: s.Dir, stdout: s.Stdout, stderr: s.Stderr, grace: p.Grace, begun: s.Begun}
 	code, _, err := run.run(ctx)
 	return code, err
 }

@@ -51,6 +51,7 @@ type Script struct {
 	Env            []string
 	Dir            string
 	Stdout, Stderr io.Writer
+	Begun          func(pid int) error // to be told of the process group that runs it, if there is one
 }
 
 // Saved is an output that was saved.
@@ -132,7 +133,7 @@ func (s *scene) start(ctx context.Context, b *Block, file string, stdout, stderr
 		_, apart := apartReason(b.Text)
 		code, err = s.tools.SQL.RunSQL(ctx, Script{
 			File: file, Variables: s.psqlVariables(), ReadOnly: b.Role == Check || b.Role == Verify, OneTransaction: !apart,
-			Env: env, Dir: s.dir, Stdout: stdout, Stderr: stderr,
+			Env: env, Dir: s.dir, Stdout: stdout, Stderr: stderr, Begun: s.begun,
 		})
 		return code, "", stopped(ctx, err)
 	}
@@ -145,14 +146,23 @@ func (s *scene) start(ctx context.Context, b *Block, file string, stdout, stderr
 		}
 		return code, "", err
 	}
-	// sh knows neither pipefail everywhere, nor may a script's own name be lost.
-	const frame = `(set -o pipefail) 2>/dev/null && set -o pipefail; set -eu; . "$1"`
+	// The shell itself says who it is, before the block can do anything. Not every sh knows pipefail.
+	const frame = `echo $$ > "$1"; shift; (set -o pipefail) 2>/dev/null && set -o pipefail; set -eu; . "$0"`
 	shell := s.tools.Shell
 	if shell == "" {
 		shell = "sh"
 	}
-	p := process{argv: []string{shell, "-c", frame, "sh", file}, env: env, dir: s.dir, stdout: stdout, stderr: stderr, grace: s.tools.Grace}
+	argv := []string{shell, "-c", frame, file, filepath.Join(s.folder, pidName)}
+	p := process{argv: argv, env: env, dir: s.dir, stdout: stdout, stderr: stderr, grace: s.tools.Grace}
 	return p.run(ctx)
+}
+
+// pidName is the file with the process group of a block, for whoever finds the run
+// interrupted.
+const pidName = "pid"
+
+func (s *scene) begun(pid int) error {
+	return os.WriteFile(filepath.Join(s.folder, pidName), fmt.Appendln(nil, pid), 0o600)
 }
 
 // stopped is the error of what was interrupted, whatever it said itself.

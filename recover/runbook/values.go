@@ -45,11 +45,17 @@ func settings() []string {
 	return []string{"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE"}
 }
 
+func isSetting(name string) bool { return slices.Contains(settings(), name) }
+
 // gather collects the inputs that are given, and the settings of the environment.
 func (b *Book) gather(given map[string]string, env []string) (map[string]string, error) {
 	values := make(map[string]string)
 	for _, name := range settings() {
-		if value := valueOf(env, name); value != "" {
+		value, ok := given[name]
+		if !ok {
+			value = valueOf(env, name)
+		}
+		if value != "" {
 			values[name] = value
 		}
 	}

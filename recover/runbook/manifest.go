@@ -1,0 +1,46 @@
+package runbook
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// writeManifest lists the files of a run with their SHA-256, as sha256sum -c reads it.
+func writeManifest(folder string) error {
+	var text bytes.Buffer
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err != nil || name == manifestName || name == lockName || strings.ContainsAny(name, "\n\\") {
+			return err
+		}
+		sum, err := sumOf(path)
+		fmt.Fprintf(&text, "%x  %s\n", sum, filepath.ToSlash(name))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(folder, manifestName), text.Bytes())
+}
+
+func sumOf(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	digest := sha256.New()
+	if _, err := io.Copy(digest, file); err != nil {
+		return nil, err
+	}
+	return digest.Sum(nil), nil
+}

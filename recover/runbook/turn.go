@@ -1,0 +1,139 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// byExitCode finds the branch that waits for the exit code of the block that failed.
+func (v *visiting) byExitCode(err error) (*Step, bool) {
+	if !errors.Is(err, ErrBlock) && !errors.Is(err, ErrStopped) && !errors.Is(err, ErrVerify) || v.code == 0 {
+		return nil, false
+	}
+	for _, part := range v.step.Parts {
+		b := part.Branch
+		if b == nil || !slices.Contains(b.decided.codes, v.code) || b.Target == "" {
+			continue
+		}
+		if errors.Is(err, ErrVerify) {
+			// The book knows a way on, but that does not make the step a success.
+			v.failed = append(v.failed, err)
+		}
+		return v.book.Step(b.Target), true
+	}
+	return nil, false
+}
+
+// branch finds where the step leads.
+func (v *visiting) branch(ctx context.Context) (*Step, error) {
+	if target, taken := v.step.of(v.o.Take); taken {
+		next := v.book.Step(target)
+		if next == nil {
+			return nil, &troubleError{StateFailed, failure("branch in", v.place(), ErrInput, "", "--take %s=%s: there is no such step", v.step.Name(), target)}
+		}
+		return next, v.write(Line{Event: LineAnswer, Step: v.step.ID, Visit: v.number, Question: "which branch?", Answer: next.ID, Note: "said with --take"})
+	}
+	for _, part := range v.step.Parts {
+		b := part.Branch
+		if b == nil {
+			continue
+		}
+		holds, err := v.holds(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		if !holds {
+			continue
+		}
+		v.tell(Event{Kind: Told, Step: v.step, Text: branchText(b)})
+		switch {
+		case b.Stop:
+			return nil, &troubleError{StateFailed, failure("branch in", v.book.place(b.Line), ErrStopped, "", "the book says: %s", b.Text)}
+		case b.Target != "":
+			return v.book.Step(b.Target), nil
+		}
+		return v.book.Next(v.step), nil
+	}
+	return v.book.Next(v.step), nil
+}
+
+func branchText(b *Branch) string {
+	if b.Otherwise {
+		return "otherwise " + arrow + " " + b.Text
+	}
+	return "if " + b.Condition + " " + arrow + " " + b.Text
+}
+
+// holds decides a branch, or has a person decide it.
+func (v *visiting) holds(ctx context.Context, b *Branch) (bool, error) {
+	switch {
+	case b.Otherwise:
+		return true, nil
+	case !b.ByPerson():
+		holds, err := b.decided.holds(v.code, v.value)
+		if err != nil {
+			err = &troubleError{StateFailed, failure("branch in", v.book.place(b.Line), ErrInput, "", "%w", err)}
+		}
+		return holds, err
+	case v.o.Ask == nil:
+		return false, &troubleError{StateFailed, failure("branch in", v.book.place(b.Line), ErrConfirm, "--take "+v.step.Name()+"=STEP says where to go", "a person has to decide whether %s, and nobody is there", b.Condition)}
+	}
+	answer, err := v.ask(ctx, Question{Kind: AskBranch, Text: branchText(b), Choices: []string{AnswerYes, AnswerNo}, Default: AnswerNo})
+	if err != nil {
+		return false, err
+	}
+	return answer == AnswerYes, v.write(Line{Event: LineAnswer, Step: v.step.ID, Visit: v.number, About: b.Line, Question: "if " + b.Condition, Answer: answer})
+}
+
+// troubled ends a step in which something went wrong, and asks what to do now.
+func (v *visiting) troubled(ctx context.Context, err error) (*Step, error) {
+	var t *troubleError
+	if ctx.Err() != nil || !errors.As(err, &t) {
+		// The step has no end: it was interrupted.
+		return nil, err
+	}
+	if t.state == StateSkipped {
+		return v.end(StateSkipped, t.Error(), v.book.Next(v.step))
+	}
+	if t.state == StateOutOfTime {
+		if _, anchor := v.step.TimeBox(); anchor != "" {
+			v.failed = append(v.failed, t.err)
+			return v.end(StateOutOfTime, t.Error(), v.book.Step(anchor))
+		}
+	}
+	if _, failed := v.end(t.state, t.Error(), nil); failed != nil {
+		return nil, errors.Join(t.err, failed)
+	}
+	if v.o.Ask == nil || errors.Is(err, ErrConfirm) {
+		return nil, t.err
+	}
+	return v.whatNow(ctx, t)
+}
+
+// whatNow asks what to do with a step that failed.
+func (v *visiting) whatNow(ctx context.Context, t *troubleError) (*Step, error) {
+	choices := []string{AnswerRetry, AnswerSkip, AnswerQuit}
+	if len(v.step.Blocks(Undo)) > 0 {
+		choices = append(choices, AnswerUndo)
+	}
+	answer, err := v.ask(ctx, Question{Kind: AskFailed, Text: t.Error(), Choices: choices, Default: AnswerQuit})
+	if err != nil {
+		return nil, errors.Join(t.err, err)
+	}
+	switch {
+	case answer == AnswerRetry:
+		return v.step, nil
+	case answer == AnswerSkip:
+		reason, err := v.ask(ctx, Question{Kind: AskReason, Text: "why is it skipped?"})
+		if err != nil || reason == "" {
+			return nil, errors.Join(t.err, err)
+		}
+		// What failed stays failed, for the exit code; the run goes on.
+		v.failed = append(v.failed, t.err)
+		return v.end(StateSkipped, reason, v.book.Next(v.step))
+	case answer == AnswerUndo && slices.Contains(choices, AnswerUndo):
+		return nil, errors.Join(t.err, v.undo(ctx))
+	}
+	return nil, t.err
+}
