@@ -24,10 +24,12 @@ input; rotated files that continue each other are one log, and files that are co
 with gzip, zstd, xz or bzip2 are read as they are. What stands in a file, its content says:
 PostgreSQL's stderr, csvlog and jsonlog, Python's logging, JSON lines, access lines of web
 servers, each as it was written or as Docker, Kubernetes, journald or syslog wrapped it.`,
-		`  pgrescue logs patterns test discovery backend.log
+		`  pgrescue logs timeline /copy/data/log
+  pgrescue logs patterns test discovery backend.log
   pgrescue logs patterns suggest /copy/logs
   pgrescue logs patterns check mine.yaml`,
 		newLogsPatternsCommand(terminal, cases),
+		newLogsTimelineCommand(terminal, cases),
 	)
 }
 
