@@ -39,6 +39,9 @@ func runRestoreOffline(ctx context.Context, options *restorePlanOptions, request
 	if options.dsn != "" {
 		return exitcode.Usagef("", "restore plan: --offline asks no server, so --dsn makes no sense")
 	}
+	if request.Unknowns == restore.DefaultUnknown {
+		return exitcode.Usagef("--unknown null needs no server", "restore plan: --offline asks no server, so --unknown default has no defaults to give")
+	}
 	plan, failed := restore.Offline(ctx, file, options.output, toolName(), options.force, request)
 	if plan == nil {
 		return restoreError(failed)

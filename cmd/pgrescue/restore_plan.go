@@ -46,7 +46,7 @@ func (o *restorePlanOptions) addFlags(command *cobra.Command) {
 	flags.StringVar(&o.database, "database", "", "database of the case whose rows are restored (default the target's name)")
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name; may be repeated (default all of the case)")
 	flags.StringArrayVar(&o.onConflict, "on-conflict", nil, "[TABLE[.COLUMN]=]keep, overwrite or fill: what becomes of rows that are there with other values; may be repeated, the last that fits wins")
-	flags.StringVar(&o.unknown, "unknown", "", "null: put rows in whose values are not all known, with NULL in their place (default: leave such rows out)")
+	flags.StringVar(&o.unknown, "unknown", "", "null or default: put rows in whose values are not all known, with NULL or the column's default in their place (when left out: leave such rows out)")
 	flags.StringVar(&o.twice, "twice", "", "first or last: which row counts when a dump or a source file has a key more than once (default: a conflict)")
 	flags.StringArrayVar(&o.routes, "route", nil, "only rows that this `route` found: heap, wal, stream, pitr, dump, import or logs; may be repeated")
 	flags.StringVar(&o.asOf, "as-of", "", "the versions that were alive at this `time` with a zone, or at this LSN")
@@ -100,10 +100,10 @@ func (o *restorePlanOptions) request(ctx context.Context, file *casefile.Case) (
 		Database: o.database, Tables: o.tables, PagesNotNeeded: o.pages, OtherCluster: o.otherCluster, Triggers: o.triggers,
 	}
 	switch restore.Unknowns(o.unknown) {
-	case restore.BlockUnknown, restore.NullUnknown:
+	case restore.BlockUnknown, restore.NullUnknown, restore.DefaultUnknown:
 		request.Unknowns = restore.Unknowns(o.unknown)
 	default:
-		return request, exitcode.Usagef("null is the only word for it", "restore plan: --unknown %q is not known", o.unknown)
+		return request, exitcode.Usagef("the words for it are null and default", "restore plan: --unknown %q is not known", o.unknown)
 	}
 	switch request.Twice = restore.Twice(o.twice); request.Twice {
 	case restore.TwiceConflict, restore.TwiceFirst, restore.TwiceLast:

@@ -27,7 +27,7 @@ type Candidate struct {
 // Candidates lists all versions of the tables' rows, those of one key together,
 // the best first: confidence, then the LSN of the record that destroyed them, the
 // last first. Where no LSN is known, what nothing is known to have destroyed comes
-// first, then what was destroyed last, then what stands on a later line. Versions that
+// first, then what was destroyed last, then of logs what stands on a later line. Versions that
 // nobody ever saw come behind all others. key names the
 // columns of the key; without any, rows with the same values are together. A key
 // with an unknown value in it is a key like others: its candidates may be different
@@ -73,7 +73,7 @@ const selectRow = `SELECT row.id, row.relation_id, row.shape_id, row.route, row.
 FROM row`
 
 const selectCandidates = selectRow + ` WHERE row.relation_id IN (%s) ORDER BY k, row.intermediate, row.confidence, row.lsn DESC,
- CASE WHEN row.lsn = 0 THEN ifnull(row.commit_time, 9223372036854775807) END DESC, row.route, CASE WHEN row.lsn = 0 THEN row.line END DESC, row.id`
+ CASE WHEN row.lsn = 0 THEN ifnull(row.commit_time, 9223372036854775807) END DESC, row.route, CASE WHEN row.route = 7 THEN row.line END DESC, row.id`
 
 func (c *Case) newRowScan() (*candidateScan, error) {
 	_, shapes, err := c.readShapes()

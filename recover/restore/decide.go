@@ -16,7 +16,8 @@ import (
 type version struct {
 	id        int64
 	values    []evidence.Value
-	successor []evidence.Value // nil: not known
+	successor []evidence.Value  // nil: not known
+	origins   []evidence.Origin // of values; nil: Provenance says it of all
 	evidence.Provenance
 }
 
@@ -29,6 +30,9 @@ type decision struct {
 	notes     []string
 	// dispute says where versions that should be the same differ.
 	dispute string
+	// rivals are versions of texts that should be the same and have other texts: only the
+	// server knows whether these are other values.
+	rivals []rival
 	// deleted: the row went as a whole, and no update left something in its place.
 	deleted bool
 	// lived: an update left the row in place, and nothing says that its transaction deleted
@@ -36,6 +40,8 @@ type decision struct {
 	lived bool
 	// imported: the row is from a source file, whose columns are not the table's.
 	imported bool
+	// claimed: nothing but logs tells of the row.
+	claimed bool
 	// none: nothing of the key was there at the time asked for.
 	none bool
 }
@@ -73,16 +79,18 @@ func decide(versions []version, columns []ColumnPlan, asOf moment, twice Twice) 
 	d := decision{values: slices.Clone(best.values), successor: best.successor, from: []int64{best.id}}
 	d.deleted = best.Operation == evidence.OpDelete || best.Operation == evidence.OpTruncate || best.Operation == evidence.OpDrop
 	d.lived = best.Operation == evidence.OpUpdate
-	d.imported = best.imported()
+	d.imported, d.claimed = best.imported(), best.Confidence == evidence.Claimed
 	if len(same) > 0 && placeless(best) {
 		same = chooseTwice(&d, append([]*version{best}, same...), twice)
 	}
 	agreed := []string{string(best.Route)}
 	for _, v := range same {
 		if at := differs(d.values, v.values); at >= 0 {
-			d.dispute = fmt.Sprintf("%s (%s) and %s (%s) differ in column %s: %s and %s", best.Route, whereFound(best), v.Route, whereFound(v),
-				pg.QuoteIdent(columns[at].Name), valueText(&d.values[at]), valueText(&v.values[at]))
+			d.dispute = disputed(best, v, columns[at].Name, &d.values[at], &v.values[at])
 			d.from = append(d.from, v.id)
+			if placeless(best) {
+				d.rivals = append(d.rivals, rival{best: *best, version: *v, opens: true})
+			}
 			continue
 		}
 		d.from = append(d.from, v.id)
@@ -93,13 +101,16 @@ func decide(versions []version, columns []ColumnPlan, asOf moment, twice Twice) 
 			d.successor = v.successor
 		}
 	}
+	if claim := claimBeside(best, others); claim != nil && d.hears(best, claim, columns) {
+		agreed = append(agreed, string(claim.Route))
+	}
 	if len(agreed) > 1 {
 		d.notes = append(d.notes, "found by "+strings.Join(agreed, " and "))
 	}
-	for _, v := range append(same, others...) {
+	for _, v := range append(same, newestClaim(best, others)...) {
 		d.fill(v, columns)
 	}
-	if best.Confidence == evidence.Claimed {
+	if d.claimed {
 		d.notes = append(d.notes, "only claimed: from "+string(best.Route))
 	}
 	return d
@@ -163,6 +174,8 @@ func sameVersions(versions []version) (same, others []*version) {
 		equal := false
 		switch {
 		case v.Confidence != best.Confidence:
+		case v.Route == evidence.RouteLogs && best.Route == evidence.RouteLogs:
+			equal = sameClaim(best, v)
 		case placeless(best) || placeless(v):
 			// Of two texts none is known to be the newer one.
 			equal = placeless(best) && placeless(v)
@@ -228,7 +241,7 @@ func (d *decision) fill(v *version, columns []ColumnPlan) {
 	for i := range d.values {
 		if d.values[i].State == evidence.Unknown && v.values[i].State != evidence.Unknown {
 			d.values[i] = v.values[i]
-			d.notes = append(d.notes, fmt.Sprintf("column %s is from %s (%s)", pg.QuoteIdent(columns[i].Name), v.Route, whereFound(v)))
+			d.notes = append(d.notes, fmt.Sprintf("column %s is from %s (%s)", pg.QuoteIdent(columns[i].Name), v.Route, v.whereStands(i)))
 			taken = true
 		}
 	}
@@ -300,6 +313,14 @@ func (p *projection) version(c *casefile.Candidate) version {
 	v := version{id: c.ID, Provenance: c.Provenance, values: pick(places, c.Values)}
 	if c.Successor != nil {
 		v.successor = pick(places, c.Successor)
+	}
+	if c.Origins != nil {
+		v.origins = make([]evidence.Origin, len(places))
+		for i, at := range places {
+			if at >= 0 {
+				v.origins[i] = c.Origins[at]
+			}
+		}
 	}
 	return v
 }

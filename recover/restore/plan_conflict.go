@@ -18,7 +18,7 @@ func (b *batch) compareOld(it *item) {
 	it.before = it.answer.before
 	var other []int
 	for i := range it.data {
-		if it.data[i].State != evidence.Unknown && !equalValue(&it.data[i], &it.before[i]) {
+		if it.data[i].State != evidence.Unknown && !equalValue(&it.data[i], &it.before[i]) && !(it.claimed && b.sameJSON(i, &it.data[i], &it.before[i])) {
 			other = append(other, i)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // takeDefaults gives new rows from source files the target's defaults where the file has no
-// such column, as an INSERT that leaves the columns out would.
+// such column, as an INSERT that leaves the columns out would; and other new rows where their
+// values are not known, if somebody said so.
 func (b *batch) takeDefaults(ctx context.Context, items []*item) error {
 	lacking := map[int][]*item{}
 	for _, it := range items {
@@ -34,12 +35,16 @@ func (b *batch) takeDefaults(ctx context.Context, items []*item) error {
 			return err
 		}
 		for n, it := range some {
+			why := "not in the source"
+			if !it.imported || it.data[at].Reason != evidence.ReasonNoColumn {
+				why = valueText(&it.data[at])
+			}
 			if reason != "" {
-				it.block("column %s is not in the source, and %s", name, reason)
+				it.block("column %s is %s, and %s", name, why, reason)
 				continue
 			}
 			it.data[at] = values[n]
-			it.note("column %s is not in the source, and takes its default: %s", name, valueText(&values[n]))
+			it.note("column %s is %s, and takes its default: %s", name, why, valueText(&values[n]))
 			it.again = true
 		}
 	}

@@ -189,7 +189,7 @@ func (m *planner) checkOptions() error {
 			return failure(opPlan, "", ErrChoice, fmt.Errorf("%q is not one of keep, overwrite and fill", choice.Resolution), "")
 		}
 	}
-	if !slices.Contains([]Unknowns{BlockUnknown, NullUnknown}, m.Options.Unknowns) {
+	if !slices.Contains([]Unknowns{BlockUnknown, NullUnknown, DefaultUnknown}, m.Options.Unknowns) {
 		return failure(opPlan, "", ErrChoice, fmt.Errorf("%q says not what becomes of unknown values", m.Options.Unknowns), "")
 	}
 	if !slices.Contains([]Twice{TwiceConflict, TwiceFirst, TwiceLast}, m.Options.Twice) {

@@ -38,6 +38,8 @@ const (
 	BlockUnknown Unknowns = ""
 	// NullUnknown inserts NULL.
 	NullUnknown Unknowns = "null"
+	// DefaultUnknown inserts the column's default, as the target has it now.
+	DefaultUnknown Unknowns = "default"
 )
 
 // Twice says which row of a text is meant when a key is there more than once with

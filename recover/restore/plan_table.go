@@ -171,6 +171,11 @@ func (b *batch) flush(ctx context.Context) error {
 	}
 	for i, it := range items {
 		it.answer = answers[i]
+	}
+	if err := b.settle(ctx, items); err != nil {
+		return err
+	}
+	for _, it := range items {
 		b.compare(it)
 	}
 	if err := b.takeDefaults(ctx, items); err != nil {
@@ -268,6 +273,10 @@ func (b *batch) takeUnknowns(it *item) {
 			continue
 		}
 		if it.imported && it.data[i].Reason == evidence.ReasonNoColumn {
+			it.lacks = append(it.lacks, i)
+			continue
+		}
+		if b.m.Options.Unknowns == DefaultUnknown {
 			it.lacks = append(it.lacks, i)
 			continue
 		}
