@@ -40,23 +40,27 @@ func (b *Builder) fold(deeds []*deed, meant map[*table]*table, doubtful bool) []
 			continue
 		}
 		s := newState(t, list)
-		frozen := false
-		for _, c := range list {
-			if !frozen && !b.options.At.IsZero() && c.by.at.After(b.options.At) {
-				s.freeze()
-				frozen = true
-			}
+		follow := func(c *change) {
 			if c.by.committed || doubtful {
 				s.apply(c)
 			} else {
 				s.suspect(c)
 			}
 		}
-		if !frozen {
-			s.freeze()
+		var later []*change
+		for _, c := range list {
+			if !b.options.At.IsZero() && c.by.time.After(b.options.At) {
+				later = append(later, c)
+				continue
+			}
+			follow(c)
+		}
+		s.freeze()
+		for _, c := range later {
+			follow(c)
 		}
 		for _, c := range s.chains {
-			s.settle(c.last())
+			s.settle(c)
 		}
 		states = append(states, s)
 	}
@@ -67,7 +71,7 @@ func (b *Builder) fold(deeds []*deed, meant map[*table]*table, doubtful bool) []
 func (s *state) freeze() {
 	for _, c := range s.chains {
 		c.asOf = len(c.versions)
-		s.settle(c.last())
+		s.settle(c)
 	}
 }
 
@@ -104,8 +108,7 @@ func (s *state) apply(c *change) {
 	case sets, removes:
 		s.hit(c)
 	case blurs:
-		s.order++
-		s.doubts.note(c, s.order)
+		s.haze(c, nil)
 	case adds:
 		s.open = true
 	case empties:
@@ -135,7 +138,7 @@ func (s *state) strike(one *chain, c *change, how evidence.Operation) {
 	}
 	s.end(one, c.by, evidence.OpUpdate)
 	old := one.last()
-	next := version{cells: make([]cell, max(len(old.cells), len(s.columns))), made: c.by, partial: old.partial, notes: slices.Clone(old.notes)}
+	next := version{cells: make([]cell, max(len(old.cells), len(s.columns))), made: c.by, partial: old.partial, shaky: old.shaky || s.doubted(old) != nil, notes: slices.Clone(old.notes)}
 	for i := range next.cells {
 		next.cells[i] = *at(old.cells, i)
 		if i < len(s.columns) && s.columns[i].Generated {
@@ -165,14 +168,20 @@ func (s *state) set(c cell, row []cell, column int) cell {
 func (s *state) graze(one *chain, c *change) {
 	v := one.last()
 	if c.kind == removes {
-		v.notes = append(v.notes, "may be gone: "+deedName(c.by)+" may have been of it")
+		v.shaky = true
+		one.note("may be gone: " + deedName(c.by) + " may have been of it")
 		return
 	}
 	for i, column := range c.columns {
-		if has := at(v.cells, column); c.cells[i].state != has.state || c.cells[i].text != has.text || has.state == evidence.Unknown {
-			blur(has, c.by)
+		if !same(&c.cells[i], at(v.cells, column)) {
+			s.blur(one, column, c.by)
 		}
 	}
+}
+
+// same reports whether two cells are known and have one value.
+func same(x, y *cell) bool {
+	return x.state == y.state && x.state != evidence.Unknown && x.text == y.text
 }
 
 // hit does an UPDATE or a DELETE.
@@ -184,8 +193,7 @@ func (s *state) hit(c *change) {
 	}
 	by := s.choose(c)
 	if by == nil {
-		s.order++
-		s.doubts.note(c, s.order)
+		s.haze(c, nil)
 		return
 	}
 	sure, grazed, far := s.find(c, by)
@@ -196,8 +204,7 @@ func (s *state) hit(c *change) {
 		s.strike(one, c, evidence.OpDelete)
 	}
 	if far {
-		s.order++
-		s.index(by.columns).doubts.note(c, s.order)
+		s.haze(c, s.index(by.columns))
 	}
 	s.reveal(c, by)
 }
@@ -250,14 +257,11 @@ func (s *state) find(c *change, by *condition) (sure, grazed []*chain, far bool)
 	if !missing && slices.Equal(by.columns, s.key) {
 		return sure, grazed, false // a key has one row
 	}
-	blind := x.unknown(s.table)
-	if len(blind) > most {
-		return sure, grazed, true
-	}
+	blind, far := x.unknown(s.table)
 	for _, one := range blind {
 		judge(one)
 	}
-	return sure, grazed, false
+	return sure, grazed, far
 }
 
 // reveal makes rows of the keys that a statement names and no statement before has made.
@@ -301,6 +305,10 @@ const whyBefore = "the log does not have the statement that made the row"
 func (s *state) suspect(c *change) {
 	var list []*chain
 	switch c.kind {
+	case inserts:
+		if text, ok := s.tuple(s.key, c.row()); ok && c.conflict != "" && len(s.key) > 0 && s.keyed[text] != nil {
+			list = append(list, s.keyed[text])
+		}
 	case empties:
 		list = s.chains
 	case sets, removes:
@@ -313,11 +321,8 @@ func (s *state) suspect(c *change) {
 	}
 	note := fmt.Sprintf("%s may have been committed, too: nothing shows it", deedName(c.by))
 	for _, one := range list {
-		if v := one.last(); v.gone == nil && len(v.notes) < maxNotes {
-			v.notes = append(v.notes, note)
+		if one.live() {
+			one.note(note)
 		}
 	}
 }
-
-// maxNotes bounds the notes of a row.
-const maxNotes = 8

@@ -15,25 +15,14 @@ func (s *state) insert(c *change) {
 		s.upsert(c, row)
 		return
 	}
-	if old := s.keyed[text]; known && old != nil && old.live() && s.has(old, text) {
-		if s.same(old, c, row) {
-			return
-		}
-		v := old.last()
-		v.notes = append(v.notes, "gone before "+deedName(c.by)+", which has its key; what removed it is not in the log")
-		s.end(old, c.by, evidence.OpDelete)
+	if old := s.keyed[text]; known && old != nil && old.live() && s.has(old, text) && s.twin(old, c, row) {
+		return
 	}
 	s.put(nil, version{cells: row, made: c.by})
 }
 
-// has reports whether a row still has a key.
-func (s *state) has(one *chain, text string) bool {
-	now, ok := s.tuple(s.key, one.last().cells)
-	return ok && now == text
-}
-
-// same reports whether a row is there already because another log shows its INSERT, and takes what that one lacked.
-func (s *state) same(old *chain, c *change, row []cell) bool {
+// twin reports whether a row is there already because another log shows its INSERT, and takes what that one lacked.
+func (s *state) twin(old *chain, c *change, row []cell) bool {
 	v := old.last()
 	if v.made.source == c.by.source || v.partial {
 		return false
@@ -67,13 +56,12 @@ func (s *state) upsert(c *change, row []cell) {
 	if known {
 		x := s.index(columns)
 		there = x.lookup(s.table, text)
-		blind = len(x.unknown(s.table)) > 0
+		list, far := x.unknown(s.table)
+		blind = far || len(list) > 0
 	}
 	switch {
 	case len(there) > 0:
-		if c.instead != nil {
-			s.replace(there[0], c)
-		}
+		s.replace(there[0], c, row)
 	case !s.open && !blind:
 		s.put(nil, version{cells: row, made: c.by})
 	case known:
@@ -83,13 +71,26 @@ func (s *state) upsert(c *change, row []cell) {
 	}
 }
 
-// replace does what DO UPDATE says to a row that was there.
-func (s *state) replace(one *chain, c *change) {
-	if c.instead.exact {
+// replace does what the statement says to a row that was there. If that may have been gone, the row has what is the same
+// in both cases.
+func (s *state) replace(one *chain, c *change, row []cell) {
+	v := one.last()
+	shaky := v.shaky || s.doubted(v) != nil
+	switch {
+	case c.instead == nil:
+	case c.instead.exact:
 		s.strike(one, c.instead, evidence.OpUpdate)
+	default:
+		s.graze(one, c.instead)
+	}
+	if !shaky {
 		return
 	}
-	s.graze(one, c.instead)
+	for column := range row {
+		if !same(&row[column], at(one.last().cells, column)) {
+			s.blur(one, column, c.by)
+		}
+	}
 }
 
 // uncertain makes a row that may have been there before: it has what is the same in both cases.

@@ -13,15 +13,18 @@ func compareNames(x, y evidence.RelationName) int {
 	return cmp.Or(strings.Compare(x.Database, y.Database), strings.Compare(x.Schema, y.Schema), strings.Compare(x.Name, y.Name))
 }
 
-// inEnd puts deeds in the order in which their transactions ended: within a source by the lines, across sources by time.
-// A clock that was set back does not turn the lines of a source around.
-func inEnd(deeds []*deed) []*deed {
+// inOrder puts deeds in the order in which they were sent: within a source by the lines, across sources by time. A clock
+// that was set back does not turn the lines of a source around.
+//
+// The ends of their transactions do not count for that. Of two that changed one row, the second had to wait for the first's
+// end, and a row that nobody else had seen was not there for a statement that was sent before.
+func inOrder(deeds []*deed) []*deed {
 	list := slices.Clone(deeds)
 	slices.SortStableFunc(list, func(x, y *deed) int {
-		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(x.file, y.file), cmp.Compare(x.ended, y.ended))
+		return cmp.Or(cmp.Compare(x.source, y.source), cmp.Compare(x.file, y.file), cmp.Compare(x.line, y.line))
 	})
 	for i, d := range list {
-		d.at = d.time
+		d.at = d.sent
 		if i > 0 && list[i-1].source == d.source && list[i-1].at.After(d.at) {
 			d.at = list[i-1].at
 		}
@@ -38,7 +41,7 @@ func together(x, y *deed) bool {
 	if x.xid != 0 && y.xid != 0 {
 		return x.xid == y.xid
 	}
-	return x == y || x.whole && y.whole && x.session == y.session && x.file == y.file && x.ended == y.ended
+	return x == y || x.ended.Line > 0 && x.session == y.session && x.ended == y.ended
 }
 
 // apart is by how much the clocks of two logs of one server may differ.

@@ -1,7 +1,7 @@
 // Package rebuild makes rows of what committed statements say, as logs of servers and backends show them.
 //
-//   - Deed: a statement that ran, with the place where the log says how it ended. Deeds count in the order in which their
-//     transactions ended.
+//   - Deed: a statement that ran, with the place where the log says how it ended. Deeds count in the order in which they
+//     were sent.
 //   - Change: what a deed does to one table: it inserts a row, sets columns, removes rows, or empties the table.
 //   - Cell: a value, and where it stands. What the log does not tell is unknown, with the reason.
 //   - Version: a row between two changes. Chain: the versions of one row.
@@ -53,11 +53,11 @@ type deed struct {
 	name      string // of the source's file
 	line      int64
 	source    int // in the order in which they came
-	file      int // where it ended
-	ended     int64
-	whole     bool      // a transaction of several statements may have ended there
+	file      int
+	ended     logparse.End // of the statement or its transaction, if that is another line
+	sent      time.Time
 	time      time.Time // when it ended
-	at        time.Time // no earlier than what stands before it in its source
+	at        time.Time // when it was sent, no earlier than what stands before it in its source
 	xid       pg.XID
 	session   string
 	committed bool
@@ -140,18 +140,15 @@ func (b *Builder) deed(e *logparse.Event) *deed {
 		b.sources[e.Source] = source
 	}
 	d := &deed{
-		verb: e.Verb, line: e.Line, source: source, file: e.File, ended: e.Line, time: e.Time,
+		verb: e.Verb, line: e.Line, source: source, file: e.File, sent: e.Time, time: e.Time, ended: e.Ended,
 		xid: e.XID, session: e.Session, committed: e.Kind == logparse.Committed,
 	}
 	if e.Source != nil {
 		d.name = e.Name()
 		d.backend = e.Source.Format != "" && !strings.HasPrefix(e.Source.Format, "PostgreSQL")
 	}
-	if e.Ended.Line > 0 {
-		d.file, d.ended, d.whole = e.Ended.File, e.Ended.Line, true
-		if !e.Ended.Time.IsZero() {
-			d.time = e.Ended.Time
-		}
+	if e.Ended.Line > 0 && !e.Ended.Time.IsZero() {
+		d.time = e.Ended.Time
 	}
 	return d
 }

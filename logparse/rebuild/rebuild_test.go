@@ -164,7 +164,7 @@ func scriptedCases() []scripted {
 		{"a key that moves, and comes again", known, []string{
 			"INSERT INTO t VALUES (1, 'a', 's')", "UPDATE t SET id = 2 WHERE id = 1", "INSERT INTO t VALUES (1, 'b', 's')", "DELETE FROM t WHERE id = 2", "INSERT INTO t VALUES (1, 'c', 's')",
 		}, []string{
-			"app.t:2 id*=2 name=a state=s | delete at 4s", "app.t:3 id*=1 name=b state=s | delete at 5s | gone before the INSERT on line 5, which has its key; what removed it is not in the log", "app.t:5 id*=1 name=c state=s",
+			"app.t:2 id*=2 name=a state=s | delete at 4s", "app.t:3 id*=1 name=b state=s | delete at 5s | gone before the INSERT on line 5, which makes a row of its key; what removed it is not in the log", "app.t:5 id*=1 name=c state=s",
 		}},
 		{"no key, and a generated column", known, []string{"INSERT INTO c VALUES (1), (1)", "DELETE FROM c WHERE a = 1", "INSERT INTO c VALUES (2)"}, []string{
 			"app.c:1 a=1 g=? | delete at 2s", "app.c:1 a=1 g=? | delete at 2s", "app.c:3 a=2 g=?",

@@ -14,7 +14,7 @@ const noteUncommitted = "nothing shows that its transaction committed"
 
 // Rows gives the rows, table by table. It is called once, behind the last event.
 func (b *Builder) Rows(sink evidence.Sink) error {
-	deeds := inEnd(b.deeds)
+	deeds := inOrder(b.deeds)
 	twins(deeds)
 	meant := b.adopt()
 	states := b.fold(deeds, meant, false)

@@ -1,6 +1,8 @@
 package rebuild
 
 import (
+	"slices"
+
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -13,7 +15,9 @@ type state struct {
 	// indexes find the rows of which some columns are known.
 	indexes map[string]*index
 	order   int
-	doubts  doubts
+	puts    []entry // versions in their order
+	removed doubt   // the last DELETE that may have hit any row
+	blurred map[int]int
 	open    bool
 }
 
@@ -31,7 +35,8 @@ type version struct {
 	order   int // when
 	gone    *deed
 	by      evidence.Operation
-	settled bool
+	settled bool // what may have hit it is noted
+	shaky   bool // a DELETE may have hit it
 	partial bool // only what later statements named of it is known
 	notes   []string
 }
@@ -43,23 +48,26 @@ func (c *chain) live() bool     { return c.last().gone == nil }
 type index struct {
 	columns []int
 	found   map[string][]*chain
-	blind   []*chain // those whose cells are not known
-	doubts  doubts   // that concern the blind ones alone
+	blind   []entry // those whose cells are not known
+	limit   int     // so many of them, and it is time to take out what has left
+	removed doubt   // the last DELETE that concerned the blind ones alone
+	blurred map[int]int
 }
 
-// doubts are changes of which nobody can say whether they hit a row that is older.
-type doubts struct {
-	columns map[int]doubt
-	removed doubt
+// entry is a chain in an index as it stood.
+type entry struct {
+	*chain
+	order int
 }
 
+// doubt is a change of which nobody can say whether it hit a row that is older.
 type doubt struct {
 	order int
 	by    *deed
 }
 
 func newState(t *table, changes []*change) *state {
-	return &state{table: t, key: t.key(changes), keyed: make(map[string]*chain), indexes: make(map[string]*index), open: true}
+	return &state{table: t, key: t.key(changes), keyed: make(map[string]*chain), indexes: make(map[string]*index), blurred: make(map[int]int), open: true}
 }
 
 // index finds or makes the index of some columns.
@@ -67,7 +75,7 @@ func (s *state) index(columns []int) *index {
 	name := keyName(columns)
 	x := s.indexes[name]
 	if x == nil {
-		x = &index{columns: columns, found: make(map[string][]*chain)}
+		x = &index{columns: columns, found: make(map[string][]*chain), blurred: make(map[int]int), limit: most}
 		s.indexes[name] = x
 		for _, c := range s.chains {
 			if c.live() {
@@ -82,7 +90,7 @@ func (x *index) add(t *table, c *chain) {
 	if text, ok := t.tuple(x.columns, c.last().cells); ok {
 		x.found[text] = append(x.found[text], c)
 	} else {
-		x.blind = append(x.blind, c)
+		x.blind = append(x.blind, entry{c, c.last().order})
 	}
 }
 
@@ -103,16 +111,28 @@ func (x *index) lookup(t *table, text string) []*chain {
 	return kept
 }
 
-// unknown gives the live chains whose cells are not known.
-func (x *index) unknown(t *table) []*chain {
-	kept := x.blind[:0]
-	for _, c := range x.blind {
-		if _, ok := t.tuple(x.columns, c.last().cells); !ok && c.live() {
-			kept = append(kept, c)
+// unknown gives the live chains whose cells are not known. With far there are too many to look at each.
+func (x *index) unknown(t *table) (list []*chain, far bool) {
+	if len(x.blind) > x.limit {
+		kept, seen := x.blind[:0], make(map[*chain]bool)
+		for _, e := range x.blind {
+			if _, ok := t.tuple(x.columns, e.last().cells); !ok && e.live() && e.last().order == e.order && !seen[e.chain] {
+				seen[e.chain] = true
+				kept = append(kept, e)
+			}
+		}
+		clear(x.blind[len(kept):])
+		x.blind, x.limit = kept, max(most, 2*len(kept))
+	}
+	if len(x.blind) > most {
+		return nil, true
+	}
+	for _, e := range x.blind {
+		if _, ok := t.tuple(x.columns, e.last().cells); !ok && e.live() && !slices.Contains(list, e.chain) {
+			list = append(list, e.chain)
 		}
 	}
-	x.blind = kept
-	return kept
+	return list, false
 }
 
 // put makes a version of a row, or the first one of a new chain.
@@ -124,8 +144,13 @@ func (s *state) put(c *chain, v version) *chain {
 		s.chains = append(s.chains, c)
 	}
 	c.versions = append(c.versions, v)
+	s.puts = append(s.puts, entry{c, v.order})
 	if len(s.key) > 0 {
 		if text, ok := s.tuple(s.key, v.cells); ok {
+			if old := s.keyed[text]; old != nil && old != c && old.live() && s.has(old, text) {
+				old.note("gone before " + deedName(v.made) + ", which makes a row of its key; what removed it is not in the log")
+				s.end(old, v.made, evidence.OpDelete)
+			}
 			s.keyed[text] = c
 		}
 	}
@@ -135,58 +160,104 @@ func (s *state) put(c *chain, v version) *chain {
 	return c
 }
 
+// has reports whether a row has a key.
+func (s *state) has(one *chain, text string) bool {
+	now, ok := s.tuple(s.key, one.last().cells)
+	return ok && now == text
+}
+
+// note says something of the newest version.
+func (c *chain) note(text string) {
+	if v := c.last(); len(v.notes) < maxNotes && !slices.Contains(v.notes, text) {
+		v.notes = append(v.notes, text)
+	}
+}
+
+// maxNotes bounds the notes of a row.
+const maxNotes = 8
+
 // end lets a version go.
 func (s *state) end(c *chain, by *deed, how evidence.Operation) {
+	s.settle(c)
 	v := c.last()
-	s.settle(v)
 	v.gone, v.by = by, how
 }
 
-// settle puts the doubts of a version's life into its cells.
-func (s *state) settle(v *version) {
-	if v.settled {
+// settle notes on a row the DELETEs that may have hit it in its version's life.
+func (s *state) settle(c *chain) {
+	v := c.last()
+	if v.gone != nil || v.settled {
 		return
 	}
 	v.settled = true
-	s.doubts.into(s.table, v)
+	if by := s.doubted(v); by != nil {
+		c.note("may be gone: " + deedName(by) + ", of which the log does not tell the rows")
+	}
+}
+
+// doubted gives the DELETE that may have hit a version, without being looked at row by row; nil: there is none.
+func (s *state) doubted(v *version) *deed {
+	if s.removed.order > v.order {
+		return s.removed.by
+	}
 	for _, x := range s.indexes {
-		if _, ok := s.tuple(x.columns, v.cells); !ok {
-			x.doubts.into(s.table, v)
+		if x.removed.order > v.order {
+			if _, ok := s.tuple(x.columns, v.cells); !ok {
+				return x.removed.by
+			}
 		}
+	}
+	return nil
+}
+
+// haze is a change that may hit any row, or any whose cells an index does not know: each row that is newer than the last
+// such change of a column is marked once.
+func (s *state) haze(c *change, x *index) {
+	s.order++
+	list, blurred, removed := s.puts, s.blurred, &s.removed
+	if x != nil {
+		list, blurred, removed = x.blind, x.blurred, &x.removed
+	}
+	columns := c.columns
+	switch c.kind {
+	case removes:
+		*removed = doubt{s.order, c.by}
+		return
+	case blurs:
+		*removed = doubt{s.order, c.by}
+		columns = nil
+		for column := range s.columns {
+			columns = append(columns, column)
+		}
+	}
+	for _, column := range columns {
+		for i := len(list) - 1; i >= 0 && list[i].order > blurred[column]; i-- {
+			one := list[i]
+			if !one.live() || one.last().order != one.order {
+				continue
+			}
+			if x != nil {
+				if _, ok := s.tuple(x.columns, one.last().cells); ok {
+					continue
+				}
+			}
+			s.blur(one.chain, column, c.by)
+		}
+		blurred[column] = s.order
 	}
 }
 
-// into marks what a version cannot be sure of.
-func (d *doubts) into(t *table, v *version) {
-	for column, one := range d.columns {
-		if one.order > v.order {
-			blur(at(v.cells, column), one.by)
-		}
-	}
-	if d.removed.order > v.order {
-		v.notes = append(v.notes, "may be gone: "+deedName(d.removed.by)+", of which the log does not tell the rows")
-	}
-}
-
-// note keeps a doubt.
-func (d *doubts) note(c *change, order int) {
-	one := doubt{order, c.by}
-	if c.kind == removes || c.kind == blurs {
-		d.removed = one
-	}
-	if c.kind == removes {
+// blur makes a cell unknown that a deed may have changed, and tells the indexes.
+func (s *state) blur(one *chain, column int, by *deed) {
+	cell := at(one.last().cells, column)
+	if cell.state == evidence.Unknown {
 		return
 	}
-	if d.columns == nil {
-		d.columns = make(map[int]doubt)
-	}
-	if c.kind == blurs {
-		for column := range c.table.columns {
-			d.columns[column] = one
+	blur(cell, by)
+	for _, x := range s.indexes {
+		if slices.Contains(x.columns, column) {
+			x.add(s.table, one)
 		}
-	}
-	for _, column := range c.columns {
-		d.columns[column] = one
 	}
 }
 
