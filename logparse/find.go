@@ -3,6 +3,7 @@ package logparse
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -222,6 +223,9 @@ func noLog(sample []byte) (why, hint string) {
 			return known.why, known.hint
 		}
 	}
+	if multiplexed(sample) {
+		return "it is the raw stream of Docker's interface, several streams in one", "`docker logs` writes it as text"
+	}
 	if len(sample) > 262 && string(sample[257:262]) == "ustar" {
 		return "it is a tar archive", "unpack it and name the files"
 	}
@@ -236,6 +240,17 @@ func noLog(sample []byte) (why, hint string) {
 		return "it is no text", ""
 	}
 	return "", ""
+}
+
+// multiplexed reports whether a text stands behind a frame of Docker's interface: the number of the stream, three
+// zero bytes, and the length of what follows, behind which the next frame begins.
+func multiplexed(sample []byte) bool {
+	frame := func(b []byte) bool { return len(b) >= 8 && b[0] <= 2 && b[1] == 0 && b[2] == 0 && b[3] == 0 }
+	if !frame(sample) {
+		return false
+	}
+	next := 8 + int64(binary.BigEndian.Uint32(sample[4:]))
+	return next > 8 && (next > int64(len(sample))-8 || frame(sample[next:]))
 }
 
 // sources makes sources of the files.

@@ -34,6 +34,8 @@ type seenLog struct {
 	entries  int64
 	zoneless int64 // entries whose time has no zone
 	first    logparse.Place
+	twice    int64 // entries of an hour that the clock of the stated zone showed twice, or never
+	fold     logparse.Place
 }
 
 // openLogs finds logs and their formats, and shows them. Logs of which no format is known, and those
@@ -223,6 +225,11 @@ func (r *logReading) entriesOf(ctx context.Context, source *logparse.Source, tak
 				return needZone([]*logparse.Source{source}, entry.Stamp)
 			}
 		}
+		if entry.Zone == logparse.Twice || entry.Zone == logparse.Leapt {
+			if seen.twice++; seen.twice == 1 {
+				seen.fold = entry.Place
+			}
+		}
 		if err := take(entry); err != nil {
 			return err
 		}
@@ -267,6 +274,10 @@ func (r *logReading) tell(source *logparse.Source) {
 		r.terminal.Warnf("%s: %s, the first on line %d; they are taken as they stand", source.Name,
 			term.Plural(seen.zoneless, "time has no zone", "times have no zone"), seen.first.Line)
 		r.terminal.Hintf("%s", zoneHint([]*logparse.Source{source}))
+	}
+	if seen := r.seen[source]; seen.twice > 0 {
+		r.terminal.Warnf("%s: %s in an hour that the clock of %s showed twice or left out, the first on line %d; it may have been an hour later", source.Name,
+			term.Plural(seen.twice, "time is", "times are"), source.Zone, seen.fold.Line)
 	}
 	for _, unread := range source.Unread() {
 		of := source.Name
