@@ -27,6 +27,7 @@ type Rows struct {
 	pack     *Pack
 	options  RowsOptions
 	patterns map[string]bool // of messages that rows are made of
+	masked   map[string]bool // fields whose ids may be masked
 	messages []*told
 	ids      map[string]map[string]logparse.Place // whole ids, by the fields that had them
 	crop     *crop                                // while Put works
@@ -72,7 +73,12 @@ type told struct {
 func NewRows(pack *Pack, options RowsOptions) *Rows {
 	r := &Rows{
 		Chain: NewChain(), pack: pack, options: options,
-		patterns: make(map[string]bool), ids: make(map[string]map[string]logparse.Place),
+		patterns: make(map[string]bool), masked: make(map[string]bool), ids: make(map[string]map[string]logparse.Place),
+	}
+	for i := range pack.Patterns {
+		for field, kind := range pack.Patterns[i].Fields {
+			r.masked[family(field)] = r.masked[family(field)] || kind == KindID
+		}
 	}
 	for i := range pack.Tables {
 		if pack.Tables[i].Of == OfMessage {
@@ -93,7 +99,7 @@ const (
 func (r *Rows) Add(entry *logparse.Entry, match *Match) {
 	m := r.Chain.message(entry, match)
 	for field := range m.values {
-		if id := m.id(field); id != "" {
+		if id := m.id(field); id != "" && r.masked[family(field)] {
 			r.sight(family(field), id, entry.Place)
 		}
 	}

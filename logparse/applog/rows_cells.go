@@ -73,7 +73,7 @@ func (r *Rows) cell(t *thing, column *Column, h *harvest, row *made) (c cell) {
 func (t *thing) never(column *Column) cell {
 	reason := column.Unknown
 	if column.When != "" && (t.asset == nil || !t.asset.There) {
-		if claim, ok := t.claim(column.When, "", false); ok && !claim.Stamp.Time.IsZero() {
+		if claim, ok := t.claim(column.When, &Column{}); ok && !claim.Stamp.Time.IsZero() {
 			reason += fmt.Sprintf("; about %s, the time of the message at %s", claim.Stamp.Time.Format("2006-01-02 15:04:05.999999Z07:00"), claim.Place)
 		}
 	}
@@ -84,7 +84,7 @@ func (t *thing) never(column *Column) cell {
 func (r *Rows) fromField(t *thing, column *Column) cell {
 	reason := "no message tells it"
 	for _, field := range column.Field {
-		claim, ok := t.claim(field, column.Type, column.Last)
+		claim, ok := t.claim(field, column)
 		doubt := claim.Doubt
 		if !t.own(field) {
 			doubt = cmp.Or(doubt, t.doubt)
@@ -163,7 +163,7 @@ func (t *thing) own(field string) bool {
 }
 
 // claim gives what messages tell of a field. It is false with a Doubt where what they tell may be another's.
-func (t *thing) claim(field, typ string, last bool) (Claim, bool) {
+func (t *thing) claim(field string, column *Column) (Claim, bool) {
 	if t.own(field) {
 		switch {
 		case t.message != nil:
@@ -200,31 +200,30 @@ func (t *thing) claim(field, typ string, last bool) (Claim, bool) {
 	if t.flow != nil {
 		flow = t.flow.Known.Text
 	}
-	if claim, ok := t.owner.of(field, flow, last, typ); ok {
-		return claim, true
+	for _, from := range [][]string{column.From, nil} {
+		if claim, ok := t.owner.sure(field, flow, column, from); ok {
+			return claim, true
+		}
 	}
-	return t.owner.doubted(field)
+	return t.owner.doubted(field, flow)
 }
 
-// sure is the first claim of a field, or the last, that nothing makes doubtful; of a flow those that name another do not
-// count.
-func (i *Import) sure(field, flow string, last bool) (Claim, bool) {
-	return i.of(field, flow, last, "")
-}
-
-// of does what sure does, for values that a type takes.
-func (i *Import) of(field, flow string, last bool, typ string) (found Claim, ok bool) {
+// sure is the first claim of a field, or the last, that nothing makes doubtful and that the column's type takes; of
+// these patterns, if there are any. Of a flow those that name another do not count.
+func (i *Import) sure(field, flow string, column *Column, from []string) (found Claim, ok bool) {
 	for _, claim := range i.Claims {
-		if claim.Field != field || claim.Doubt != "" || flow != "" && claim.Flow != "" && claim.Flow != flow {
+		switch {
+		case claim.Field != field, claim.Doubt != "", flow != "" && claim.Flow != "" && claim.Flow != flow:
+			continue
+		case len(from) > 0 && !slices.Contains(from, claim.Pattern):
 			continue
 		}
 		if claim.Known.State == Whole {
-			if _, trouble := canonical(typ, claim.Known.Text); trouble != "" {
+			if _, trouble := canonical(column.Type, claim.Known.Text); trouble != "" {
 				continue
 			}
 		}
-		switch {
-		case !ok, found.Known.State != Whole && claim.Known.State == Whole, last && claim.turn > found.turn:
+		if !ok || found.Known.State != Whole && claim.Known.State == Whole || column.Last && claim.turn > found.turn {
 			found, ok = claim, true
 		}
 	}
@@ -233,10 +232,10 @@ func (i *Import) of(field, flow string, last bool, typ string) (found Claim, ok 
 
 // doubted gives a claim that has a doubt. It is true if the doubt leaves no other one that it may belong to, and all that
 // is told is the same.
-func (i *Import) doubted(field string) (found Claim, ok bool) {
+func (i *Import) doubted(field, flow string) (found Claim, ok bool) {
 	for _, claim := range i.Claims {
 		switch {
-		case claim.Field != field:
+		case claim.Field != field, claim.Doubt == "", flow != "" && claim.Flow != "" && claim.Flow != flow:
 		case found.Field == "":
 			found, ok = claim, !strong(claim.Doubt)
 		case found.Known.Text != claim.Known.Text || strong(claim.Doubt):

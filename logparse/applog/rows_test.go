@@ -135,7 +135,7 @@ func TestRowsOfAnImport(t *testing.T) {
 	tenant := got{"client_account_id": client, "engagement_id": engagement, "@client_account_id": `2: claim of the pattern "tenant"`}
 	tables["data_imports"][0].check(t, tenant)
 	tables["data_imports"][0].check(t, got{
-		"": "app.log:7", "note": "", "operation": "", "id": imported, "@id": `7: claim of the pattern "import created"`, "master_flow_id": flow, "imported_by": user,
+		"": "app.log:7", "note": "", "operation": "", "id": imported, "@id": `7: claim of the pattern "import created"`, "master_flow_id": flow, "@master_flow_id": `10: claim of the pattern "flow linked"`, "imported_by": user,
 		"file_size": "2048", "total_records": "5", "@total_records": `12: claim of the pattern "import committed with its rows"`, "mime_type": "application/json",
 		"filename": "?no message shows the body of the import", "import_name": "?it is made of filename, which is not known", "status": "?the application writes processing first…",
 		"created_at": "?the time at which the transaction began; about 2025-10-07 18:00:07Z, the time of the message at app.log:7", "@created_at": "0: ",
@@ -164,6 +164,21 @@ func TestRowsOfAnImport(t *testing.T) {
 	}
 	if report := rows.Report(); len(report.Tables) != 6 || len(report.LeftOut) != 0 || len(report.Lacking) != 0 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestRowsOfTwoFlows: an import has the flow that it was linked with last, whatever the other one still says.
+func TestRowsOfTwoFlows(t *testing.T) {
+	t.Parallel()
+	text := anImport(client, imported, flow, "5") + committed(imported, "5") + "✅ Linked master flow " + otherFlow + " to data import " + imported + "\n" +
+		"✅ Flow status updated to 'failed' for flow " + flow + "\n✅ Flow status updated to 'running' for flow " + otherFlow + "\n✅ Redis registration successful for " + flow + "\n"
+	tables := all(t, gather(t, discoveryPack(t), RowsOptions{}, text))
+	tables["data_imports"][0].check(t, got{"master_flow_id": otherFlow, "@master_flow_id": `13: claim of the pattern "flow linked"`})
+	if flows := tables["crewai_flow_state_extensions"]; len(flows) != 2 || len(tables["discovery_flows"]) != 2 {
+		t.Errorf("%v", tables)
+	} else {
+		flows[0].check(t, got{"flow_id": flow, "flow_status": "failed", "flow_type": "discovery"})
+		flows[1].check(t, got{"flow_id": otherFlow, "flow_status": "running", "flow_type": "?no message tells it"})
 	}
 }
 

@@ -46,7 +46,7 @@ func (t *thing) place() (place logparse.Place) {
 	case t.flow != nil:
 		return t.flow.Place
 	}
-	if claim, ok := t.owner.sure("import_id", "", false); ok {
+	if claim, ok := t.owner.sure("import_id", "", &Column{}, nil); ok {
 		return claim.Place
 	}
 	for _, claim := range t.owner.Claims {

@@ -59,6 +59,7 @@ type Column struct {
 	Row      bool     `yaml:"row"`      // the source's row as JSON
 	Position bool     `yaml:"position"` // which row of the import it is
 	Last     bool     `yaml:"last"`     // of Field: the last that is told, since it changes
+	From     []string `yaml:"from"`     // of Field: the patterns whose word counts before that of others
 	Text     string   `yaml:"text"`     // with {column} or {field}, or {column:8} for its first characters
 	Unknown  string   `yaml:"unknown"`  // why no log tells it
 	When     string   `yaml:"when"`     // of Unknown: the field whose message came at about that time
@@ -215,8 +216,8 @@ func (c *tableCheck) column(path string, column *Column) {
 		wrong("record is for rows that are made of records, and of assets whose name is in one: see named")
 	case column.When != "" && column.Unknown == "":
 		wrong("when is for what is unknown")
-	case column.Last && len(column.Field) == 0:
-		wrong("last is for fields")
+	case (column.Last || len(column.From) > 0) && len(column.Field) == 0:
+		wrong("last and from are for fields")
 	}
 	fields := slices.Clone(column.Field)
 	if column.When != "" {
@@ -225,6 +226,11 @@ func (c *tableCheck) column(path string, column *Column) {
 	for _, field := range fields {
 		if !c.fields[field] {
 			wrong("no pattern has a field %q", field)
+		}
+	}
+	for _, name := range column.From {
+		if !c.patterns[name] {
+			wrong("from has a pattern %q, which the pack has not", name)
 		}
 	}
 	for _, part := range textParts(column.Text) {
