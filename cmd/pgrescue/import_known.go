@@ -46,6 +46,7 @@ func (r *importRun) known(ctx context.Context, made *importMade, tenant discover
 			return nil, err
 		}
 		r.except(ids, made, tenant)
+		made.notes = append(made.notes, ids.Strangers()...)
 		known = append(known, ids)
 	}
 	return discovery.Prefer(known...), nil
@@ -101,7 +102,7 @@ func (r *importRun) knownToCase(ctx context.Context, tenant discovery.Tenant, ch
 	}
 	for i := range relations {
 		relation := &relations[i]
-		ours := slices.Contains(discovery.Names(), relation.Name) && (schema == nil || relation.Schema == schema.Name)
+		ours := slices.Contains(discovery.Names(), relation.Name) && (schema == nil || relation.Schema == "" || relation.Schema == schema.Name)
 		if !ours || r.target.database != "" && relation.Database != "" && relation.Database != r.target.database {
 			continue
 		}

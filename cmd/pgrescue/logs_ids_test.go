@@ -181,4 +181,10 @@ func TestImportsHaveTheIDsOfLogs(t *testing.T) {
 	if rows != want || strings.Contains(after, texts) {
 		t.Errorf("%d rows, want %d; the made id is there: %v", rows, want, strings.Contains(after, texts))
 	}
+
+	// The import once more finds the same rows, and takes nothing back.
+	imported(importFirst)
+	if again, rows := told(importFirst, true); rows != want || strings.Contains(again, texts) {
+		t.Errorf("imported again: %d rows, want %d; the made id is there: %v", rows, want, strings.Contains(again, texts))
+	}
 }

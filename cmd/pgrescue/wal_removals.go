@@ -85,11 +85,13 @@ func (o *walTransactionsOptions) collect(ctx context.Context, ev *undelete.Evide
 		if err != nil {
 			return nil, nil, err
 		}
-		opts.Kept = func(tx *xact.Transaction) error {
-			if tx.Destroyed() == 0 && len(tx.Dropped) == 0 {
-				return nil
+		if found != nil {
+			opts.Kept = func(tx *xact.Transaction) error {
+				if tx.Destroyed() == 0 && len(tx.Dropped) == 0 {
+					return nil
+				}
+				return found.transactions([]xact.Transaction{*tx}, names)
 			}
-			return found.transactions([]xact.Transaction{*tx}, names)
 		}
 		opts.Scan.Progress = progress.begin("reading WAL", ev.Archive.BytesFrom(opts.Scan.From))
 		result, err := xact.Collect(ctx, ev.Archive, opts)

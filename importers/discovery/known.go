@@ -20,6 +20,7 @@ type Ids struct {
 	imports     []*survivor
 	rows        map[string]map[string]uuid.UUID // table, key
 	softDeleted int64                           // assets that are there and that the application hides
+	strangers   []uuid.UUID                     // imports that logs tell of, and not of which tenant
 }
 
 var (
@@ -50,16 +51,36 @@ func FromRows(tenant Tenant, choice Choice) *Ids {
 }
 
 // Put learns from a row of any table. Rows of tables that do not matter, and of other tenants, are passed over.
+// Of an import whose tenant no log tells, the one that was chosen is the tenant's.
 func (k *Ids) Put(row *evidence.Row) error {
-	k.take(row.Relation.Name, func(column string) (string, bool) {
-		for i := range row.Relation.Columns {
-			if row.Relation.Columns[i].Name == column && row.Values[i].State == evidence.Known {
-				return string(row.Values[i].Text), true
+	v := rowValues(row)
+	if row.Route == evidence.RouteLogs && row.Relation.Name == tableImports && v.id("client_account_id") == uuid.Nil {
+		id := v.id("id")
+		if id == uuid.Nil || id != k.choice.Import {
+			if id != uuid.Nil && !slices.Contains(k.strangers, id) {
+				k.strangers = append(k.strangers, id)
 			}
+			return nil
 		}
-		return "", false
-	})
+		s := k.survivor(id, v.id("master_flow_id"))
+		s.records, s.size = v.number("total_records"), v.number("file_size")
+		return nil
+	}
+	k.take(row.Relation.Name, v)
 	return nil
+}
+
+// Strangers says which imports logs tell of without their tenant, and so of nobody's file.
+func (k *Ids) Strangers() []string {
+	if len(k.strangers) == 0 {
+		return nil
+	}
+	var ids []string
+	for _, id := range k.strangers {
+		ids = append(ids, id.String())
+	}
+	slices.Sort(ids)
+	return []string{"logs of the case do not tell the tenant of these imports, so that their ids were not taken; --import-id takes one: " + strings.Join(ids, ", ")}
 }
 
 // Notes are what a person should know of the rows that are there.

@@ -230,16 +230,22 @@ func TestClaimedRowsTellIDs(t *testing.T) {
 	first := map[string][]string{tableRawRecords: {"data_import_id", "client_account_id", "engagement_id", "row_number", "raw_data"}}
 	noSize := fewColumns()
 	noSize[tableImports] = noSize[tableImports][:5]
+	noTenant := fewColumns()
+	noTenant[tableImports] = []string{"id", "master_flow_id", "total_records", "file_size"}
 	for _, test := range []struct {
-		what string
-		rows []evidence.Row
-		want bool
+		what   string
+		rows   []evidence.Row
+		choice uuid.UUID
+		want   bool
+		note   bool
 	}{
-		{"the size", loggedRows(t, was, fewColumns()), true},
-		{"the number alone", loggedRows(t, was, noSize), false},
-		{"the first record", append(loggedRows(t, was, noSize), loggedRows(t, was, first)[0]), true},
+		{"the size", loggedRows(t, was, fewColumns()), uuid.Nil, true, false},
+		{"the number alone", loggedRows(t, was, noSize), uuid.Nil, false, false},
+		{"the first record", append(loggedRows(t, was, noSize), loggedRows(t, was, first)[0]), uuid.Nil, true, false},
+		{"no tenant", loggedRows(t, was, noTenant)[1:2], uuid.Nil, false, true},
+		{"no tenant, and chosen", loggedRows(t, was, noTenant)[1:2], app.importID, true, false},
 	} {
-		k := FromRows(tenantOf(), Choice{})
+		k := FromRows(tenantOf(), Choice{Import: test.choice})
 		for i := range test.rows {
 			if err := k.Put(&test.rows[i]); err != nil {
 				t.Fatal(err)
@@ -248,6 +254,12 @@ func TestClaimedRowsTellIDs(t *testing.T) {
 		is := newImport(t, hosts(), Options{Known: k, Store: AsApp, Now: time.Unix(0, 0)})
 		if (is.ids.Import == app.importID) != test.want || (is.ids.Flow == app.flow) != test.want {
 			t.Errorf("%s: the import is %v", test.what, is.ids)
+		}
+		if notes := k.Strangers(); (len(notes) == 1 && strings.Contains(notes[0], app.importID.String())) != test.note {
+			t.Errorf("%s: %v", test.what, notes)
+		}
+		if len(test.rows) == 1 {
+			continue // no asset
 		}
 		if got, want := column(t, is, tableAssets, "id"), column(t, was, tableAssets, "id"); !slices.Equal(got, want) {
 			t.Errorf("%s: assets %v, want %v", test.what, got, want)
