@@ -132,6 +132,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"import":                {sourceInEvidence(t, data)},
 		"logs patterns suggest": {logs},
 		"logs patterns test":    {"discovery", logs},
+		"logs rebuild":          {logs},
 		"logs timeline":         {logs},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
 		"undelete":              with("--xid", xid),

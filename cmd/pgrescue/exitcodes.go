@@ -52,6 +52,8 @@ func codesOf(command *cobra.Command) exitcode.Set {
 		return restoringCodes(command.Name())
 	case "pgrescue import profile check", "pgrescue import profile new":
 		return readingCodes(exitcode.Findings)
+	case "pgrescue logs rebuild":
+		return readingCodes()
 	case "pgrescue logs patterns test", "pgrescue logs patterns suggest":
 		return readingCodes(exitcode.Findings)
 	case "pgrescue logs patterns check":

@@ -28,6 +28,7 @@ servers, each as it was written or as Docker, Kubernetes, journald or syslog wra
   pgrescue logs patterns test discovery backend.log
   pgrescue logs patterns suggest /copy/logs
   pgrescue logs patterns check mine.yaml`,
+		newLogsRebuildCommand(terminal, cases),
 		newLogsPatternsCommand(terminal, cases),
 		newLogsTimelineCommand(terminal, cases),
 	)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/applog"
+	"github.com/pgrescue/pgrescue/logparse/secrets"
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+)
+
+// rebuilt gives a row of logs to the case.
+func (r *recorder) rebuilt(row *evidence.Row) error {
+	if r == nil {
+		return nil
+	}
+	key := tableKey{row.Relation.Database, row.Relation.RelationName.String()}
+	table := r.tables[key]
+	if table == nil {
+		var err error
+		if table, err = r.run.Table(casefile.Table{Relation: row.Relation}); err != nil {
+			return libraryError(err)
+		}
+		if r.tables == nil {
+			r.tables = make(map[tableKey]*casefile.RunTable)
+		}
+		r.tables[key] = table
+	}
+	return libraryError(table.Put(row))
+}
+
+// counted notes how many rows there are, as a message tells.
+func (r *recorder) counted(c *applog.Count) error {
+	if r == nil {
+		return nil
+	}
+	return libraryError(r.run.Count(casefile.Count{
+		Relation: c.Relation, What: c.What, Rows: c.Rows, Source: c.Source, Line: c.Line, Why: secrets.Text(c.Why),
+	}))
+}
+
+// logged notes an event of a log in the timeline. One of which no time is known has no place there.
+func (r *recorder) logged(e *logparse.Event) error {
+	if r == nil || e.Time.IsZero() {
+		return nil
+	}
+	detail := map[string]any{"why": secrets.Text(e.Why)}
+	if e.Table.Name != "" {
+		detail["table"] = e.Table.String()
+	}
+	if e.XID != 0 {
+		detail["xid"] = e.XID
+	}
+	if e.Rows >= 0 {
+		detail["rows"] = e.Rows
+	}
+	if e.SQLState != "" {
+		detail["sqlstate"] = e.SQLState
+	}
+	if len(e.IDs) > 0 {
+		detail["ids"] = maskedFields(e.IDs)
+	}
+	return libraryError(r.run.Event(casefile.Event{
+		Time: e.Time, Source: e.Name(), Line: e.Line, Certainty: string(e.Kind), Actor: secrets.Text(e.Actor), Tenant: e.Tenant,
+		Statement: secrets.Text(e.Statement), Message: secrets.Text(e.Text), Detail: jsonOf(detail),
+	}))
+}
