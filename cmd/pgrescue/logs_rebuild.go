@@ -112,8 +112,11 @@ func runLogsRebuild(ctx context.Context, options *logsRebuildOptions, terminal *
 	if err != nil {
 		return err
 	}
-	job := &logsRebuild{options: options, terminal: terminal, found: found, shapes: shapes, reading: reading, at: at}
-	job.prepare(pack)
+	job := &logsRebuild{options: options, terminal: terminal, found: found, shapes: shapes, reading: reading, at: at, pack: pack}
+	if job.join, err = loadTransactions(ctx, found); err != nil {
+		return err
+	}
+	job.prepare()
 	if err := job.read(ctx); err != nil {
 		return err
 	}
@@ -138,12 +141,16 @@ type logsRebuild struct {
 	builder  *rebuild.Builder
 	messages *applog.Rows // nil: no patterns
 	events   *events.Reader
+	join     *walJoin  // nil: the case knows no transactions
+	waiting  []waiting // statements whose fate the WAL may tell
+	shown    shownEvent
+	pack     *applog.Pack
 	took     int64 // messages that patterns took
 	rows     rebuiltRows
 	result   logsRebuildResult
 }
 
-func (j *logsRebuild) prepare(pack *applog.Pack) {
+func (j *logsRebuild) prepare() {
 	options := rebuild.Options{
 		Tables: j.shapes.relation, Canonical: j.shapes.canonical, At: j.at, Versions: j.options.versions, Uncommitted: j.options.uncommitted,
 		MaxLength: j.options.longest,
@@ -152,9 +159,9 @@ func (j *logsRebuild) prepare(pack *applog.Pack) {
 		options.MaxLength = j.shapes.longest()
 	}
 	j.builder = rebuild.New(options)
-	reader := events.Options{Pack: pack}
-	if pack != nil {
-		j.messages = applog.NewRows(pack, applog.RowsOptions{Tables: j.shapes.relation, Uncommitted: j.options.uncommitted})
+	reader := events.Options{Pack: j.pack}
+	if j.pack != nil {
+		j.messages = applog.NewRows(j.pack, applog.RowsOptions{Tables: j.shapes.relation, Uncommitted: j.options.uncommitted})
 		reader.Matched = func(entry *logparse.Entry, match *applog.Match) {
 			if j.before(entry.Stamp) {
 				j.took++
@@ -170,38 +177,6 @@ func (j *logsRebuild) before(stamp logparse.Stamp) bool {
 	return j.at.IsZero() || stamp.Time.IsZero() || !stamp.Time.After(j.at)
 }
 
-// read makes events of the logs, for rows and for the case.
-func (j *logsRebuild) read(ctx context.Context) error {
-	event := func(e *logparse.Event) error {
-		if err := j.builder.Event(e); err != nil {
-			return fmt.Errorf("logs rebuild: %w", err)
-		}
-		if !j.tells(e) {
-			return nil
-		}
-		return j.found.logged(e)
-	}
-	err := j.reading.entries(ctx, func(entry *logparse.Entry) error { return j.events.Add(entry, event) })
-	if err == nil {
-		err = j.events.Flush(event)
-	}
-	if err != nil {
-		return err
-	}
-	return j.shapes.failure()
-}
-
-// tells reports whether rows rest on an event, or could have: the case has it beside them.
-func (j *logsRebuild) tells(e *logparse.Event) bool {
-	switch e.Kind {
-	case logparse.Import:
-		return true
-	case logparse.Attempted, logparse.Failed, logparse.Executed, logparse.Committed, logparse.RolledBack:
-		return e.Table.Name != "" && (len(j.options.tables) == 0 || j.options.wants(e.Table))
-	}
-	return false
-}
-
 // give hands out the rows: first those of statements, then those of messages.
 func (j *logsRebuild) give() error {
 	out, err := newRebuiltFiles(j.options, j.terminal)
@@ -209,7 +184,7 @@ func (j *logsRebuild) give() error {
 		return err
 	}
 	defer out.discard()
-	j.rows = rebuiltRows{options: j.options, found: j.found, next: out}
+	j.rows = rebuiltRows{options: j.options, found: j.found, next: out, told: newTold(j.pack)}
 	if err := j.builder.Rows(&j.rows); err != nil {
 		return err
 	}
@@ -265,8 +240,8 @@ func (j *logsRebuild) end(gaps int) error {
 		return exitcode.With(exitcode.NotFound, fmt.Errorf("logs rebuild: the logs tell of no such row of %s, and of %s of other tables",
 			shortList(j.options.tables), term.Plural(j.rows.left, "row", "rows")))
 	case j.options.lost && j.rows.there > 0:
-		return exitcode.With(exitcode.NotFound, fmt.Errorf("logs rebuild: no row was lost, as far as these logs tell; %s there",
-			term.Plural(j.rows.there, "row is", "rows are")))
+		return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("logs rebuild: of no row the logs tell that it was lost; %s there",
+			term.Plural(j.rows.there, "row is", "rows are")), "the summary says which statements do not tell their rows; without --lost all rows are given, and `pgrescue restore plan` finds those that a server lacks"))
 	}
 	return exitcode.With(exitcode.Insufficient, exitcode.Hinted(fmt.Errorf("logs rebuild: no row can be made of these logs"), j.result.hint()))
 }

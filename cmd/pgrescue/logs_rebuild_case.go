@@ -1,7 +1,6 @@
 package main
 
 import (
-	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/applog"
 	"github.com/pgrescue/pgrescue/logparse/secrets"
 	"github.com/pgrescue/pgrescue/recover/casefile"
@@ -35,32 +34,5 @@ func (r *recorder) counted(c *applog.Count) error {
 	}
 	return libraryError(r.run.Count(casefile.Count{
 		Relation: c.Relation, What: c.What, Rows: c.Rows, Source: c.Source, Line: c.Line, Why: secrets.Text(c.Why),
-	}))
-}
-
-// logged notes an event of a log in the timeline. One of which no time is known has no place there.
-func (r *recorder) logged(e *logparse.Event) error {
-	if r == nil || e.Time.IsZero() {
-		return nil
-	}
-	detail := map[string]any{"why": secrets.Text(e.Why)}
-	if e.Table.Name != "" {
-		detail["table"] = e.Table.String()
-	}
-	if e.XID != 0 {
-		detail["xid"] = e.XID
-	}
-	if e.Rows >= 0 {
-		detail["rows"] = e.Rows
-	}
-	if e.SQLState != "" {
-		detail["sqlstate"] = e.SQLState
-	}
-	if len(e.IDs) > 0 {
-		detail["ids"] = maskedFields(e.IDs)
-	}
-	return libraryError(r.run.Event(casefile.Event{
-		Time: e.Time, Source: e.Name(), Line: e.Line, Certainty: string(e.Kind), Actor: secrets.Text(e.Actor), Tenant: e.Tenant,
-		Statement: secrets.Text(e.Statement), Message: secrets.Text(e.Text), Detail: jsonOf(detail),
 	}))
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/logparse/rebuild"
@@ -18,6 +17,8 @@ type logsRebuildResult struct {
 	Tables     []*rebuiltTable   `json:"tables"`
 	Statements rebuiltStatements `json:"statements"`
 	Messages   int64             `json:"messages"` // that patterns took
+	// Again counts the rows of messages that statements tell, too: those of the statements are given.
+	Again int64 `json:"rows_told_twice"`
 	Counts     []rebuiltCount    `json:"counts"`
 	// Untold are statements of which the logs do not tell the rows.
 	Untold []rebuiltUntold `json:"untold"`
@@ -78,6 +79,7 @@ type rebuiltUntold struct {
 func (j *logsRebuild) summarize() {
 	r, report := &j.result, j.builder.Report()
 	r.Logs, r.Messages, r.Secrets, r.Shapes = j.reading.logs(), j.took, j.rows.secret, j.shapes.any()
+	r.Again = j.rows.again
 	r.Statements = rebuiltStatements{report.Committed, report.Executed, report.Attempted, report.Failed, report.RolledBack}
 	r.untold("", report.Untold)
 	for i := range report.Tables {
@@ -146,25 +148,27 @@ func (r *logsRebuildResult) tell(say func(text string)) {
 	say(fmt.Sprintf("statements that change rows: %s committed, %s executed of which nothing shows a commit, %s of unknown end, %s failed, %s rolled back",
 		term.Count(s.Committed), term.Count(s.Executed), term.Count(s.Attempted), term.Count(s.Failed), term.Count(s.RolledBack)))
 	if r.Messages > 0 {
-		say(term.Plural(r.Messages, "message is", "messages are") + " of the pattern pack")
+		text := term.Plural(r.Messages, "message is", "messages are") + " of the pattern pack"
+		if r.Again > 0 {
+			text += "; " + term.Plural(r.Again, "row that they tell of is", "rows that they tell of are") + " told by statements, too, which say more"
+		}
+		say(text)
 	}
-	most := func(n int, what string, line func(i int) string) {
-		for i := range min(n, mostShown) {
+	most := func(n, shown int, what string, line func(i int) string) {
+		for i := range min(n, shown) {
 			say(line(i))
 		}
-		if n > mostShown {
-			say(fmt.Sprintf("and %s more %s; --json has them", term.Count(int64(n-mostShown)), what))
+		if n > shown {
+			say(fmt.Sprintf("and %s more %s; --json has them", term.Count(int64(n-shown)), what))
 		}
 	}
-	most(len(r.Counts), "counts", func(i int) string {
+	most(len(r.Counts), fewShown, "counts", func(i int) string {
 		c := &r.Counts[i]
 		return fmt.Sprintf("%s: %s of %s, as %s:%d says", c.Table, term.Plural(c.Rows, "row", "rows"), c.What, c.Source, c.Line)
 	})
-	most(len(r.Untold), "reasons", func(i int) string {
-		u := &r.Untold[i]
-		return strings.TrimSpace(fmt.Sprintf("not told: %s %s: %s (%s, the first at %s)", u.Verb, u.Table, u.Why, term.Plural(u.Count, "time", "times"), u.First))
-	})
-	most(len(r.LeftOut), "that give no row", func(i int) string { return "no row: " + r.LeftOut[i] })
+	reasons := reasonsOf(r.Untold)
+	most(len(reasons), mostShown, "reasons", func(i int) string { return reasons[i] })
+	most(len(r.LeftOut), mostShown, "that give no row", func(i int) string { return "no row: " + r.LeftOut[i] })
 	if len(r.Lacking) > 0 {
 		say("columns of the patterns that the tables do not have: " + shortList(r.Lacking))
 	}
@@ -174,6 +178,40 @@ func (r *logsRebuildResult) tell(say func(text string)) {
 	if !r.Shapes && len(r.Tables) > 0 {
 		say("nobody knows the shapes of these tables: columns are those that statements name, and values are as they were written (--dsn, --catalog)")
 	}
+}
+
+// fewShown is how many counts are shown.
+const fewShown = 5
+
+// reasonsOf says why statements do not tell their rows, each reason once.
+func reasonsOf(list []rebuiltUntold) []string {
+	type reason struct{ verb, why string }
+	var order []reason
+	of := make(map[reason][]rebuiltUntold)
+	for _, u := range list {
+		key := reason{u.Verb, u.Why}
+		if of[key] == nil {
+			order = append(order, key)
+		}
+		of[key] = append(of[key], u)
+	}
+	var lines []string
+	for _, key := range order {
+		var tables []string
+		count := int64(0)
+		for _, u := range of[key] {
+			count += u.Count
+			if u.Table != "" {
+				tables = append(tables, u.Table)
+			}
+		}
+		text := "not told: " + key.verb
+		if len(tables) > 0 {
+			text += " of " + shortList(tables)
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s (%s, the first at %s)", text, key.why, term.Plural(count, "time", "times"), of[key][0].First))
+	}
+	return lines
 }
 
 // hint says what a person can do when there are no rows.

@@ -14,9 +14,11 @@ type rebuiltRows struct {
 	found    *recorder
 	next     evidence.Sink
 	messages bool  // the rows are those of messages
+	told     told  // rows of statements, which say more than messages do
 	given    int64 // rows, and those that were not asked for
 	left     int64
 	there    int64            // of all rows, those that nothing removed
+	again    int64            // rows of messages that statements tell, too
 	secret   map[string]int64 // values that do not come out, by table and column
 	byTable  map[string]*rebuiltTable
 	tables   []*rebuiltTable // in the order in which they came
@@ -25,8 +27,20 @@ type rebuiltRows struct {
 
 // Put takes one row.
 func (r *rebuiltRows) Put(row *evidence.Row) error {
+	switch {
+	case !r.messages:
+		r.told.add(row)
+	case r.told.has(row):
+		r.again++
+		return nil
+	}
 	if row.Operation == "" {
 		r.there++
+	}
+	if r.messages && row.Relation.Database == "" {
+		own := *row
+		own.Relation = r.told.adopt(row.Relation)
+		row = &own
 	}
 	if len(r.options.tables) > 0 && !r.options.wants(row.Relation.RelationName) || r.options.lost && row.Operation == "" {
 		r.left++
