@@ -18,8 +18,8 @@ type logsRebuildResult struct {
 	Statements rebuiltStatements `json:"statements"`
 	Messages   int64             `json:"messages"` // that patterns took
 	// Again counts the rows of messages that statements tell, too: those of the statements are given.
-	Again int64 `json:"rows_told_twice"`
-	Counts     []rebuiltCount    `json:"counts"`
+	Again  int64          `json:"rows_told_twice"`
+	Counts []rebuiltCount `json:"counts"`
 	// Untold are statements of which the logs do not tell the rows.
 	Untold []rebuiltUntold `json:"untold"`
 	// LeftOut says of what messages tell why no row was made of it.
