@@ -36,7 +36,7 @@ did. Of a statement three things are told apart, and each says what it rests on:
 statement that failed, or was rolled back, changed nothing, and is never shown as one that did.
 
 What only reads, what only begins or ends a transaction, and sessions that come and go are left out
-unless --all or --kind asks for them; what failed never is. Passwords, tokens, cookies and keys are
+unless --all or --kind asks for them; a statement that failed never is. Passwords, tokens, cookies and keys are
 masked. With --json each line has the fields that timesketch needs.
 
 With a case, all that is listed becomes part of its timeline, and statements are joined with the
@@ -137,8 +137,8 @@ func sameTable(a, b evidence.RelationName) bool {
 // quiet reports whether an event is one of many that change nothing.
 func quiet(e *logparse.Event) bool {
 	switch {
-	case e.Kind == logparse.Failed:
-		return false
+	case e.Kind == logparse.Failed: // with all others of its query string
+		return e.Verb == "SAVEPOINT" || e.Verb == "RELEASE" || e.Verb == "BEGIN"
 	case e.Kind == logparse.Connection:
 		return true
 	case e.Statement == "":

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/recover/casefile"
 )
 
@@ -75,7 +76,7 @@ func (t *timelineTable) add(e *shownEvent) error {
 	}
 	what := string(text)
 	why := e.why
-	if e.wal != "" {
+	if e.wal != "" && (e.walXID != 0 || e.kind != string(logparse.Committed)) {
 		why = strings.TrimPrefix(why+"; "+e.wal, "; ")
 	}
 	if why != "" {

@@ -70,6 +70,9 @@ func (h *held) line() string { return lineOf(&logparse.Entry{Place: h.event.Plac
 func (s *session) start() {
 	if s.mode != block {
 		s.savepoints, s.aborted = s.savepoints[:0], false
+		if s.vxid == "" {
+			s.xid = 0
+		}
 	}
 	s.mode = block
 }

@@ -240,6 +240,9 @@ func (s *session) implied(n int, out func(*logparse.Event) error) error {
 
 // observe looks at the transaction ids of an entry. A new one ends the transaction before.
 func (s *session) observe(e *logparse.Entry, out func(*logparse.Event) error) error {
+	if e.VXID == "" && s.mode == block && e.XID != 0 { // %x without %v: within a block it is the block's
+		s.xid = e.XID
+	}
 	if e.VXID == "" || strings.HasSuffix(e.VXID, "/0") {
 		return nil
 	}

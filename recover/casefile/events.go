@@ -25,11 +25,15 @@ type Event struct {
 	Detail    json.RawMessage `json:"detail,omitempty"`
 }
 
-// identity is a hash of all of it. An entry without a line has the identity that it had
-// before entries had lines.
+// identity is a hash of what an entry is. That of a log is where it stands and what stands there: what became of a statement, and
+// what that rests on, may be known better when the log is read again. An entry without a line has the identity that it had before entries had lines.
 func (e *Event) identity() []byte {
 	digest := sha256.New()
-	for _, part := range []string{e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message, string(e.Detail)} {
+	parts := []string{e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message, string(e.Detail)}
+	if e.Line != 0 {
+		parts = []string{e.Source, e.Statement, e.Message}
+	}
+	for _, part := range parts {
 		_, _ = fmt.Fprintf(digest, "%d ", len(part)) // a hash takes everything
 		_, _ = io.WriteString(digest, part)
 	}
@@ -40,7 +44,7 @@ func (e *Event) identity() []byte {
 	return digest.Sum(nil)
 }
 
-// Event takes an entry of the timeline. The same one, found again, is one entry.
+// Event takes an entry of the timeline. The same one, found again, is one entry, as it was found last.
 func (r *Run) Event(e Event) error {
 	return r.do("note an event in", func() error {
 		r.changed["event"] = true
@@ -48,8 +52,10 @@ func (r *Run) Event(e Event) error {
 		if e.Line != 0 {
 			line = e.Line
 		}
-		return r.exec(`INSERT OR IGNORE INTO event (time, source, certainty, actor, tenant, statement, message, detail, identity, run_id, line)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, micros(e.Time), e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message,
+		return r.exec(`INSERT INTO event (time, source, certainty, actor, tenant, statement, message, detail, identity, run_id, line)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (identity) DO UPDATE SET certainty = excluded.certainty, actor = excluded.actor, tenant = excluded.tenant, detail = excluded.detail
+WHERE line IS NOT NULL`, micros(e.Time), e.Source, e.Certainty, e.Actor, e.Tenant, e.Statement, e.Message,
 			orNull(string(e.Detail)), e.identity(), r.id, line)
 	})
 }

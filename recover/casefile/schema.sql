@@ -191,7 +191,7 @@ CREATE TABLE event (
     statement TEXT NOT NULL,
     message   TEXT NOT NULL,
     detail    TEXT,             -- JSON
-    identity  BLOB NOT NULL UNIQUE, -- hash of all of the above, and of line
+    identity  BLOB NOT NULL UNIQUE, -- hash of all of the above; of a line of a log: of time, source, statement, message and line
     run_id    INTEGER NOT NULL REFERENCES run,
     line      INTEGER           -- of source
 );
