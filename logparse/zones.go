@@ -3,6 +3,7 @@ package logparse
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // a container may have no zones of its own
@@ -51,13 +52,31 @@ func (z Zones) of(source *Source) *time.Location {
 			all = stated.zone
 			continue
 		}
-		for _, path := range append([]string{source.Name}, source.Paths...) {
-			whole, _ := filepath.Match(stated.source, path) // ParseZones has tried the pattern
-			last, _ := filepath.Match(stated.source, filepath.Base(path))
-			if whole || last {
-				return stated.zone
-			}
+		if stated.means(source) {
+			return stated.zone
 		}
 	}
 	return all
+}
+
+// means reports whether the zone was stated for the source by its name.
+func (z statedZone) means(source *Source) bool {
+	for _, path := range append([]string{source.Name}, source.Paths...) {
+		whole, _ := filepath.Match(z.source, path) // ParseZones has tried the pattern
+		last, _ := filepath.Match(z.source, filepath.Base(path))
+		if whole || last {
+			return true
+		}
+	}
+	return false
+}
+
+// Idle are the names among the zones that are those of no source.
+func (z Zones) Idle(sources []*Source) (names []string) {
+	for _, stated := range z {
+		if stated.source != "" && !slices.ContainsFunc(sources, stated.means) {
+			names = append(names, stated.source)
+		}
+	}
+	return names
 }

@@ -193,6 +193,11 @@ func TestServersAndBackendsAreToldApart(t *testing.T) {
 	if len(entries) != len(server)+len(backend) {
 		t.Errorf("%d of %d logs gave entries: %v", len(entries), len(server)+len(backend), entries)
 	}
+	for _, other := range []string{"server-0.log", "server-2.log", "server-3.log", "server-5.log"} {
+		t.Run("two servers, "+other, func(t *testing.T) {
+			twoServers(t, server["server-6.log"]+server[other], entries["server-6.log"]+entries[other])
+		})
+	}
 	for _, of := range slices.Sorted(maps.Keys(server)) {
 		if !strings.HasSuffix(of, ".log") {
 			continue // the other forms go to files of their own
@@ -205,6 +210,26 @@ func TestServersAndBackendsAreToldApart(t *testing.T) {
 				inOneContainer(t, server[of], entries[of], backend[with], entries["backend "+with+".log"])
 			})
 		}
+	}
+}
+
+// twoServers reads one file that two servers with prefixes of their own wrote. What each has stays whole.
+func twoServers(t *testing.T, text string, want int) {
+	t.Helper()
+	folder := t.TempDir()
+	writeLog(t, folder, "postgresql.log", text)
+	got, whole := 0, 0
+	sources := readTogether(t, folder, func(e *logparse.Entry) {
+		got++
+		if !ofServer(e.Format) {
+			t.Errorf("line %d is taken for %s: %.100s", e.Line, e.Format, e.Message)
+		}
+		if e.Severity == "ERROR" && len(e.Statement) > 0 {
+			whole++
+		}
+	})
+	if errors := strings.Count(text, "ERROR:  "); got != want || whole != errors {
+		t.Errorf("%d entries, and %d errors with their statement; want %d and %d; %s", got, whole, want, errors, sources[0].Format)
 	}
 }
 

@@ -42,10 +42,7 @@ type seenLog struct {
 // whose times have no zone where that matters, are refused before any is read.
 func openLogs(ctx context.Context, terminal *term.Terminal, found *recorder, options *logsOptions) (*logReading, error) {
 	r := &logReading{terminal: terminal, found: found, clocks: logparse.NewClocks(), timed: options.timed, seen: make(map[*logparse.Source]*seenLog)}
-	zones, err := parseZones(options.zones)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if r.since, r.until, err = options.window(); err != nil {
 		return nil, err
 	}
@@ -54,16 +51,9 @@ func openLogs(ctx context.Context, terminal *term.Terminal, found *recorder, opt
 	if err != nil {
 		return nil, err
 	}
-	sources, skipped, err := logparse.Find(ctx, logparse.FindOptions{Paths: options.paths, Stdin: options.stdin, Zones: zones, Trail: found.Trail()})
+	sources, err := r.find(ctx, options)
 	if err != nil {
-		return nil, logsError(err)
-	}
-	for _, s := range skipped {
-		if s.Unread {
-			r.unread = append(r.unread, evidence.Gap{Where: s.Path, What: "the whole file", Why: s.Why, Consequence: "it may be a log"})
-			continue
-		}
-		r.skipped = append(r.skipped, s)
+		return nil, err
 	}
 	if err := logparse.Recognise(ctx, sources, detectors...); err != nil {
 		return nil, logsError(err)
@@ -80,6 +70,33 @@ func openLogs(ctx context.Context, terminal *term.Terminal, found *recorder, opt
 		return r, r.checkZones(ctx)
 	}
 	return r, nil
+}
+
+// find finds the logs, and tells those apart that nobody could look at.
+func (r *logReading) find(ctx context.Context, options *logsOptions) ([]*logparse.Source, error) {
+	zones, err := parseZones(options.zones)
+	if err != nil {
+		return nil, err
+	}
+	sources, skipped, err := logparse.Find(ctx, logparse.FindOptions{Paths: options.paths, Stdin: options.stdin, Zones: zones, Trail: r.found.Trail()})
+	if err != nil {
+		return nil, logsError(err)
+	}
+	for _, s := range skipped {
+		if s.Unread {
+			r.unread = append(r.unread, evidence.Gap{Where: s.Path, What: "the whole file", Why: s.Why, Consequence: "it may be a log"})
+			continue
+		}
+		r.skipped = append(r.skipped, s)
+	}
+	if idle := zones.Idle(sources); len(idle) > 0 && len(sources) > 0 {
+		names := make([]string, len(sources))
+		for i, source := range sources {
+			names[i] = source.Name
+		}
+		return nil, exitcode.Usagef("the logs are "+shortList(names), "--zone %s=…: no log has this name", idle[0])
+	}
+	return sources, nil
 }
 
 // keep takes the sources that can be read. In a folder, what has no known format is skipped;
