@@ -26,7 +26,7 @@ func (c *Chain) find(m *message) (found *Import, doubt string) {
 	case len(c.open) > 1:
 		return c.open[len(c.open)-1], doubtSeveral
 	case len(c.open) == 1:
-		if other := c.named; !transactional(proof) && other != c.open[0] && c.near(other) {
+		if other := c.named; !transactional(proof) && other != c.open[0] && c.near(other) && other.Fate != FateRolledBack {
 			return c.open[0], doubtRunning
 		}
 		return c.open[0], ""

@@ -171,6 +171,17 @@ func (r *Rows) Put(sink evidence.Sink) error {
 // Report tells what Put gave and what it did not.
 func (r *Rows) Report() RowsReport { return r.report }
 
+// Headers are the names of the source's fields, by the id of the import.
+func (r *Rows) Headers() map[string][]string {
+	headers := make(map[string][]string)
+	for _, i := range r.Chain.Imports {
+		if i.ID != "" && len(i.Headers) > 0 && i.Fate != FateRolledBack {
+			headers[i.ID] = i.Headers
+		}
+	}
+	return headers
+}
+
 // Counts lists how many rows the messages tell of, for each import with an id whose transaction was not rolled back.
 func (r *Rows) Counts() (counts []Count) {
 	for t := range r.pack.Tables {

@@ -194,6 +194,9 @@ func TestRowsRolledBack(t *testing.T) {
 		if counts := rows.Counts(); len(counts) != 1 || counts[0].Rows != 7 {
 			t.Errorf("%+v", counts)
 		}
+		if headers := rows.Headers(); len(headers) != 1 || !slices.Equal(headers[otherImport], []string{"Server Name", "OS"}) {
+			t.Errorf("%q", headers)
+		}
 		if left := rows.Report().LeftOut; !slices.Equal(left, []string{"import " + imported + ": its transaction was rolled back: import rolled back: line 11"}) {
 			t.Errorf("%q", left)
 		}
