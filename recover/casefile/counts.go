@@ -3,9 +3,10 @@ package casefile
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 
 	"zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
@@ -82,18 +83,31 @@ func (c *Case) sumLogged(ctx context.Context, tables map[int64]*TableSummary, sh
 	if err != nil {
 		return err
 	}
-	for id, t := range tables {
+	for _, t := range tables {
 		if t.Logged == nil {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.sumHeld(id, t.Logged, shapes); err != nil {
+		if err := c.sumHeld(sameTable(tables, t), t.Logged, shapes); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameTable lists what has rows of a table: the table itself, under the name of its
+// database and without, which logs do not always know, and its partitions.
+func sameTable(tables map[int64]*TableSummary, of *TableSummary) (ids []string) {
+	for id, t := range tables {
+		database := t.Database == of.Database || t.Database == "" || of.Database == ""
+		own := t.Schema == of.Schema && t.Name == of.Name
+		if database && (own || t.PartitionOf.Name == of.Name && t.PartitionOf.Schema == of.Schema) {
+			ids = append(ids, strconv.FormatInt(id, 10))
+		}
+	}
+	return ids
 }
 
 func (l *Logged) add(count Count) {
@@ -140,7 +154,7 @@ func (h *heldRows) rows() int64 {
 }
 
 // sumHeld counts the rows of a table by what the logs count.
-func (c *Case) sumHeld(id int64, l *Logged, shapes map[int64]*evidence.Relation) error {
+func (c *Case) sumHeld(ids []string, l *Logged, shapes map[int64]*evidence.Relation) error {
 	of, others := make(map[string]*heldRows), newHeldRows()
 	for i := range l.Of {
 		of[l.Of[i].What] = newHeldRows()
@@ -158,7 +172,7 @@ func (c *Case) sumHeld(id int64, l *Logged, shapes map[int64]*evidence.Relation)
 	}
 	var row evidence.Row
 	var buf []byte
-	err := sqlitex.Execute(c.conn, "SELECT shape_id, route, data FROM row WHERE relation_id = ?", &sqlitex.ExecOptions{Args: []any{id}, ResultFunc: func(stmt *sqlite.Stmt) error {
+	err := c.each("SELECT shape_id, route, data FROM row WHERE relation_id IN ("+strings.Join(ids, ",")+")", func(stmt *sqlite.Stmt) error {
 		row.Relation, row.Route = shapes[stmt.ColumnInt64(0)], routeOf(stmt.ColumnInt64(1))
 		buf = columnBytes(stmt, 2, buf)
 		var err error
@@ -177,7 +191,7 @@ func (c *Case) sumHeld(id int64, l *Logged, shapes map[int64]*evidence.Relation)
 			others.add(&row, keys[row.Relation])
 		}
 		return nil
-	}})
+	})
 	if err != nil {
 		return err
 	}

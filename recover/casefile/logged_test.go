@@ -164,6 +164,9 @@ func TestCountsOfLogs(t *testing.T) {
 	unnamed.Values[0] = evidence.Value{State: evidence.Unknown, Reason: "gone"}
 	for range 2 {
 		runOf(t, c, func(r *Run) {
+			nameless := rel.RelationName // a log does not always tell the database
+			nameless.Database = ""
+			must(t, r.Count(Count{Relation: nameless, What: "i2", Rows: 5, Source: "pg.log", Line: 1}))
 			must(t, r.Count(Count{Relation: rel.RelationName, What: "i1", Rows: 7, Source: "app.log", Line: 4, Why: "Creating 7 entries"}))
 			must(t, r.Count(Count{Relation: rel.RelationName, What: "i1", Rows: 6, Source: "app.log", Line: 9, Why: "Made 6 entries"}))
 			must(t, r.Count(Count{Relation: rel.RelationName, What: "i2", Rows: 1, Source: "app.log", Line: 12}))
@@ -191,8 +194,11 @@ func TestCountsOfLogs(t *testing.T) {
 	}
 	for _, table := range summary.Tables {
 		want := "8 6 3 +1: i1 7 4 3 true 2 i2 1 2 0 false 1"
-		if table.Name == "unseen" {
+		switch {
+		case table.Name == "unseen":
 			want = "3 0 3 +0:  3 0 3 false 1"
+		case table.Database == "":
+			want = "5 2 3 +5: i2 5 2 3 false 1"
 		}
 		if table.Logged == nil || show(table.Logged) != want {
 			t.Errorf("%s: %+v, want %s", table.Name, table.Logged, want)
