@@ -48,6 +48,7 @@ func (t *Tools) capture(path string, show io.Writer) (*capture, error) {
 func (c *capture) Write(p []byte) (int, error) {
 	c.saved.Bytes += int64(len(p))
 	if c.saved.Kept >= c.keep {
+		c.saved.Cut = true
 		c.line = nil
 		return len(p), nil
 	}
@@ -72,6 +73,7 @@ func (c *capture) flush() {
 		text = []byte(c.mask(string(c.line)))
 	}
 	c.line = c.line[:0]
+	c.saved.Cut = c.saved.Cut || int64(len(text)) > c.keep-c.saved.Kept
 	text = text[:min(int64(len(text)), c.keep-c.saved.Kept)]
 	if len(text) == 0 || c.err != nil {
 		return

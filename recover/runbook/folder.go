@@ -23,6 +23,7 @@ const (
 	recordName   = "run.json"
 	inputsName   = "inputs.json"
 	bookName     = "book.md" // as it was when the run began
+	runlogName   = "RUNLOG.md"
 	manifestName = "manifest-sha256.txt"
 	lockName     = "lock"
 	startName    = "starting.lock" // beside the folders of runs

@@ -155,7 +155,7 @@ func (v *visiting) byHand(ctx context.Context, s *scene, b *Block) (Outcome, err
 		if err != nil {
 			return Outcome{}, err
 		}
-		outputs, err := readOutputs(filepath.Join(s.folder, "out"))
+		outputs, err := readOutputs(filepath.Join(s.folder, outName))
 		return Outcome{Code: code, Note: joinNotes("by hand", v.mask(note)), Outputs: outputs}, err
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -32,13 +33,15 @@ func writeManifest(folder string) error {
 	return writeFile(filepath.Join(folder, manifestName), text.Bytes())
 }
 
+func newDigest() hash.Hash { return sha256.New() }
+
 func sumOf(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	digest := sha256.New()
+	digest := newDigest()
 	if _, err := io.Copy(digest, file); err != nil {
 		return nil, err
 	}

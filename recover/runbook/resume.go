@@ -1,8 +1,12 @@
 package runbook
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -57,7 +61,7 @@ func (r *run) remember() error {
 				continue
 			}
 			// The journal has them without secrets.
-			outputs, err := readOutputs(filepath.Join(r.folder, block.Folder, "out"))
+			outputs, err := readOutputs(filepath.Join(r.folder, block.Folder, outName))
 			if err != nil || len(outputs) != len(block.Outputs) {
 				return failure("resume", r.folder, ErrDamaged, "begin a new run", "the outputs of the block of line %d are not what they were", block.Block)
 			}
@@ -132,12 +136,29 @@ func Resume(ctx context.Context, folder string, o RunOptions) (*Result, error) {
 		}
 	}
 	if err == nil {
+		err = r.keepBook()
+	}
+	if err == nil {
 		err = r.book.keepInputs(r.folder, r.inputs)
 	}
 	if err == nil {
 		err = r.goOn(ctx)
 	}
 	return r.close(err)
+}
+
+// keepBook takes the book as it is now into the folder. The one before stays, under
+// a name of its own.
+func (r *run) keepBook() error {
+	path := filepath.Join(r.folder, bookName)
+	before, err := os.ReadFile(path)
+	if err == nil && !bytes.Equal(before, r.book.source) {
+		err = writeFile(filepath.Join(r.folder, "book-"+hashOf(string(before))[:12]+".md"), before)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return writeFile(path, r.book.source)
 }
 
 func (r *run) refuseStale() error {

@@ -117,13 +117,20 @@ func (r *run) follow(ctx context.Context, step *Step) error {
 	return errors.Join(r.failed...)
 }
 
-// close writes the end of the command, and the manifest.
+// close writes the end of the command, RUNLOG.md and the manifest.
 func (r *run) close(err error) (*Result, error) {
 	line := Line{Event: LineEnd, Who: r.o.Who, Host: r.o.Host}
 	if err != nil {
 		line.Reason = r.mask(err.Error())
 	}
 	err = errors.Join(err, r.write(line))
+	log, logErr := Runlog(r.folder)
+	if logErr == nil {
+		logErr = writeFile(filepath.Join(r.folder, runlogName), log)
+	}
+	if logErr != nil {
+		err = errors.Join(err, logErr)
+	}
 	if sumErr := writeManifest(r.folder); sumErr != nil {
 		err = errors.Join(err, sumErr)
 	}

@@ -301,7 +301,7 @@ const longestExpected = 4 << 20
 
 // output reads what the last block printed.
 func (v *visiting) output(o Outcome) (string, bool) {
-	if o.Stdout.Kept != o.Stdout.Bytes && o.Stdout.Bytes > longestExpected || o.Stdout.Kept > longestExpected {
+	if o.Stdout.Cut || o.Stdout.Kept > longestExpected {
 		return "", false
 	}
 	return head(filepath.Join(v.folder, v.lastFolder(), "stdout"), longestExpected), true

@@ -58,7 +58,8 @@ type Script struct {
 type Saved struct {
 	File   string `json:"file,omitempty"` // in the folder of the run
 	Bytes  int64  `json:"bytes"`          // that came
-	Kept   int64  `json:"kept"`           // that are in the file
+	Kept   int64  `json:"kept"`           // that are in the file, which has no secrets
+	Cut    bool   `json:"cut,omitempty"`  // there was more than is kept
 	SHA256 string `json:"sha256,omitempty"`
 }
 
@@ -111,7 +112,7 @@ func (s *scene) run(ctx context.Context, b *Block) (Outcome, error) {
 	}
 	o.Stdout, o.Stderr = stdout.saved, stderr.saved
 	if err == nil && code == 0 {
-		o.Outputs, err = readOutputs(filepath.Join(s.folder, "out"))
+		o.Outputs, err = readOutputs(filepath.Join(s.folder, outName))
 	}
 	return o, err
 }
@@ -157,6 +158,9 @@ func (s *scene) start(ctx context.Context, b *Block, file string, stdout, stderr
 	return p.run(ctx)
 }
 
+// outName is the file that $OUT names.
+const outName = "out"
+
 // pidName is the file with the process group of a block, for whoever finds the run
 // interrupted.
 const pidName = "pid"
@@ -175,7 +179,7 @@ func stopped(ctx context.Context, err error) error {
 
 // environment is that of pgrescue, with the values of the run.
 func (s *scene) environment() []string {
-	own := map[string]string{"OUT": filepath.Join(s.folder, "out"), "EVIDENCE": s.evidence}
+	own := map[string]string{"OUT": filepath.Join(s.folder, outName), "EVIDENCE": s.evidence}
 	for name, value := range s.values {
 		own[name] = value
 	}

@@ -143,7 +143,7 @@ func TestOutputIsBounded(t *testing.T) {
 		t.Fatalf("%+v, %v", outcome, err)
 	}
 	info, err := os.Stat(filepath.Join(s.folder, "stdout"))
-	if err != nil || info.Size() != 1<<20 || outcome.Stdout.Kept != 1<<20 || outcome.Stdout.Bytes != 1000000000 || shown != 1<<20 {
+	if err != nil || info.Size() != 1<<20 || outcome.Stdout.Kept != 1<<20 || outcome.Stdout.Bytes != 1000000000 || !outcome.Stdout.Cut || shown != 1<<20 {
 		t.Errorf("%+v, shown %d, %v", outcome.Stdout, shown, err)
 	}
 }
