@@ -117,7 +117,7 @@ func (c *change) holds(row []cell) verdict {
 			return no
 		}
 	}
-	if !c.exact {
+	if !c.exact && !c.every {
 		return min(result, maybe)
 	}
 	return result

@@ -124,7 +124,7 @@ func (s *state) apply(c *change) {
 // all hits every row.
 func (s *state) all(c *change, how evidence.Operation) {
 	for _, one := range s.chains {
-		if one.live() {
+		if one.live() && (c.kind == empties || c.verdict(one) != no) {
 			s.strike(one, c, how)
 		}
 	}
@@ -138,7 +138,8 @@ func (s *state) strike(one *chain, c *change, how evidence.Operation) {
 	}
 	s.end(one, c.by, evidence.OpUpdate)
 	old := one.last()
-	next := version{cells: make([]cell, max(len(old.cells), len(s.columns))), made: c.by, partial: old.partial, shaky: old.shaky || s.doubted(old) != nil, notes: slices.Clone(old.notes)}
+	shaky := old.shaky || s.doubted(old) != nil
+	next := version{cells: make([]cell, max(len(old.cells), len(s.columns))), made: c.by, partial: old.partial, shaky: shaky, notes: slices.Clone(old.notes)}
 	for i := range next.cells {
 		next.cells[i] = *at(old.cells, i)
 		if i < len(s.columns) && s.columns[i].Generated {
@@ -148,7 +149,29 @@ func (s *state) strike(one *chain, c *change, how evidence.Operation) {
 	for i, column := range c.columns {
 		next.cells[column] = s.set(c.cells[i], old.cells, column)
 	}
+	if shaky && s.either(one, next.cells, c.by) {
+		return
+	}
 	s.put(one, next)
+}
+
+// either is for a row that may not have been there when an UPDATE gave it the key of another one: that one has what is the
+// same in both. It reports false if there is no other one.
+func (s *state) either(one *chain, cells []cell, by *deed) bool {
+	if len(s.key) == 0 {
+		return false
+	}
+	text, ok := s.tuple(s.key, cells)
+	other := s.keyed[text]
+	if !ok || other == nil || other == one || !other.live() || !s.has(other, text) {
+		return false
+	}
+	for column := range cells {
+		if !same(&cells[column], at(other.last().cells, column)) {
+			s.blur(other, column, by)
+		}
+	}
+	return true
 }
 
 // set is the cell that a column is set to, which may be the value of another column of the same type.
@@ -232,7 +255,11 @@ func (s *state) choose(c *change) *condition {
 func (s *state) find(c *change, by *condition) (sure, grazed []*chain, far bool) {
 	x := s.index(by.columns)
 	judge := func(one *chain) {
-		switch c.holds(one.last().cells) {
+		if one.looked == c {
+			return
+		}
+		one.looked = c
+		switch c.verdict(one) {
 		case yes:
 			sure = append(sure, one)
 		case maybe:
@@ -264,6 +291,21 @@ func (s *state) find(c *change, by *condition) (sure, grazed []*chain, far bool)
 	return sure, grazed, far
 }
 
+// verdict is whether a change hits a row. A version that another transaction had not committed yet is not seen: the one
+// before it counts, and then, when the wait for that transaction is over, the newest, too.
+func (c *change) verdict(one *chain) verdict {
+	newest := one.last()
+	if c.by.sees(newest.made) {
+		return c.holds(newest.cells)
+	}
+	for i := len(one.versions) - 2; i >= 0; i-- {
+		if v := &one.versions[i]; c.by.sees(v.made) {
+			return min(c.holds(v.cells), c.holds(newest.cells))
+		}
+	}
+	return no
+}
+
 // reveal makes rows of the keys that a statement names and no statement before has made.
 func (s *state) reveal(c *change, by *condition) {
 	if len(c.where) != 1 || !c.exact || !slices.Equal(by.columns, s.key) {
@@ -278,7 +320,7 @@ func (s *state) reveal(c *change, by *condition) {
 		if !ok || s.keyed[text] != nil {
 			continue
 		}
-		v := version{cells: make([]cell, len(s.columns)), made: c.by, partial: true}
+		v := version{cells: make([]cell, len(s.columns)), made: c.by, partial: true, shaky: true}
 		for i := range v.cells {
 			v.cells[i] = cell{by: c.by, state: evidence.Unknown, why: whyBefore}
 		}
@@ -291,6 +333,9 @@ func (s *state) reveal(c *change, by *condition) {
 		}
 		for i, column := range c.columns {
 			v.cells[column] = c.cells[i]
+		}
+		if s.either(nil, v.cells, c.by) {
+			continue
 		}
 		one := s.put(nil, v)
 		if c.kind == removes {

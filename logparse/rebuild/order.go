@@ -35,13 +35,22 @@ func inOrder(deeds []*deed) []*deed {
 
 // together reports whether two deeds belong to one transaction.
 func together(x, y *deed) bool {
-	if x == nil || y == nil || x.source != y.source {
-		return false
+	if x == y {
+		return true
 	}
-	if x.xid != 0 && y.xid != 0 {
-		return x.xid == y.xid
+	return x.source == y.source && (x.xid != 0 && x.xid == y.xid || x.ended.Line > 0 && x.session == y.session && x.ended == y.ended)
+}
+
+// sees reports whether a deed that was sent later could see what another one did: it is of the same transaction, or that
+// one had been committed.
+func (d *deed) sees(other *deed) bool {
+	switch {
+	case d.source != other.source:
+		return !other.time.After(d.at)
+	case other.ended.Line == 0 || together(d, other):
+		return true
 	}
-	return x == y || x.ended.Line > 0 && x.session == y.session && x.ended == y.ended
+	return cmp.Or(cmp.Compare(other.ended.File, d.file), cmp.Compare(other.ended.Line, d.line)) < 0
 }
 
 // apart is by how much the clocks of two logs of one server may differ.

@@ -53,32 +53,36 @@ func built(t testing.TB, options rebuild.Options, list []logparse.Event) ([]stri
 	r := result(t, b)
 	var texts []string
 	for i := range r.all {
-		row := &r.all[i]
-		var parts []string
-		for j, v := range row.Values {
-			text := "?"
-			switch v.State {
-			case evidence.Known:
-				text = string(v.Text)
-			case evidence.Null:
-				text = "NULL"
-			}
-			name := row.Relation.Columns[j].Name
-			if row.Relation.Columns[j].Key {
-				name += "*"
-			}
-			parts = append(parts, name+"="+text)
-		}
-		text := fmt.Sprintf("%s:%d %s", row.Relation.RelationName, row.Line, strings.Join(parts, " "))
-		if row.Operation != "" {
-			text += fmt.Sprintf(" | %s at %ds", row.Operation, int(row.CommitTime.Sub(noon)/time.Second))
-		}
-		if row.Note != "" {
-			text += " | " + row.Note
-		}
-		texts = append(texts, text)
+		texts = append(texts, rowText(&r.all[i]))
 	}
 	return texts, r
+}
+
+// rowText writes a row on one line.
+func rowText(row *evidence.Row) string {
+	var parts []string
+	for j, v := range row.Values {
+		text := "?"
+		switch v.State {
+		case evidence.Known:
+			text = string(v.Text)
+		case evidence.Null:
+			text = "NULL"
+		}
+		name := row.Relation.Columns[j].Name
+		if row.Relation.Columns[j].Key {
+			name += "*"
+		}
+		parts = append(parts, name+"="+text)
+	}
+	text := fmt.Sprintf("%s:%d %s", row.Relation.RelationName, row.Line, strings.Join(parts, " "))
+	if row.Operation != "" {
+		text += fmt.Sprintf(" | %s at %ds", row.Operation, int(row.CommitTime.Sub(noon)/time.Second))
+	}
+	if row.Note != "" {
+		text += " | " + row.Note
+	}
+	return text
 }
 
 type scripted struct {

@@ -24,8 +24,8 @@ type state struct {
 // chain is the versions of one row.
 type chain struct {
 	versions []version
-	asOf     int // how many of them there were at Options.At
-	number   int
+	asOf     int     // how many of them there were at Options.At
+	looked   *change // that looked at it last
 }
 
 // version is a row between two changes.
@@ -140,7 +140,7 @@ func (s *state) put(c *chain, v version) *chain {
 	s.order++
 	v.order = s.order
 	if c == nil {
-		c = &chain{number: len(s.chains)}
+		c = &chain{}
 		s.chains = append(s.chains, c)
 	}
 	c.versions = append(c.versions, v)
