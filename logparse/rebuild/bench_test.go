@@ -39,6 +39,19 @@ func BenchmarkBuilder(b *testing.B) {
 			if _, err := p.Parse(list[0].Statement, nil); err != nil { // loads the grammar
 				b.Fatal(err)
 			}
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			measured := rebuild.New(rebuild.Options{Tables: app, Parser: p})
+			for i := range list {
+				if err := measured.Event(&list[i]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			runtime.KeepAlive(measured)
+			kept := float64(after.HeapAlloc-before.HeapAlloc) / float64(count)
 			b.ReportAllocs()
 			rows := 0
 			for b.Loop() {
@@ -57,8 +70,7 @@ func BenchmarkBuilder(b *testing.B) {
 			if want := count / 5 * 3; rows != want || p.Templates() != 3 {
 				b.Fatalf("%d rows, want %d; %d templates", rows, want, p.Templates())
 			}
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
+			b.ReportMetric(kept, "B-kept/statement")
 			b.ReportMetric(float64(count)*float64(b.N)/b.Elapsed().Seconds(), "statements/s")
 		})
 	}
