@@ -133,7 +133,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"logs patterns suggest": {logs},
 		"logs patterns test":    {"discovery", logs},
 		"logs rebuild":          {logs},
-		"logs timeline":         {logs},
+		"logs timeline":         {logs, "--zone", "UTC"},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
 		"undelete":              with("--xid", xid),
 		"wal rows":              with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
