@@ -14,7 +14,7 @@ import (
 type Branch struct {
 	Condition string `json:"condition,omitempty"` // as written; "" of an otherwise
 	Otherwise bool   `json:"otherwise,omitempty"`
-	Target    string `json:"target,omitempty"` // the anchor of a step; "": the run goes on, or stops
+	Target    string `json:"target,omitempty"` // the anchor or the number of a step; "": the run goes on, or stops
 	Stop      bool   `json:"stop,omitempty"`
 	Text      string `json:"text"` // what stands behind the arrow
 	Line      int    `json:"line"`
@@ -47,6 +47,9 @@ func parseBranch(text string, line int) (*Branch, bool) {
 		branch.decided = parseCondition(branch.Condition)
 	}
 	branch.Target = firstAnchor(tail)
+	if match := regexp.MustCompile(`(?i)^(?:go on with |go to )?step (\d{1,4})\b`).FindStringSubmatch(branch.Text); match != nil && branch.Target == "" {
+		branch.Target = match[1]
+	}
 	branch.Stop = branch.Target == "" && regexp.MustCompile(`(?i)^stop\b`).MatchString(branch.Text)
 	return branch, true
 }

@@ -144,6 +144,20 @@ func openFolder(folder string) (*record, error) {
 	return &r, nil
 }
 
+// openRun reads the record of a run and its book, and gives the folder's whole path.
+func openRun(folder string) (string, *record, *Book, error) {
+	path, err := filepath.Abs(folder)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	rec, err := openFolder(path)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	book, err := bookOf(path, rec)
+	return path, rec, book, err
+}
+
 // bookOf reads the book of a run: the file that it was, or else the copy in the folder.
 func bookOf(folder string, r *record) (*Book, error) {
 	b, err := Open(r.Book)

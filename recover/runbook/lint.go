@@ -203,8 +203,11 @@ func (l *linter) branches(step *Step) {
 		otherwise = otherwise || last.Otherwise
 		if last.Target != "" && l.book.Step(last.Target) == nil {
 			known := func(h heading) bool { return h.id == last.Target }
-			if slices.ContainsFunc(l.book.headings, known) {
+			switch {
+			case slices.ContainsFunc(l.book.headings, known):
 				l.add(ruleBranch, last.Line, "#%s is a heading, but no step: steps are headings of the third level", last.Target)
+			case firstAnchor(last.Text) == "": // else it is a dead link
+				l.add(ruleBranch, last.Line, "there is no step %s", last.Target)
 			}
 		}
 	}

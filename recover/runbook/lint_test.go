@@ -48,6 +48,7 @@ func TestLintFindsEachRule(t *testing.T) {
 		{"an input twice", ruleInput, "## You need\n\n|n|m|\n|-|-|\n|´A´|x|\n|´A´|x|\n\n" + sound, 6},
 		{"a branch without an arrow", ruleBranch, sound + "\n- If it rains, see [1](#1-one)\n", 16},
 		{"a branch to what is no step", ruleBranch, sound + "\n- Otherwise -> [x](#else)\n\n## Else\n", 16},
+		{"a branch to a number that no step has", ruleBranch, sound + "\n- Otherwise -> step 7.\n", 16},
 		{"a time box to what is no step", ruleBranch, replace("1 min", "1 min, then [x](#else)") + "\n## Else\n", 4},
 		{"no step", ruleNoStep, "# Nothing\n", 1},
 		{"numbers that fall", ruleNumber, sound + "\n### 1. Again\n", 16},

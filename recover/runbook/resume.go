@@ -14,15 +14,7 @@ import (
 
 // reopen takes the lock of a run and reads what it knows.
 func reopen(ctx context.Context, folder string, o *RunOptions) (*run, error) {
-	folder, err := filepath.Abs(folder)
-	if err != nil {
-		return nil, err
-	}
-	rec, err := openFolder(folder)
-	if err != nil {
-		return nil, err
-	}
-	book, err := bookOf(folder, rec)
+	folder, rec, book, err := openRun(folder)
 	if err != nil {
 		return nil, err
 	}

@@ -278,6 +278,7 @@ func TestStepsThatFail(t *testing.T) {
 		{"a check breaks", "### 1. One\n\n´´´sh check\nexit 3\n´´´\n\n" + two, ErrBlock, "exit code 3", "1-one: failed", ""},
 		{"a branch waits for it", "### 1. One\n\n´´´sh check\nexit 3\n´´´\n\n- If exit code 1 -> [2](#2-two)\n- If exit code 3 or 4 -> [Other](#other)\n- Otherwise -> on\n\n" + two + other, nil, "", "1-one: done, other: done", "other"},
 		{"a branch waits for 0", "### 1. One\n\n´´´sh check\ntrue\n´´´\n\n- If the exit code is 0 -> [Other](#other)\n- Otherwise -> on\n\n" + two + other, nil, "", "1-one: done, other: done", "other"},
+		{"a branch to a number", "### 1. One\n\n- Otherwise -> step 3.\n\n" + two + act("3", "three", "", "", "true"), nil, "", "1-one: done, 3-three: done", "three"},
 		{"a branch behind a failed verify", act("1", "one", "", "", "exit 5") + "- If exit code 5 -> [Other](#other)\n- Otherwise -> on\n\n" + other, ErrVerify, "exit code 5", "1-one: done, other: done", "one other"},
 		{"the book says stop", "### 1. One\n\n- Otherwise -> stop, nothing was lost\n\n" + two, ErrStopped, "stop, nothing was lost", "1-one: failed", ""},
 		{"a branch without a value", "### 1. One\n\n- **Gives:** ´it´\n- If ´it = 1´ -> [2](#2-two)\n- Otherwise -> on\n\n" + two, ErrInput, "it has no value", "1-one: failed", ""},

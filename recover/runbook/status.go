@@ -38,15 +38,7 @@ type StepStatus struct {
 
 // ReadStatus looks at a run, without taking part in it.
 func ReadStatus(folder string, o Options) (*Status, error) {
-	folder, err := filepath.Abs(folder)
-	if err != nil {
-		return nil, err
-	}
-	rec, err := openFolder(folder)
-	if err != nil {
-		return nil, err
-	}
-	book, err := bookOf(folder, rec)
+	folder, rec, book, err := openRun(folder)
 	if err != nil {
 		return nil, err
 	}
