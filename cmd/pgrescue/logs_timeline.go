@@ -146,7 +146,7 @@ func quiet(e *logparse.Event) bool {
 	}
 	switch e.Verb {
 	case "SELECT":
-		return !strings.Contains(strings.ToUpper(e.Statement), " INTO ")
+		return !strings.Contains(e.Statement, "INTO") && !strings.Contains(e.Statement, "into")
 	case "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "SHOW", "SET", "RESET", "DISCARD",
 		"FETCH", "MOVE", "DECLARE", "CLOSE", "LISTEN", "UNLISTEN", "NOTIFY", "DEALLOCATE", "PREPARE", "EXPLAIN", "VALUES", "TABLE", "":
 		return true
