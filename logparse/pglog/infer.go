@@ -62,7 +62,9 @@ func (p *Prefix) stops() (all [][]step) {
 		if s.kind == 'q' {
 			return nil
 		}
-		all = append(all, slices.Concat(p.steps[:i], []step{stop}, p.steps[i:]))
+		if i == 0 || !wordy(p.steps[i-1].kind) { // behind a word of any text, any head would do
+			all = append(all, slices.Concat(p.steps[:i], []step{stop}, p.steps[i:]))
+		}
 		for at := 1; at < len(s.literal); at++ {
 			split := []step{{literal: s.literal[:at]}, stop, {literal: s.literal[at:]}}
 			all = append(all, slices.Concat(p.steps[:i], split, p.steps[i+1:]))
