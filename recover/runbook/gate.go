@@ -55,7 +55,7 @@ func (v *visiting) allowed(ctx context.Context, b *Block) error {
 }
 
 func (v *visiting) refuse(b *Block, hint, format string, args ...any) error {
-	return &troubleError{StateFailed, failure("run", v.book.place(b.Line), ErrConfirm, hint, format, args...)}
+	return &troubleError{state: StateFailed, err: failure("run", v.book.place(b.Line), ErrConfirm, hint, format, args...)}
 }
 
 // why is what the step says of itself.
@@ -123,9 +123,9 @@ func (v *visiting) skipNow(ctx context.Context) error {
 		return err
 	}
 	if reason == "" {
-		return &troubleError{StateFailed, failure("skip", v.place(), ErrConfirm, "", "a skipped step needs a reason")}
+		return &troubleError{state: StateFailed, err: failure("skip", v.place(), ErrConfirm, "", "a skipped step needs a reason")}
 	}
-	return &troubleError{StateSkipped, fmt.Errorf("%s", reason)}
+	return &troubleError{state: StateSkipped, err: fmt.Errorf("%s", reason)}
 }
 
 // byHand shows a block with its values, and takes down what somebody says of it.

@@ -194,11 +194,12 @@ func (h *history) position(b *Book) string {
 	}
 	last := h.visits[len(h.visits)-1]
 	switch last.State {
-	case StateDone, StateSkipped, StateOutOfTime:
-		if last.State == StateOutOfTime && last.Next == "" {
-			return last.Step
-		}
+	case StateDone, StateSkipped:
 		return last.Next
+	case StateFailed, StateOutOfTime:
+		if last.Next != "" {
+			return last.Next
+		}
 	}
 	return last.Step
 }

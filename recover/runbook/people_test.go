@@ -69,7 +69,7 @@ func TestSomebodyIsThere(t *testing.T) {
 		{"retry", flaky, []string{"run: y", "failed: retry", "run: y"}, nil, "", "1-one: failed, 1-one: done", "one one"},
 		{"undo", flaky + two, []string{"run: y", "failed: undo", "run: y"}, ErrBlock, "exit code 3", "1-one: undone", "one undone"},
 		{"quit", flaky + two, []string{"run: y", "failed: "}, ErrBlock, "exit code 3", "1-one: failed", "one"},
-		{"skip what failed", flaky + two, []string{"run: y", "failed: skip", "reason: no matter", "run: y"}, ErrBlock, "exit code 3", "1-one: skipped, 2-two: done", "one two"},
+		{"skip what failed", flaky + two, []string{"run: y", "failed: skip", "reason: no matter", "run: y"}, nil, "", "1-one: skipped, 2-two: done", "one two"},
 		{"a task", "### 1. Do\n\n- [ ] Call.\n\n", []string{"task: y, at 3 o'clock"}, nil, "", "1-do: done", ""},
 		{"a task that is not done", "### 1. Do\n\n- [ ] Call.\n\n" + two, []string{"task: "}, ErrConfirm, "it is not done: Call.", "1-do: failed", ""},
 		{"a branch", "### 1. Ask\n\n- If it rains -> [3](#3-dry)\n- If it snows -> [2](#2-two)\n- Otherwise -> stop\n\n" + two + "### 3. Dry\n", []string{"branch: n", "branch: y", "run: n"}, ErrConfirm, "as you said", "1-ask: done, 2-two: failed", ""},

@@ -60,9 +60,7 @@ func (r *run) remember() error {
 			maps.Copy(r.values, outputs)
 		}
 	}
-	for name, value := range r.o.Inputs {
-		r.values[name] = value
-	}
+	maps.Copy(r.values, r.o.Inputs)
 	return nil
 }
 
@@ -211,7 +209,7 @@ func (v *visiting) alreadyThere(ctx context.Context) (map[*Block]bool, error) {
 			there[b] = true
 		default:
 			if pid := v.running(line); line.Event == LineBlock && pid != 0 {
-				return nil, &troubleError{StateInterrupted, failure("resume", v.book.place(b.Line), ErrLocked, "wait until it has ended, or end it",
+				return nil, &troubleError{state: StateInterrupted, err: failure("resume", v.book.place(b.Line), ErrLocked, "wait until it has ended, or end it",
 					"the block has gone on without the run that began it: process group %d", pid)}
 			}
 			worked, err := v.worked(ctx, i)
@@ -222,7 +220,7 @@ func (v *visiting) alreadyThere(ctx context.Context) (map[*Block]bool, error) {
 				continue
 			}
 			if v.o.Ask == nil {
-				return nil, &troubleError{StateInterrupted, failure("resume", v.book.place(b.Line), ErrConfirm, "--again "+v.step.Name()+" runs it again",
+				return nil, &troubleError{state: StateInterrupted, err: failure("resume", v.book.place(b.Line), ErrConfirm, "--again "+v.step.Name()+" runs it again",
 					"the block had begun when the run was interrupted, and nothing says whether it worked")}
 			}
 			v.tell(Event{Kind: Told, Step: v.step, Block: b, Text: "this block had begun when the run was interrupted; it would run again"})

@@ -34,6 +34,34 @@ func TestResumeBeginsAtTheStepThatFailed(t *testing.T) {
 	}
 }
 
+// TestFailureIsRemembered: a way on does not make a run a success, not even later.
+func TestFailureIsRemembered(t *testing.T) {
+	t.Parallel()
+	other := "### Other\n\n´´´sh check\necho other >> trace\ntest -e there || exit 3\n´´´\n"
+	for name, test := range map[string]struct {
+		step string
+		kind error
+		is   StepState
+	}{
+		"verify":   {act("1", "one", "", "", "exit 5") + "- If exit code 5 -> [Other](#other)\n- Otherwise -> on\n\n", ErrVerify, StateFailed},
+		"time box": {act("1", "one", "- **Time box:** 1 s, then [Other](#other)\n", "sleep 1000", "true"), ErrTimeBox, StateOutOfTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, test.step+other)
+			first := "1-one: " + string(test.is)
+			result, err := d.start(d.options())
+			d.wants(result, err, ErrBlock, "exit code 3", first+", other: failed", "one other")
+			must(t, os.WriteFile(filepath.Join(d.dir, "there"), nil, 0o600))
+			result, err = d.resume(d.options())
+			d.wants(result, err, test.kind, "and the run went on", first+", other: failed, other: done", "one other other")
+			// And once more, when there is nothing left to do.
+			result, err = d.resume(d.options())
+			d.wants(result, err, test.kind, "and the run went on", first+", other: failed, other: done", "one other other")
+		})
+	}
+}
+
 const staleBook = "## You need\n\n| name | meaning |\n|---|---|\n| ´IT´ | what |\n\n"
 
 // TestStaleStepsAreRefused until somebody says what becomes of them.

@@ -35,7 +35,6 @@ type run struct {
 	plan     string
 	accepted []*Step
 	changed  map[string]bool // inputs that have another value than before
-	failed   []error         // what went wrong, though the book knew a way on
 }
 
 // refuseAlone refuses what takes a person from the first moment.
@@ -114,7 +113,25 @@ func (r *run) follow(ctx context.Context, step *Step) error {
 		}
 		step = next
 	}
-	return errors.Join(r.failed...)
+	return r.unsettled()
+}
+
+// unsettled is what went wrong in steps that did not go well later: the book knew a
+// way on, and that does not make the run a success.
+func (r *run) unsettled() error {
+	var all []error
+	for _, visit := range r.history.visits {
+		if visit.Next == "" || visit != r.history.latest(visit.Step) {
+			continue
+		}
+		switch visit.State {
+		case StateFailed:
+			all = append(all, failure("run", r.book.Path, ErrVerify, "", "step %s failed, and the run went on: %s", visit.Step, visit.Reason))
+		case StateOutOfTime:
+			all = append(all, failure("run", r.book.Path, ErrTimeBox, "", "step %s was out of time, and the run went on: %s", visit.Step, visit.Reason))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // close writes the end of the command, RUNLOG.md and the manifest.

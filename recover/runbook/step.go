@@ -115,6 +115,7 @@ func (v *visiting) ask(ctx context.Context, q Question) (string, error) {
 type troubleError struct {
 	state StepState
 	err   error
+	next  *Step // where the book goes on all the same, or nil
 }
 
 func (e *troubleError) Error() string { return e.err.Error() }
@@ -142,10 +143,7 @@ func (v *visiting) parts(ctx context.Context) (*Step, error) {
 		}
 		if err != nil {
 			// An exit code may be what a branch waits for.
-			if next, chosen := v.byExitCode(err); chosen {
-				return next, nil
-			}
-			return nil, err
+			return v.byExitCode(err)
 		}
 	}
 	if branches > 0 {
@@ -161,7 +159,7 @@ func (v *visiting) task(ctx context.Context, task *Task) error {
 	case v.step.in(v.o.Tick):
 		line.Answer, line.Note = AnswerYes, "said with --tick"
 	case v.o.Ask == nil:
-		return &troubleError{StateFailed, failure("ask in", v.book.place(task.Line), ErrConfirm, "--tick "+v.step.Name()+" says that it is done", "a person has to do this, and nobody is there: %s", task.Text)}
+		return &troubleError{state: StateFailed, err: failure("ask in", v.book.place(task.Line), ErrConfirm, "--tick "+v.step.Name()+" says that it is done", "a person has to do this, and nobody is there: %s", task.Text)}
 	default:
 		answer, err := v.ask(ctx, Question{Kind: AskTask, Text: task.Text, Default: AnswerNo})
 		if err != nil {
@@ -174,7 +172,7 @@ func (v *visiting) task(ctx context.Context, task *Task) error {
 		return err
 	}
 	if line.Answer != AnswerYes {
-		return &troubleError{StateFailed, failure("ask in", v.book.place(task.Line), ErrConfirm, "do it, and resume the run", "it is not done: %s", task.Text)}
+		return &troubleError{state: StateFailed, err: failure("ask in", v.book.place(task.Line), ErrConfirm, "do it, and resume the run", "it is not done: %s", task.Text)}
 	}
 	return nil
 }
@@ -245,11 +243,11 @@ func (v *visiting) perform(ctx context.Context, b *Block) (Outcome, error) {
 		return outcome, ctx.Err()
 	case boxed.Err() != nil:
 		limit, _ := v.step.TimeBox()
-		return outcome, &troubleError{StateOutOfTime, failure("run", v.book.place(b.Line), ErrTimeBox, "`pgrescue runbook resume` begins the step again", "step %s took longer than %v", v.step.Name(), limit)}
+		return outcome, &troubleError{state: StateOutOfTime, err: failure("run", v.book.place(b.Line), ErrTimeBox, "`pgrescue runbook resume` begins the step again", "step %s took longer than %v", v.step.Name(), limit)}
 	case errors.Is(err, ErrConfirm):
 		return outcome, err
 	case err != nil:
-		return outcome, &troubleError{StateFailed, failure("run", v.book.place(b.Line), ErrBlock, "", "the block could not be run: %w", err)}
+		return outcome, &troubleError{state: StateFailed, err: failure("run", v.book.place(b.Line), ErrBlock, "", "the block could not be run: %w", err)}
 	}
 	maps.Copy(v.values, outcome.Outputs)
 	return outcome, nil
@@ -271,7 +269,7 @@ func (v *visiting) judge(b *Block, o Outcome) error {
 		}
 	}
 	if o.Code != 0 {
-		return &troubleError{StateFailed, failure(string(b.Role), v.book.place(b.Line), kind, hint, "exit code %d%s: %s", o.Code, noted(o.Note), v.complaint(b))}
+		return &troubleError{state: StateFailed, err: failure(string(b.Role), v.book.place(b.Line), kind, hint, "exit code %d%s: %s", o.Code, noted(o.Note), v.complaint(b))}
 	}
 	if b.ExpectLine == 0 || v.o.ByHand {
 		return nil
@@ -284,7 +282,7 @@ func (v *visiting) judge(b *Block, o Outcome) error {
 	}
 	output, whole := v.output(o)
 	if !whole || !Matches(b.Expect, output) {
-		return &troubleError{StateFailed, failure(string(b.Role), v.book.place(b.ExpectLine), kind, hint, "exit code 0, but the output is not what the book shows")}
+		return &troubleError{state: StateFailed, err: failure(string(b.Role), v.book.place(b.ExpectLine), kind, hint, "exit code 0, but the output is not what the book shows")}
 	}
 	return nil
 }

@@ -6,23 +6,24 @@ import (
 	"slices"
 )
 
-// byExitCode finds the branch that waits for the exit code of the block that failed.
-func (v *visiting) byExitCode(err error) (*Step, bool) {
+// byExitCode finds the branch that waits for the exit code of the block that failed,
+// and where it leads. A verify block that failed is no success, whoever waits for it.
+func (v *visiting) byExitCode(err error) (*Step, error) {
 	if !errors.Is(err, ErrBlock) && !errors.Is(err, ErrStopped) && !errors.Is(err, ErrVerify) || v.code == 0 {
-		return nil, false
+		return nil, err
 	}
 	for _, part := range v.step.Parts {
 		b := part.Branch
 		if b == nil || !slices.Contains(b.decided.codes, v.code) || b.Target == "" {
 			continue
 		}
+		next := v.book.Step(b.Target)
 		if errors.Is(err, ErrVerify) {
-			// The book knows a way on, but that does not make the step a success.
-			v.failed = append(v.failed, err)
+			return nil, &troubleError{state: StateFailed, err: plain(err), next: next}
 		}
-		return v.book.Step(b.Target), true
+		return next, nil
 	}
-	return nil, false
+	return nil, err
 }
 
 // branch finds where the step leads.
@@ -30,7 +31,7 @@ func (v *visiting) branch(ctx context.Context) (*Step, error) {
 	if target, taken := v.step.of(v.o.Take); taken {
 		next := v.book.Step(target)
 		if next == nil {
-			return nil, &troubleError{StateFailed, failure("branch in", v.place(), ErrInput, "", "--take %s=%s: there is no such step", v.step.Name(), target)}
+			return nil, &troubleError{state: StateFailed, err: failure("branch in", v.place(), ErrInput, "", "--take %s=%s: there is no such step", v.step.Name(), target)}
 		}
 		return next, v.write(Line{Event: LineAnswer, Step: v.step.ID, Visit: v.number, Question: "which branch?", Answer: next.ID, Note: "said with --take"})
 	}
@@ -49,7 +50,7 @@ func (v *visiting) branch(ctx context.Context) (*Step, error) {
 		v.tell(Event{Kind: Told, Step: v.step, Text: branchText(b)})
 		switch {
 		case b.Stop:
-			return nil, &troubleError{StateFailed, failure("branch in", v.book.place(b.Line), ErrStopped, "", "the book says: %s", b.Text)}
+			return nil, &troubleError{state: StateFailed, err: failure("branch in", v.book.place(b.Line), ErrStopped, "", "the book says: %s", b.Text)}
 		case b.Target != "":
 			return v.book.Step(b.Target), nil
 		}
@@ -73,11 +74,11 @@ func (v *visiting) holds(ctx context.Context, b *Branch) (bool, error) {
 	case !b.ByPerson():
 		holds, err := b.decided.holds(v.code, v.value)
 		if err != nil {
-			err = &troubleError{StateFailed, failure("branch in", v.book.place(b.Line), ErrInput, "", "%w", err)}
+			err = &troubleError{state: StateFailed, err: failure("branch in", v.book.place(b.Line), ErrInput, "", "%w", err)}
 		}
 		return holds, err
 	case v.o.Ask == nil:
-		return false, &troubleError{StateFailed, failure("branch in", v.book.place(b.Line), ErrConfirm, "--take "+v.step.Name()+"=STEP says where to go", "a person has to decide whether %s, and nobody is there", b.Condition)}
+		return false, &troubleError{state: StateFailed, err: failure("branch in", v.book.place(b.Line), ErrConfirm, "--take "+v.step.Name()+"=STEP says where to go", "a person has to decide whether %s, and nobody is there", b.Condition)}
 	}
 	answer, err := v.ask(ctx, Question{Kind: AskBranch, Text: branchText(b), Choices: []string{AnswerYes, AnswerNo}, Default: AnswerNo})
 	if err != nil {
@@ -97,10 +98,11 @@ func (v *visiting) troubled(ctx context.Context, err error) (*Step, error) {
 		return v.end(StateSkipped, t.Error(), v.book.Next(v.step))
 	}
 	if t.state == StateOutOfTime {
-		if _, anchor := v.step.TimeBox(); anchor != "" {
-			v.failed = append(v.failed, t.err)
-			return v.end(StateOutOfTime, t.Error(), v.book.Step(anchor))
-		}
+		_, anchor := v.step.TimeBox()
+		t.next = v.book.Step(anchor)
+	}
+	if t.next != nil {
+		return v.end(t.state, t.Error(), t.next)
 	}
 	if _, failed := v.end(t.state, t.Error(), nil); failed != nil {
 		return nil, errors.Join(t.err, failed)
@@ -129,8 +131,6 @@ func (v *visiting) whatNow(ctx context.Context, t *troubleError) (*Step, error) 
 		if err != nil || reason == "" {
 			return nil, errors.Join(t.err, err)
 		}
-		// What failed stays failed, for the exit code; the run goes on.
-		v.failed = append(v.failed, t.err)
 		return v.end(StateSkipped, reason, v.book.Next(v.step))
 	case answer == AnswerUndo && slices.Contains(choices, AnswerUndo):
 		return nil, errors.Join(t.err, v.undo(ctx))
