@@ -138,14 +138,19 @@ func (p *pseudonyms) columns(rel evidence.RelationName, partitionOf evidence.Rel
 	return places
 }
 
+// Pseudonym is what stands for a value: the same one for the same key and value.
+func Pseudonym(key, value []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(value)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // pseudonym replaces a value: the same value has the same pseudonym everywhere. Of
 // one that is not known the bytes go, and the reason, which may quote a part of it.
 func (p *pseudonyms) pseudonym(v *evidence.Value) {
 	switch v.State {
 	case evidence.Known:
-		mac := hmac.New(sha256.New, p.key)
-		mac.Write(v.Text)
-		v.Text = []byte(hex.EncodeToString(mac.Sum(nil)))
+		v.Text = []byte(Pseudonym(p.key, v.Text))
 		p.replaced++
 	case evidence.Unknown:
 		v.Raw, v.Reason = nil, takenOut
