@@ -101,7 +101,7 @@ func runCaseExport(ctx context.Context, options *caseExportOptions, cases *caseO
 	defer func() { err = errors.Join(err, c.Close()) }()
 	var key []byte
 	if len(columns) > 0 {
-		if key, err = pseudonymKey(terminal, options.keyFile); err != nil {
+		if key, err = pseudonymKey(terminal, "case export", options.keyFile); err != nil {
 			return err
 		}
 	}
@@ -142,34 +142,34 @@ func printExport(terminal *term.Terminal, out *casefile.Exported) error {
 const shortestKey = 16
 
 // pseudonymKey reads the key, or makes one.
-func pseudonymKey(terminal *term.Terminal, path string) ([]byte, error) {
+func pseudonymKey(terminal *term.Terminal, command, path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return makeKey(terminal, path)
+		return makeKey(terminal, command, path)
 	case err != nil:
-		return nil, fmt.Errorf("case export: read the key: %w", err)
+		return nil, fmt.Errorf("%s: read the key: %w", command, err)
 	}
 	if key = bytes.TrimSpace(key); len(key) < shortestKey {
 		return nil, exitcode.With(exitcode.Refused, exitcode.Hinted(
-			fmt.Errorf("case export: the key in %s has %d bytes, and %d at least are needed", path, len(key), shortestKey), "name a file that is not there, and a key is made"))
+			fmt.Errorf("%s: the key in %s has %d bytes, and %d at least are needed", command, path, len(key), shortestKey), "name a file that is not there, and a key is made"))
 	}
 	return key, nil
 }
 
 // makeKey makes a key that nobody can guess.
-func makeKey(terminal *term.Terminal, path string) ([]byte, error) {
+func makeKey(terminal *term.Terminal, command, path string) ([]byte, error) {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails
 	key := hex.AppendEncode(nil, secret[:])
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("case export: make a key: %w", err)
+		return nil, fmt.Errorf("%s: make a key: %w", command, err)
 	}
 	_, err = file.Write(append(key, '\n'))
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return nil, fmt.Errorf("case export: make a key: %w", err)
+		return nil, fmt.Errorf("%s: make a key: %w", command, err)
 	}
-	terminal.Infof("key of the pseudonyms: %s; keep it apart from the bundle", path)
+	terminal.Infof("key of the pseudonyms: %s; keep it apart from what is handed over", path)
 	return key, nil
 }

@@ -115,15 +115,20 @@ func (o *caseOptions) open(ctx context.Context, command string) (*casefile.Case,
 
 // mayHoldCase refuses a folder within a data directory: that is evidence.
 func mayHoldCase(dir string) error {
+	return mayHold("case", dir, "name another folder with --case DIR")
+}
+
+// mayHold refuses a file or folder within a data directory.
+func mayHold(what, dir, hint string) error {
 	path, err := filepath.Abs(dir)
 	if err != nil {
-		return fmt.Errorf("case: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	for ; ; path = filepath.Dir(path) {
 		for _, sign := range []string{"PG_VERSION", "global/pg_control"} {
 			if _, err := os.Stat(filepath.Join(path, sign)); err == nil {
 				return exitcode.With(exitcode.Refused, exitcode.Hinted(
-					fmt.Errorf("case %s: it lies within the data directory %s, which is only read", dir, path), "name another folder with --case DIR"))
+					fmt.Errorf("%s %s: it lies within the data directory %s, which is only read", what, dir, path), hint))
 			}
 		}
 		if path == filepath.Dir(path) {

@@ -7,6 +7,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/heap/carve"
+	"github.com/pgrescue/pgrescue/recover/report"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 	"github.com/pgrescue/pgrescue/recover/wal"
 )
@@ -38,6 +39,7 @@ func libraryError(err error) error {
 		{casefile.ErrNewer, exitcode.Refused},
 		{casefile.ErrOtherCluster, exitcode.Refused},
 		{casefile.ErrDisk, exitcode.Failed},
+		{report.ErrUnbalanced, exitcode.VerifyFailed},
 	})
 }
 

@@ -134,6 +134,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"logs patterns test":    {"discovery", logs},
 		"logs rebuild":          {logs},
 		"logs timeline":         {logs, "--zone", "UTC"},
+		"report":                {"--case", kase, "-o", filepath.Join(out, "report.html"), "--force"},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
 		"undelete":              with("--xid", xid),
 		"wal rows":              with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),

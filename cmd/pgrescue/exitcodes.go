@@ -36,6 +36,11 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Failed, exitcode.NotFound,
 			exitcode.Locked, exitcode.Interrupted,
 		}
+	case "pgrescue report":
+		return exitcode.Set{
+			exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.VerifyFailed, exitcode.Failed, exitcode.NotFound,
+			exitcode.Locked, exitcode.Interrupted,
+		}
 	case "pgrescue case export":
 		return exitcode.Set{
 			exitcode.Done, exitcode.Usage, exitcode.Partial, exitcode.Permission, exitcode.Refused, exitcode.Insufficient, exitcode.Failed, exitcode.NotFound,

@@ -46,6 +46,7 @@ func rooms() map[string][]string {
 	}
 	table["recover/stream"] = append(slices.Clone(base), "recover/wal", "recover/live")
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
+	table["recover/report"] = append(slices.Clone(base), "recover/casefile")
 	table["recover/runbook"] = append(slices.Clone(base), "recover/journal")
 	below = append(below, "recover/journal", "recover/runbook")
 	table["importers"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
@@ -64,7 +65,7 @@ func rooms() map[string][]string {
 	table["logparse/events"] = append(slices.Clone(table["logparse/applog"]), "logparse/pglog", "logparse/applog")
 	table["logparse/rebuild"] = append(slices.Clone(table["logparse/applog"]), "logparse/applog")
 	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog", "logparse/events", "logparse/rebuild")
-	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
+	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/report", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
 

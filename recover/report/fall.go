@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pgrescue/pgrescue/recover/casefile"
+)
+
+// branch is a node of a tree.
+type branch struct {
+	Text  string
+	Note  string
+	Value string
+	Strip *strip
+	Under []branch
+}
+
+// fall is the section of which tables fell together.
+func (b *builder) fall() section {
+	s := section{ID: "fall", Title: "Which tables fell together"}
+	if len(b.story.loss) == 0 {
+		return s
+	}
+	s.say("Below each transaction stand its tables, in the order in which the WAL has their first destroyed row.")
+	s.note("%s", b.unknownKeys())
+	var tree []branch
+	table := newGrid("What each transaction destroyed of each table", number("Transaction"), number("Order"), text("Table"), text("How"), number("Row versions"), mono("First record"), text("A statement in the logs"))
+	diagram := newDiagram()
+	for i, d := range b.story.loss {
+		if i < mostBars {
+			tree = append(tree, b.fallen(d))
+			b.draw(diagram, d)
+		}
+		for n := range d.Tables {
+			t := &d.Tables[n]
+			line := b.named(d, t)
+			if line == "" {
+				line = "none names it"
+			}
+			if len(table.Rows) < mostTables {
+				table.add(fmt.Sprint(d.XID), fmt.Sprint(n+1), b.fallenName(t), string(t.Operation), count(t.Versions), t.First.String(), line)
+			}
+		}
+	}
+	table.more(int64(len(table.Rows)), b.destroyed.Tables, "tables of transactions", "case export has the whole ledger.")
+	s.Blocks = append(s.Blocks, block{Tree: tree}, block{Figure: &figure{Diagram: diagram.String()}})
+	s.grid(table)
+	return s
+}
+
+// unknownKeys says what the case does not tell.
+func (b *builder) unknownKeys() string {
+	text := "By which foreign key one table pulled another down, the case does not tell: it holds no foreign keys. "
+	if b.summary.Events > 0 && b.logsNameTables() {
+		return text + "Where a statement in the logs names a table in that transaction, it is told; the others fell by a cascade, by a trigger, or by a statement that no log here shows."
+	}
+	return text + "No statement in its logs names a table of these transactions either, so a cascade and a statement of its own look the same here."
+}
+
+func (b *builder) logsNameTables() bool {
+	return slices.ContainsFunc(b.story.loss, func(d *destroyer) bool {
+		return slices.ContainsFunc(d.Tables, func(t casefile.Destroyed) bool { return b.named(d, &t) != "" })
+	})
+}
+
+// named finds the statement of a log that names a table in a transaction: its place.
+func (b *builder) named(d *destroyer, t *casefile.Destroyed) string {
+	for i := range b.story.shown[rankLoss] {
+		e := &b.story.shown[rankLoss][i]
+		if e.Source == sourceWAL || e.detail.XID != d.XID || !destroys(e.detail.Verb) {
+			continue
+		}
+		if name := e.detail.Table; name != "" && (name == t.Name || name == t.RelationName.String() || strings.HasSuffix(name, "."+t.Name) && t.Schema == "") {
+			return fmt.Sprintf("%s, %s", e.detail.Verb, b.reference(e).Text)
+		}
+	}
+	return ""
+}
+
+// fallenName names a table of a transaction.
+func (b *builder) fallenName(t *casefile.Destroyed) string {
+	return b.say.text(b.databaseOf(t.RelationName) + t.RelationName.String())
+}
+
+// mostLeaves is how many tables stand below a transaction in the drawing.
+const mostLeaves = 30
+
+func (b *builder) fallen(d *destroyer) branch {
+	root := branch{Text: transactionName(d.XID), Note: b.ended(d), Value: count(d.Versions)}
+	most := int64(1)
+	for i := range d.Tables {
+		most = max(most, d.Tables[i].Versions)
+	}
+	for i := range d.Tables {
+		t := &d.Tables[i]
+		if i == mostLeaves {
+			root.Under = append(root.Under, branch{Text: plural(int64(len(d.Tables)-i), "more table", "more tables")})
+			break
+		}
+		leaf := branch{Text: b.fallenName(t), Note: string(t.Operation), Value: count(t.Versions), Strip: newStrip(14)}
+		if where := b.named(d, t); where != "" {
+			leaf.Note += ", by a statement: " + where
+		}
+		leaf.Strip.rect(0, 100*float64(t.Versions)/float64(most), 2, 10, "c-loss", fmt.Sprintf("%s: %s", leaf.Text, leaf.Value))
+		root.Under = append(root.Under, leaf)
+	}
+	return root
+}
+
+// diagram is a flowchart in Mermaid, whose texts hold nothing that Mermaid reads.
+type diagram struct {
+	b strings.Builder
+	n int
+}
+
+func newDiagram() *diagram {
+	d := &diagram{}
+	d.b.WriteString("flowchart LR\n")
+	return d
+}
+
+func (d *diagram) node(text string) string {
+	d.n++
+	id := fmt.Sprintf("n%d", d.n)
+	_, _ = fmt.Fprintf(&d.b, "    %s[\"%s\"]\n", id, mermaidText(text))
+	return id
+}
+
+func (d *diagram) String() string { return d.b.String() }
+
+func (b *builder) draw(d *diagram, one *destroyer) {
+	root := d.node(fmt.Sprintf("%s: %s", transactionName(one.XID), plural(one.Versions, "row version", "row versions")))
+	for i := range one.Tables {
+		if i == mostLeaves {
+			break
+		}
+		t := &one.Tables[i]
+		_, _ = fmt.Fprintf(&d.b, "    %s --> %s\n", root, d.node(fmt.Sprintf("%s: %s", b.fallenName(t), count(t.Versions))))
+	}
+}
+
+// mermaidText leaves what Mermaid takes for text: letters, digits and a few signs.
+func mermaidText(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(" ._,:/()+-–", r) || r > 0x9f:
+			return r
+		}
+		return '_'
+	}, text)
+}
