@@ -62,13 +62,13 @@ func (b *bins) at(t time.Time) int {
 	return int(t.Sub(b.From) / b.Width)
 }
 
-func (b *bins) add(e *casefile.Event, d *detail, r rank) {
+func (b *bins) add(e *casefile.Event, d *detail, r rank, destroys bool) {
 	at := b.at(e.Time)
 	switch {
 	case at < 0:
 	case e.Source == sourceWAL && r != rankLoss && badge(e.Certainty) == "committed":
 		b.Usual[at] += d.Deleted
-	case e.Source != sourceWAL && destroys(d.Verb):
+	case e.Source != sourceWAL && destroys:
 		word := badge(e.Certainty)
 		if b.Statements[word] == nil {
 			b.Statements[word] = make([]int64, len(b.Loss))

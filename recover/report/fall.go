@@ -69,7 +69,7 @@ func (b *builder) logsNameTables() bool {
 func (b *builder) named(d *destroyer, t *casefile.Destroyed) string {
 	for i := range b.story.shown[rankLoss] {
 		e := &b.story.shown[rankLoss][i]
-		if e.Source == sourceWAL || e.detail.XID != d.XID || !destroys(e.detail.Verb) {
+		if e.Source == sourceWAL || e.detail.XID != d.XID || e.detail.Verb == "" {
 			continue
 		}
 		if name := e.detail.Table; name != "" && (name == t.Name || name == t.RelationName.String() || strings.HasSuffix(name, "."+t.Name) && t.Schema == "") {

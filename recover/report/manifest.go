@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -15,6 +16,7 @@ import (
 type manifest struct {
 	files    []casefile.File
 	byPath   map[string]int // index
+	byName   map[string]int // index of a log by the last part of its path; -1: several have it
 	segments []segment
 	linked   map[int]bool
 }
@@ -27,12 +29,15 @@ type segment struct {
 }
 
 func newManifest(f *facts) *manifest {
-	m := &manifest{files: f.summary.Evidence, byPath: make(map[string]int), linked: make(map[int]bool)}
+	m := &manifest{files: f.summary.Evidence, byPath: make(map[string]int), byName: make(map[string]int), linked: make(map[int]bool)}
 	for i := range m.files {
 		file := &m.files[i]
 		m.byPath[file.Path] = i
-		if evidence.Kind(file.Kind) == evidence.KindWAL {
+		switch evidence.Kind(file.Kind) {
+		case evidence.KindWAL:
 			m.addSegment(file, i)
+		case evidence.KindLog:
+			m.addLog(file, i)
 		}
 	}
 	slices.SortStableFunc(m.segments, func(a, b segment) int {
@@ -48,6 +53,14 @@ func newManifest(f *facts) *manifest {
 		return 0
 	})
 	return m
+}
+
+func (m *manifest) addLog(file *casefile.File, at int) {
+	name := filepath.Base(file.Path)
+	if _, taken := m.byName[name]; taken {
+		at = -1
+	}
+	m.byName[name] = at
 }
 
 // addSegment reads the name of a segment, as far as its size tells how it is to be read.
@@ -67,12 +80,18 @@ func (m *manifest) addSegment(file *casefile.File, at int) {
 	m.segments = append(m.segments, segment{timeline, pg.LSN(from), pg.LSN(from + whole), at})
 }
 
-// linkOf is the link to a file; "": it is not in the evidence.
+// linkOf is the link to a file; "": it is not in the evidence. Logs are named as
+// somebody typed them, and the evidence has whole paths.
 func (m *manifest) linkOf(path string) string {
-	if at, known := m.byPath[path]; known {
-		return m.link(at)
+	at, known := m.byPath[path]
+	if !known {
+		at, known = m.byName[filepath.Base(path)]
+		known = known && at >= 0 && strings.HasSuffix(m.files[at].Path, "/"+strings.TrimLeft(filepath.Clean(path), "./"))
 	}
-	return ""
+	if !known {
+		return ""
+	}
+	return m.link(at)
 }
 
 // segmentOf is the link to the segment that holds a record which ends there.

@@ -222,7 +222,7 @@ func checkTables(t *testing.T, text string) {
 func TestSecretsAreMasked(t *testing.T) {
 	t.Parallel()
 	f := steady(t, hurt(t))
-	for _, text := range []string{fmt.Sprint(f.story.shown), fmt.Sprintf("%s", f.conflicts[0].Sides[0].Values[2].Text), fmt.Sprint(f.summary.Runs)} {
+	for _, text := range []string{fmt.Sprint(f.story.shown), string(f.conflicts[0].Sides[0].Values[2].Text), fmt.Sprint(f.summary.Runs)} {
 		if !strings.Contains(text, secret) {
 			t.Fatalf("the case does not hold the secret: this test is blind: %s", text)
 		}
@@ -367,5 +367,23 @@ func TestBoundedStory(t *testing.T) {
 	}
 	if s.bins.Width > 5*time.Second || len(s.bins.Loss) > mostBins {
 		t.Errorf("%d columns of %v", len(s.bins.Loss), s.bins.Width)
+	}
+}
+
+// TestOneTransactionOnce tells of a transaction once that two commands found.
+func TestOneTransactionOnce(t *testing.T) {
+	t.Parallel()
+	long := transactionEvent(t, lossTime(), 742, 0x3000100, 0x3000900, 177)
+	short := long
+	short.Message = "transaction 742 was committed at 0/3000900"
+	for _, order := range [][]casefile.Event{{long, short}, {short, long}} {
+		s := newStory([]casefile.Destroyed{{XID: 742, CommitTime: lossTime(), Versions: 3}})
+		s.choose()
+		for i := range order {
+			s.tell(&order[i])
+		}
+		if shown, all := s.entries(); len(shown) != 1 || all != 1 || shown[0].Message != long.Message {
+			t.Errorf("%d of %d entries: %+v", len(shown), all, shown)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -21,14 +22,14 @@ type rank int
 
 const (
 	rankLoss    rank = iota // of a transaction of the loss
-	rankDestroy             // a statement that destroys or fails
+	rankDestroy             // a statement that destroys, whatever became of it
 	rankLog                 // what else logs tell
 	rankOther               // other transactions of the WAL
 	ranks
 )
 
 // mostOf is how many entries of each rank a report shows.
-func mostOf(r rank) int { return [ranks]int{60, 60, 40, 20}[r] }
+func mostOf(r rank) int { return [ranks]int{60, 40, 15, 10}[r] }
 
 // story is the timeline: which entries are shown, and what all of them sum up to.
 type story struct {
@@ -42,6 +43,8 @@ type story struct {
 	sources []*source
 	others  source // beyond mostSources
 	bins    *bins
+	// updates holds that the loss is of old values, so that an UPDATE destroys.
+	updates bool
 }
 
 // entry is an entry that is shown; n tells those of one time apart.
@@ -136,6 +139,9 @@ func readDetail(e *casefile.Event) detail {
 func newStory(destroyed []casefile.Destroyed) *story {
 	s := &story{loss: destroyers(destroyed), byXID: make(map[pg.XID]*destroyer)}
 	var loss span
+	for i := range destroyed {
+		s.updates = s.updates || destroyed[i].Operation == evidence.OpUpdate
+	}
 	for _, d := range s.loss {
 		s.byXID[d.XID] = d
 		if !d.Commit.IsZero() {
@@ -212,7 +218,7 @@ func (s *story) tell(e *casefile.Event) {
 	s.sourceOf(e.Source).add(e)
 	s.between(e, &d)
 	r := s.rankOf(e, &d)
-	s.bins.add(e, &d, r)
+	s.bins.add(e, &d, r, s.destroys(d.Verb))
 	s.seen[r]++
 	shown := append(s.shown[r], entry{Event: *e, detail: d, n: s.seen[r]})
 	if len(shown) >= 2*mostOf(r) {
@@ -273,17 +279,20 @@ func (s *story) rankOf(e *casefile.Event, d *detail) rank {
 		return rankDestroy
 	case e.Source == sourceWAL:
 		return rankOther
-	case destroys(d.Verb) || badge(e.Certainty) == "failed":
+	case s.destroys(d.Verb):
 		return rankDestroy
 	}
 	return rankLog
 }
 
-// destroys reports whether a statement takes rows away, or a whole table.
-func destroys(verb string) bool {
+// destroys reports whether a statement takes away what the loss is of: rows or a whole
+// table, or old values.
+func (s *story) destroys(verb string) bool {
 	switch verb {
-	case "DELETE", "TRUNCATE", "DROP", "UPDATE", "MERGE":
+	case "DELETE", "TRUNCATE", "DROP":
 		return true
+	case "UPDATE", "MERGE":
+		return s.updates
 	}
 	return false
 }
@@ -308,9 +317,12 @@ func (s *story) distance(t time.Time) time.Duration {
 	return 0
 }
 
-// sameTransaction reports whether the WAL's second entry of a transaction says nothing
-// that the first one does not: several commands find the same one.
+// sameTransaction reports whether of two entries of the WAL on a transaction the shorter
+// one says nothing that the longer one does not: several commands find the same one.
 func sameTransaction(a, b entry) bool {
+	if len(a.Message) < len(b.Message) {
+		a, b = b, a
+	}
 	return a.Source == sourceWAL && b.Source == sourceWAL && a.detail.XID == b.detail.XID && a.detail.End == b.detail.End && a.detail.End != 0 &&
 		strings.HasPrefix(a.Message, b.Message)
 }
@@ -322,7 +334,7 @@ func (s *story) entries() (shown []entry, all int64) {
 		all += s.seen[r]
 	}
 	slices.SortStableFunc(shown, func(a, b entry) int {
-		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.detail.XID, b.detail.XID), cmp.Compare(len(b.Message), len(a.Message)))
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Line, b.Line), cmp.Compare(a.detail.XID, b.detail.XID), cmp.Compare(len(b.Message), len(a.Message)))
 	})
 	whole := len(shown)
 	shown = slices.CompactFunc(shown, sameTransaction)

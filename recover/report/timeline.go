@@ -34,7 +34,7 @@ func (b *builder) kept() string {
 	var texts []string
 	for r := range ranks {
 		if seen := b.story.seen[r]; seen > 0 {
-			what := [ranks]string{"of transactions of the loss", "of statements that destroy or fail", "of others in logs", "of other transactions in the WAL"}[r]
+			what := [ranks]string{"of transactions of the loss", "of other statements that destroy", "of others in logs", "of other transactions in the WAL"}[r]
 			texts = append(texts, fmt.Sprintf("%s of %s %s", count(min(seen, int64(mostOf(r)))), count(seen), what))
 		}
 	}
@@ -46,10 +46,10 @@ func (b *builder) entry(e *entry) []cell {
 	if e.Source == sourceWAL {
 		what = b.say.text(e.Message)
 	}
-	if e.Statement != "" && !strings.Contains(e.Message, e.Statement) {
+	if e.Statement != "" && !quotes(e.Message, e.Statement) {
 		what += ": " + b.say.quote(e.Statement)
 	}
-	if e.detail.WAL != "" {
+	if e.detail.LSN != 0 {
 		what += " · " + b.say.text(e.detail.WAL)
 	}
 	if who := b.actor(e); who != "" {
@@ -60,6 +60,13 @@ func (b *builder) entry(e *entry) []cell {
 		at.Mark = true
 	}
 	return []cell{at, {Text: b.say.text(certaintyOf(e)), Badge: badge(e.Certainty)}, {Text: what}, b.reference(e)}
+}
+
+// quotes reports whether a message has a statement in it, or its beginning.
+func quotes(message, statement string) bool {
+	const enough = 60
+	begin := strings.Join(strings.Fields(statement), " ")
+	return strings.Contains(strings.Join(strings.Fields(message), " "), begin[:min(len(begin), enough)])
 }
 
 // certaintyOf says how sure an entry is. Logs tell of much that has no fate.
