@@ -2,9 +2,12 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
 // TestShownStatements: a statement is shown as it ran, and without the secrets that its columns or its PREPARE name.
@@ -24,6 +27,43 @@ func TestShownStatements(t *testing.T) {
 	} {
 		if got := shownStatement(&test.event); got != test.want {
 			t.Errorf("%s: %s, want %s", test.event.Statement, got, test.want)
+		}
+	}
+}
+
+// TestJoinProvesNoAttempt: of a statement of which nobody knows that it ran, a transaction that fits by time proves
+// nothing; one with its id does. What failed is of none.
+func TestJoinProvesNoAttempt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 10, 7, 20, 27, 38, 0, time.UTC)
+	for _, test := range []struct {
+		kind logparse.EventKind
+		xid  pg.XID
+		want string
+	}{
+		{logparse.Attempted, 0, "attempted"},
+		{logparse.Attempted, 700, "committed"},
+		{logparse.Executed, 0, "committed"},
+		{logparse.Failed, 0, "failed"},
+		{logparse.Failed, 700, "failed"},
+		{logparse.RolledBack, 0, "rolled back"},
+	} {
+		j := &walJoin{
+			list:  []walTransaction{{XID: 700, State: xact.Committed, EndLSN: 16, Tables: []tableLine{{Table: "public.t", Deleted: 3}}, end: at}},
+			byXID: map[pg.XID][]int{700: {0}},
+		}
+		event := logparse.Event{
+			Kind: test.kind, XID: test.xid, Verb: "DELETE", Table: evidence.RelationName{Name: "t"}, Statement: "DELETE FROM t", Rows: -1,
+			Stamp: logparse.Stamp{Time: at}, Place: logparse.Place{Source: &logparse.Source{Name: "x.log"}, Line: 7},
+		}
+		var shown shownEvent
+		shown.fill(&event, at)
+		shown.joined = j.candidates(&event)
+		if j.settle(&shown); shown.kind != test.want {
+			t.Errorf("%s, xid %d: %s (%s), want %s", test.kind, test.xid, shown.kind, shown.wal, test.want)
+		}
+		if failed := test.kind == logparse.Failed; failed && shown.wal != "" {
+			t.Errorf("what failed was joined: %s", shown.wal)
 		}
 	}
 }

@@ -41,6 +41,9 @@ type walTransaction struct {
 	claims [2]uint64
 }
 
+// byTime is how a statement is joined of which only that is known.
+const byTime = "by table, verb and time"
+
 // noRecord stands for the transaction of a statement whose id the log has, and the WAL has no end of.
 const noRecord = 1 << 40
 
@@ -225,7 +228,7 @@ func (j *walJoin) settle(e *shownEvent) {
 		j.unsure++
 		e.wal = fmt.Sprintf("transaction %d in the WAL fits, and other statements fit it too, so that it is joined with none", j.list[-first-1].XID)
 	default:
-		how := "by table, verb and time"
+		how := byTime
 		if e.rows >= 0 {
 			how = "by table, verb, number of rows and time"
 		}
@@ -240,6 +243,8 @@ func (j *walJoin) apply(e *shownEvent, tx *walTransaction, how string) {
 	before := logparse.EventKind(e.kind)
 	e.wal = fmt.Sprintf("transaction %d was %s at %s, %s; joined %s", tx.XID, tx.State, tx.EndLSN, pg.FormatTime(tx.end), how)
 	switch {
+	case before == logparse.Attempted && how == byTime: // it may have failed, and another session's statement be the one
+		e.wal = strings.Replace(e.wal, "joined", "that fits", 1) + ", which does not prove that the statement ran"
 	case before == logparse.RolledBack: // within a transaction that was committed, to a savepoint
 	case tx.State == xact.Committed:
 		e.kind, e.why = string(logparse.Committed), "proven by the WAL "+tx.EndLSN.String()

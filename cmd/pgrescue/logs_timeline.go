@@ -41,7 +41,7 @@ masked. With --json each line has the fields that timesketch needs.
 
 With a case, all that is listed becomes part of its timeline, and statements are joined with the
 transactions that ` + "`wal transactions --case`" + ` found: by their transaction id where the log has it,
-else by table, verb, number of rows and time, where only one fits.`,
+else by table, verb, number of rows and time, where only one fits; an attempt stays one then.`,
 		Example: `  pgrescue logs timeline /copy/data/log --since "2025-10-07 18:00Z"
   pgrescue logs timeline backend.log server.log --zone backend.log=America/New_York --table assets
   pgrescue logs timeline /copy/data/log --kind failed --json --case incident`,
