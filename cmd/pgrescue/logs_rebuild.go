@@ -124,7 +124,7 @@ func runLogsRebuild(ctx context.Context, options *logsRebuildOptions, terminal *
 	if err != nil {
 		return err
 	}
-	if err := job.give(); err != nil {
+	if err := job.give(ctx); err != nil {
 		return err
 	}
 	return job.end(gaps)
@@ -178,7 +178,7 @@ func (j *logsRebuild) before(stamp logparse.Stamp) bool {
 }
 
 // give hands out the rows: first those of statements, then those of messages.
-func (j *logsRebuild) give() error {
+func (j *logsRebuild) give(ctx context.Context) error {
 	out, err := newRebuiltFiles(j.options, j.terminal)
 	if err != nil {
 		return err
@@ -198,6 +198,9 @@ func (j *logsRebuild) give() error {
 		return err
 	}
 	if err := j.counts(); err != nil {
+		return err
+	}
+	if err := j.ids(ctx); err != nil {
 		return err
 	}
 	j.result.Files, err = out.finish(j.terminal)
@@ -224,6 +227,21 @@ func (j *logsRebuild) counts() error {
 		}
 	}
 	return nil
+}
+
+// ids gives rows of imports that the case holds the ids that logs tell.
+func (j *logsRebuild) ids(ctx context.Context) error {
+	headers := make(map[string][]string)
+	if j.messages != nil {
+		for _, one := range j.messages.Chain.Imports {
+			if one.ID != "" && len(one.Headers) > 0 {
+				headers[one.ID] = one.Headers
+			}
+		}
+	}
+	var err error
+	j.result.IDs, err = j.found.loggedIDs(ctx, headers)
+	return err
 }
 
 // end prints the summary, and says how the command ends.

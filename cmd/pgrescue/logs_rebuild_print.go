@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/importers/discovery"
 	"github.com/pgrescue/pgrescue/logparse/rebuild"
 	"github.com/pgrescue/pgrescue/logparse/secrets"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -20,6 +21,8 @@ type logsRebuildResult struct {
 	// Again counts the rows of messages that statements tell, too: those of the statements are given.
 	Again  int64          `json:"rows_told_twice"`
 	Counts []rebuiltCount `json:"counts"`
+	// IDs says of each import in the case whose id was made which id the logs tell in its place, or why none.
+	IDs []discovery.LoggedImport `json:"imports"`
 	// Untold are statements of which the logs do not tell the rows.
 	Untold []rebuiltUntold `json:"untold"`
 	// LeftOut says of what messages tell why no row was made of it.
@@ -103,6 +106,7 @@ func (j *logsRebuild) summarize() {
 		r.Lacking = report.Lacking
 	}
 	r.Tables, r.Counts, r.Untold = noNil(j.rows.tables), noNil(r.Counts), noNil(r.Untold)
+	r.IDs = noNil(r.IDs)
 	r.LeftOut, r.Lacking, r.Files = noNil(r.LeftOut), noNil(r.Lacking), noNil(r.Files)
 	if r.Secrets == nil {
 		r.Secrets = map[string]int64{}
@@ -165,6 +169,13 @@ func (r *logsRebuildResult) tell(say func(text string)) {
 	most(len(r.Counts), fewShown, "counts", func(i int) string {
 		c := &r.Counts[i]
 		return fmt.Sprintf("%s: %s of %s, as %s:%d says", c.Table, term.Plural(c.Rows, "row", "rows"), c.What, c.Source, c.Line)
+	})
+	most(len(r.IDs), mostShown, "imports", func(i int) string {
+		one := &r.IDs[i]
+		if one.IDs == 0 {
+			return fmt.Sprintf("import of %s: it keeps the ids that were made: %s", one.Filename, one.Why)
+		}
+		return fmt.Sprintf("import of %s: it is %s in the logs, by %s; %s of logs in place of made ones", one.Filename, one.Logged, one.By, term.Plural(one.IDs, "id", "ids"))
 	})
 	reasons := reasonsOf(r.Untold)
 	most(len(reasons), mostShown, "reasons", func(i int) string { return reasons[i] })
