@@ -212,7 +212,10 @@ func runRestorePlan(ctx context.Context, options *restorePlanOptions, terminal *
 		return restoreError(staged.Place())
 	}
 	out := planOut{Path: path, Plan: plan}
-	if out.Blocked, err = blockedReasons(ctx, file, plan); err != nil {
+	if out.Blocked, err = blockedReasons(ctx, file, plan); err == nil {
+		out.Conflicts, out.Between, err = conflictRows(ctx, file, plan)
+	}
+	if err != nil {
 		return libraryError(err)
 	}
 	if terminal.JSON() {

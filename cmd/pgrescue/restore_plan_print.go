@@ -18,6 +18,10 @@ type planOut struct {
 	*restore.Plan
 	// Blocked says why rows cannot go in, the reason of the most rows first.
 	Blocked []blockedReason `json:"blocked,omitempty"`
+	// Conflicts are the first rows that a person must decide about.
+	Conflicts []conflictRow `json:"conflicts,omitempty"`
+	// Between counts the rows of which routes contradict each other; the other conflicts are with rows that are there.
+	Between int64 `json:"conflicts_between_routes,omitempty"`
 }
 
 // blockedReason counts the rows of a table that cannot go in for one reason.
@@ -137,8 +141,16 @@ func planSentences(out *planOut) []string {
 	counts := out.Counts()
 	var said []string
 	say := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
-	if n := counts[restore.Conflict]; n > 0 {
+	if n := out.Between; n > 0 {
+		say("Of %s routes say different things; apply refuses until it is decided.", term.Plural(n, "row", "rows"))
+	}
+	if n := counts[restore.Conflict] - out.Between; n > 0 {
 		say("%s there already with other values. Decide with --on-conflict TABLE=keep, =overwrite or =fill; apply refuses until then.", term.Plural(n, "row is", "rows are"))
+	}
+	for i := range out.Conflicts[:min(len(out.Conflicts), mostSentences)] {
+		if c := &out.Conflicts[i]; !c.There {
+			say("%s", c.tell())
+		}
 	}
 	for i := range out.Tables {
 		if lacks := out.Tables[i].Lacks; len(lacks) > 0 {
