@@ -137,6 +137,7 @@ func reportPgBadger(b *testing.B, log []byte, speed float64) {
 		b.Fatal(err)
 	}
 	peer := exec.Command(program, "-q", "-j", "1", "-f", "stderr", "-p", "%m [%p] %u@%d ", "-O", dir, "-o", "out.html", path)
+	peer.Dir = dir
 	if out, err := peer.CombinedOutput(); err != nil {
 		b.Fatalf("pgbadger: %v: %s", err, out)
 	}
