@@ -137,10 +137,14 @@ func runReport(ctx context.Context, options *reportOptions, cases *caseOptions, 
 	if err != nil {
 		return err
 	}
+	progress := &stages{terminal: terminal}
+	defer progress.end()
+	progress.begin("reading the case", 0)
 	made, err := report.Make(ctx, c, report.Options{Version: readVersion().Version, Mask: maskField, Redact: options.redact, Key: key})
 	if err != nil {
 		return libraryError(err)
 	}
+	progress.end()
 	result := reportResult{File: options.output, Format: options.format, Redacted: options.redact, Case: c.ID(), Totals: made.Totals()}
 	if options.output == stdoutName {
 		return options.write(made, terminal.Out)

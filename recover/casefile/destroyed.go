@@ -43,10 +43,14 @@ func (c *Case) Destroyed(ctx context.Context, transactions, most int) (*Destroye
 		return nil, c.fail(ctx, "read", err)
 	}
 	d := &Destroyers{}
-	err := sqlitex.Execute(c.conn, `WITH worst AS (SELECT xid, count(*) AS n FROM ledger GROUP BY xid ORDER BY n DESC, xid LIMIT ?1)
-SELECT relation.database, relation.schema, relation.name, ledger.xid, operation, max(commit_time), min(lsn) AS first, max(lsn), count(*), total(unsure)
-FROM ledger JOIN worst ON worst.xid IS ledger.xid JOIN relation ON relation.id = relation_id
-GROUP BY ledger.xid, relation_id, operation ORDER BY worst.n DESC, ledger.xid, first, relation_id, operation LIMIT ?2`, &sqlitex.ExecOptions{
+	err := sqlitex.Execute(c.conn, `WITH part AS MATERIALIZED (
+ SELECT xid, relation_id, operation, max(commit_time) AS commit_time, min(lsn) AS first, max(lsn) AS last, count(*) AS n, total(unsure) AS unsure
+ FROM ledger GROUP BY xid, relation_id, operation),
+worst AS (SELECT xid, sum(n) AS n FROM part GROUP BY xid ORDER BY 2 DESC, xid LIMIT ?1)
+SELECT relation.database, relation.schema, relation.name, part.xid, operation, commit_time, first, last, part.n, unsure,
+ (SELECT count(*) FROM (SELECT DISTINCT xid FROM part)), (SELECT count(*) FROM (SELECT DISTINCT xid, relation_id FROM part))
+FROM part JOIN worst ON worst.xid IS part.xid JOIN relation ON relation.id = relation_id
+ORDER BY worst.n DESC, part.xid, first, relation_id, operation LIMIT ?2`, &sqlitex.ExecOptions{
 		Args: []any{transactions, most},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			one := Destroyed{
@@ -58,14 +62,9 @@ GROUP BY ledger.xid, relation_id, operation ORDER BY worst.n DESC, ledger.xid, f
 				one.CommitTime = time.UnixMicro(stmt.ColumnInt64(5)).UTC()
 			}
 			d.List = append(d.List, one)
+			d.Transactions, d.Tables = stmt.ColumnInt64(10), stmt.ColumnInt64(11)
 			return nil
 		},
 	})
-	if err == nil {
-		err = c.each("SELECT count(DISTINCT xid), count(*) FROM (SELECT xid FROM ledger GROUP BY xid, relation_id)", func(stmt *sqlite.Stmt) error {
-			d.Transactions, d.Tables = stmt.ColumnInt64(0), stmt.ColumnInt64(1)
-			return nil
-		})
-	}
 	return d, c.fail(ctx, "read the ledger of", err)
 }

@@ -163,19 +163,24 @@ func (b *builder) laneBar(l *lane, around *span) bar {
 	return row
 }
 
-// gantt is the same in Mermaid, which knows no time below the millisecond.
+// gantt is the same in Mermaid, which knows no time below the millisecond. Its times have
+// no zone, so that every reader sees them as they are: in UTC.
 func (b *builder) gantt(lanes []lane) string {
 	var text strings.Builder
-	text.WriteString("gantt\n    dateFormat x\n    axisFormat %H:%M:%S\n")
-	written := false
-	task := func(name string, from, to time.Time) {
+	all := span{}
+	task := func(name, tag string, from, to time.Time) {
+		if to.Sub(from) < time.Millisecond {
+			to = from.Add(time.Millisecond)
+		}
+		all.add(from)
+		all.add(to)
 		name = strings.NewReplacer(":", " ", ",", " ").Replace(mermaidText(name))
-		_, _ = fmt.Fprintf(&text, "    %s :%d, %d\n", name, from.UnixMilli(), max(to.UnixMilli(), from.UnixMilli()+1))
-		written = true
+		const form = "2006-01-02T15:04:05.000"
+		_, _ = fmt.Fprintf(&text, "    %s :%s%s, %s\n", name, tag, from.UTC().Format(form), to.UTC().Format(form))
 	}
 	for i := range lanes {
 		if l := &lanes[i]; !l.Span.From.IsZero() {
-			task(l.Name, l.Span.From, l.Span.To)
+			task(l.Name, "", l.Span.From, l.Span.To)
 		}
 	}
 	for i, d := range b.story.loss {
@@ -184,13 +189,20 @@ func (b *builder) gantt(lanes []lane) string {
 			if !d.After.IsZero() {
 				from = d.After
 			}
-			_, _ = fmt.Fprintf(&text, "    %s :crit, %d, %d\n", transactionName(d.XID), from.UnixMilli(), max(d.Commit.UnixMilli(), from.UnixMilli()+1))
+			task(transactionName(d.XID), "crit, ", from, d.Commit)
 		}
 	}
-	if !written {
+	if all.From.IsZero() {
 		return ""
 	}
-	return text.String()
+	axis := "%H:%M:%S"
+	switch whole := all.To.Sub(all.From); {
+	case whole < 10*time.Second:
+		axis += ".%L"
+	case whole > 48*time.Hour:
+		axis = "%Y-%m-%d"
+	}
+	return "gantt\n    dateFormat YYYY-MM-DDTHH:mm:ss.SSS\n    axisFormat " + axis + "\n" + text.String()
 }
 
 // walCoverage says which stretch of the WAL the case has.

@@ -49,8 +49,10 @@ func read(ctx context.Context, c *casefile.Case) (*facts, error) {
 	if f.destroyed, err = c.Destroyed(ctx, mostDestroyers, mostFalls); err != nil {
 		return nil, err
 	}
-	if f.conflicts, err = c.Conflicts(ctx, mostConflicts); err != nil {
-		return nil, err
+	if total := totalsOf(f.summary); total.Conflicts > 0 { // looking for them reads all rows
+		if f.conflicts, err = c.Conflicts(ctx, mostConflicts); err != nil {
+			return nil, err
+		}
 	}
 	f.story = newStory(f.destroyed.List)
 	for e, err := range c.Events(ctx) {

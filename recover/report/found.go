@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/casefile"
@@ -37,8 +38,9 @@ func (b *builder) gapTexts(gap *evidence.Gap) []string {
 	if b.say.opts.Redact {
 		for i := range b.summary.Evidence {
 			f := &b.summary.Evidence[i]
-			if kind := evidence.Kind(f.Kind); (kind == evidence.KindSource || kind == evidence.KindLog) && strings.Contains(gap.Where, f.Path) {
-				return []string{b.say.text(f.Path), takenOut, takenOut, takenOut}
+			kind := evidence.Kind(f.Kind)
+			if (kind == evidence.KindSource || kind == evidence.KindLog) && strings.Contains(gap.Where, filepath.Base(f.Path)) {
+				return []string{b.say.path(f.Path), takenOut, takenOut, takenOut}
 			}
 		}
 	}
