@@ -220,10 +220,22 @@ func TestLogsSourceAndWALInOneCase(t *testing.T) {
 	}
 	catalog := filepath.Join(t.TempDir(), "catalog.json")
 	run(exitcode.Done, "catalog", "dump", "--pgdata", data, "-o", catalog)
+	imported := []string{
+		"import", s.source, "--as-mapped", "--catalog", catalog, "--database", s.database, "--client-account", sceneClient, "--engagement", sceneEngagement, "--user", sceneUser,
+	}
+	rebuilt := []string{"logs", "rebuild", s.serverLog, s.backendLog, "--zone", "backend.log=UTC", "--catalog", catalog, "--json"}
+
+	last := kase // the ids are those of the log, whichever comes first
+	kase = filepath.Join(t.TempDir(), "logs-first")
+	run(exitcode.Done, rebuilt...)
+	run(exitcode.Done, imported...)
+	s.hasIDs(kase)
+	kase = last
+
 	run(exitcode.Done, "wal", "transactions", data, "--pgdata", data, "--limit", "0")
-	run(exitcode.Done, "import", s.source, "--as-mapped", "--catalog", catalog, "--database", s.database, "--client-account", sceneClient,
-		"--engagement", sceneEngagement, "--user", sceneUser)
-	s.check(run(exitcode.Done, "logs", "rebuild", s.serverLog, s.backendLog, "--zone", "backend.log=UTC", "--catalog", catalog, "--json"), kase)
+	run(exitcode.Done, imported...)
+	s.check(run(exitcode.Done, rebuilt...), kase)
+	s.hasIDs(kase)
 	if text := run(exitcode.Done, "case", "show"); !regexp.MustCompile(`migration.raw_import_records +15 +15 +0`).MatchString(text) {
 		t.Errorf("case show does not compare the records with their count:\n%s", text)
 	}
@@ -266,7 +278,16 @@ func (s *joinedIncident) check(stdout, kase string) {
 	if len(result.IDs) != 1 || result.IDs[0].Logged.String() != s.importID {
 		s.t.Errorf("imports %+v, want %s", result.IDs, s.importID)
 	}
+	s.fates(kase)
+}
+
+// hasIDs fails when rows of the source file do not have the ids of the backend's log.
+func (s *joinedIncident) hasIDs(kase string) {
+	s.t.Helper()
 	texts, _ := importedTexts(s.t, kase)
+	if !strings.Contains(texts, s.importID+"\n") {
+		s.t.Errorf("no imported row has the id %s of the import", s.importID)
+	}
 	for _, asset := range s.assets {
 		if !strings.Contains(texts, asset.ID+"\n") {
 			s.t.Errorf("no imported row has the id %s of asset %s", asset.ID, asset.Name)
@@ -277,6 +298,11 @@ func (s *joinedIncident) check(stdout, kase string) {
 			s.t.Errorf("no imported row has the id %s of record %d", record.ID, record.Number)
 		}
 	}
+}
+
+// fates looks at the deletions in the case's timeline: the WAL says what became of those that did not fail.
+func (s *joinedIncident) fates(kase string) {
+	s.t.Helper()
 	c, err := casefile.Open(s.t.Context(), kase, casefile.Read, casefile.Options{})
 	if err != nil {
 		s.t.Fatal(err)

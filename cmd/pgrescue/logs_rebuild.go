@@ -13,6 +13,7 @@ import (
 	"github.com/pgrescue/pgrescue/logparse/applog"
 	"github.com/pgrescue/pgrescue/logparse/events"
 	"github.com/pgrescue/pgrescue/logparse/rebuild"
+	"github.com/pgrescue/pgrescue/logparse/secrets"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -220,7 +221,7 @@ func (j *logsRebuild) counts() error {
 			continue
 		}
 		j.result.Counts = append(j.result.Counts, rebuiltCount{
-			Table: count.Relation.String(), What: count.What, Rows: count.Rows, Source: count.Source, Line: count.Line, Why: count.Why,
+			Table: count.Relation.String(), What: count.What, Rows: count.Rows, Source: count.Source, Line: count.Line, Why: secrets.Text(count.Why),
 		})
 		if err := j.found.counted(&count); err != nil {
 			return err
@@ -251,6 +252,10 @@ func (j *logsRebuild) end(gaps int) error {
 		return err
 	}
 	rows := j.rows.given
+	if bare := j.withoutSchema(); j.found != nil && len(bare) > 0 {
+		j.terminal.Warnf("nobody knows the schema of %s: no plan can give its rows back", shortList(bare))
+		j.terminal.Hintf("--dsn or --catalog tells it; so does a case that has rows of the table by another route")
+	}
 	switch {
 	case rows > 0:
 		return exitcode.PartialIf(gaps)
@@ -262,6 +267,16 @@ func (j *logsRebuild) end(gaps int) error {
 			term.Plural(j.rows.there, "row is", "rows are")), "the summary says which statements do not tell their rows; without --lost all rows are given, and `pgrescue restore plan` finds those that a server lacks"))
 	}
 	return exitcode.With(exitcode.Insufficient, exitcode.Hinted(fmt.Errorf("logs rebuild: no row can be made of these logs"), j.result.hint()))
+}
+
+// withoutSchema are tables with rows that statements name without a schema, and of which nobody knows it.
+func (j *logsRebuild) withoutSchema() (names []string) {
+	for _, table := range j.rows.tables {
+		if table.name.Schema == "" && table.There+table.Gone+table.Replaced > 0 {
+			names = append(names, table.Table)
+		}
+	}
+	return names
 }
 
 // wants reports whether a table is one of those that were asked for.
