@@ -387,3 +387,23 @@ func TestOneTransactionOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestFates tells what a plan put back, and why other rows are not.
+func TestFates(t *testing.T) {
+	t.Parallel()
+	f := steady(t, hurt(t))
+	at := slices.IndexFunc(f.summary.Tables, func(s casefile.TableSummary) bool { return s.Name == "items" })
+	table := &f.summary.Tables[at]
+	table.Restored = 90
+	table.Fate = casefile.Divide(table.Lost, table.Missing, 10, 90, []casefile.ReasonCount{{Reason: "in conflict with the target, and not decided", Count: 15}}, true)
+	f.summary.Plans = []casefile.PlanSummary{{ID: 1, Made: lossTime(), State: "applied", Rows: 115}}
+	_, text := written(t, f, Options{})
+	for _, want := range []string{
+		"90 rows are in the target again.", "| public.items | 120 | 90 | 10 | 20 | 15: in conflict with the target, and not decided; 5: other versions of rows",
+		"| 1 | 2026-11-23 14:00:00.123456 | 115 | applied |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+}
