@@ -13,6 +13,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/stream"
+	"github.com/pgrescue/pgrescue/recover/triage"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 	"github.com/pgrescue/pgrescue/recover/wal"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
@@ -212,7 +213,7 @@ func (r *recorder) lossOf(loss *undelete.Loss, t *undelete.Table, whole casefile
 }
 
 // transactions notes what transactions did.
-func (r *recorder) transactions(list []xact.Transaction, names *tableNames) error {
+func (r *recorder) transactions(list []xact.Transaction, names *triage.Names) error {
 	if r == nil {
 		return nil
 	}

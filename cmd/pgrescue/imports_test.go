@@ -48,7 +48,8 @@ func rooms() map[string][]string {
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
 	table["recover/report"] = append(slices.Clone(base), "recover/casefile")
 	table["recover/runbook"] = append(slices.Clone(base), "recover/journal")
-	below = append(below, "recover/journal", "recover/runbook")
+	table["recover/triage"] = append(slices.Clone(below), "recover/live", "recover/packed")
+	below = append(below, "recover/journal", "recover/runbook", "recover/triage")
 	table["importers"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")
@@ -207,6 +208,9 @@ func TestImportDirectionIsNotBlind(t *testing.T) {
 		{"recover/restore", "recover/undelete", false},
 		{"recover/wal", "recover/stream", false},
 		{"recover/undelete", "recover/stream", false},
+		{"recover/triage", "recover/undelete", true},
+		{"recover/triage", "logparse", false},
+		{"recover/undelete", "recover/triage", false},
 		{"recover/undelete", "recover/casefile", false},
 		{"recover/casefile", "recover/undelete", false},
 		{"recover/undelete", "recover/catalog", true},

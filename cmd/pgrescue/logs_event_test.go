@@ -7,6 +7,7 @@ import (
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/triage"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
@@ -48,10 +49,9 @@ func TestJoinProvesNoAttempt(t *testing.T) {
 		{logparse.Failed, 700, "failed"},
 		{logparse.RolledBack, 0, "rolled back"},
 	} {
-		j := &walJoin{
-			list:  []walTransaction{{XID: 700, State: xact.Committed, EndLSN: 16, Tables: []tableLine{{Table: "public.t", Deleted: 3}}, end: at}},
-			byXID: map[pg.XID][]int{700: {0}},
-		}
+		j := &walJoin{join: triage.NewJoin([]triage.Transaction{
+			{XID: 700, State: xact.Committed, End: at, EndLSN: 16, Tables: []triage.TableChange{{Table: "public.t", Deleted: 3}}},
+		})}
 		event := logparse.Event{
 			Kind: test.kind, XID: test.xid, Verb: "DELETE", Table: evidence.RelationName{Name: "t"}, Statement: "DELETE FROM t", Rows: -1,
 			Stamp: logparse.Stamp{Time: at}, Place: logparse.Place{Source: &logparse.Source{Name: "x.log"}, Line: 7},

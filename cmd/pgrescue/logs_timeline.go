@@ -14,6 +14,7 @@ import (
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/events"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/triage"
 )
 
 // logsTimelineOptions are the flags of `logs timeline`.
@@ -113,7 +114,7 @@ func (f *timelineFilter) takes(e *logparse.Event) bool {
 	if len(f.kinds) > 0 && !slices.Contains(f.kinds, string(e.Kind)) && (e.Statement == "" || !slices.Contains(f.kinds, "statement")) {
 		return false
 	}
-	if len(f.tables) > 0 && !slices.ContainsFunc(f.tables, func(name evidence.RelationName) bool { return sameTable(name, e.Table) }) {
+	if len(f.tables) > 0 && !slices.ContainsFunc(f.tables, func(name evidence.RelationName) bool { return triage.SameTable(name, e.Table) }) {
 		return false
 	}
 	if f.tenant != "" && e.Tenant != f.tenant || f.actor != "" && !strings.Contains(e.Actor, f.actor) {
@@ -127,11 +128,6 @@ func (f *timelineFilter) takes(e *logparse.Event) bool {
 	}
 	f.hidden++
 	return false
-}
-
-// sameTable compares two names, either of which may lack its schema.
-func sameTable(a, b evidence.RelationName) bool {
-	return a.Name == b.Name && a.Name != "" && (a.Schema == b.Schema || a.Schema == "" || b.Schema == "")
 }
 
 // quiet reports whether an event is one of many that change nothing.

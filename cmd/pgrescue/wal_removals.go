@@ -7,61 +7,13 @@ import (
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/triage"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
-// removedTable is a table whose file a transaction removed.
-type removedTable struct {
-	Table string `json:"table"`
-	// Loss is truncated or dropped; rewritten or moved when the rows went to another
-	// file; removed when the catalogs at hand do not tell.
-	Loss undelete.Removal `json:"loss"`
-	File string           `json:"file"`
-}
-
-// removals names the tables whose files a transaction removed; unknown counts
-// the files that the catalogs do not know: those of indexes, and of tables that
-// were dropped before the catalogs at hand.
-func (n *tableNames) removals(tx *xact.Transaction) (tables []removedTable, unknown int) {
-	if n.index == nil || tx.State != xact.Committed {
-		return nil, len(tx.Dropped)
-	}
-	for _, file := range tx.Dropped {
-		_, rel, known := n.index.ByFile(file)
-		switch {
-		case !known:
-			unknown++
-		case rel.Kind != "t":
-			tables = append(tables, removedTable{rel.QualifiedName(), undelete.RemovalOf(tx, rel, file), file.String()})
-		}
-	}
-	return tables, unknown
-}
-
-// countRemovals tells how many tables a transaction took, rows and all, and
-// whether it removed files of which none is known.
-func (n *tableNames) countRemovals(tx *xact.Transaction, files map[pg.RelFileLocator]bool) (lost int64, puzzling bool) {
-	tables, unknown := n.removals(tx)
-	for _, t := range tables {
-		if t.Loss.Lost() {
-			lost++
-		}
-	}
-	if len(files) == 0 {
-		return lost, lost == 0 && unknown > 0 && tx.State == xact.Committed
-	}
-	lost = 0
-	for _, file := range tx.Dropped {
-		if _, rel, known := n.index.ByFile(file); files[file] && known && undelete.RemovalOf(tx, rel, file).Lost() {
-			lost++
-		}
-	}
-	return lost, false
-}
-
 // removalText says in the table of transactions what became of whole tables.
-func removalText(tables []removedTable) string {
+func removalText(tables []triage.RemovedTable) string {
 	const shown = 3
 	var parts []string
 	for _, t := range tables[:min(len(tables), shown)] {
@@ -77,9 +29,9 @@ func removalText(tables []removedTable) string {
 // collect lists the transactions. When some removed files that the catalogs at
 // hand do not know, the WAL is asked what was dropped, and the list is made anew:
 // what took whole tables comes first. Every one that destroyed something is noted.
-func (o *walTransactionsOptions) collect(ctx context.Context, ev *undelete.Evidence, progress *stages, found *recorder) (*xact.Result, *tableNames, error) {
+func (o *walTransactionsOptions) collect(ctx context.Context, ev *undelete.Evidence, progress *stages, found *recorder) (*xact.Result, *triage.Names, error) {
 	for again := false; ; again = true {
-		names := newTableNames(ev.Snapshot)
+		names := triage.NewNames(ev.Snapshot)
 		puzzled := false
 		opts, err := o.collectOptions(ctx, ev, names, &puzzled)
 		if err != nil {

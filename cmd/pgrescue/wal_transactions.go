@@ -1,19 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
-	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/triage"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 	"github.com/pgrescue/pgrescue/recover/wal"
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
@@ -110,7 +108,7 @@ func runWALTransactions(ctx context.Context, options *walTransactionsOptions, te
 
 // collectOptions turns the flags into what to collect. puzzled is set when a
 // transaction removed files that names does not know.
-func (o *walTransactionsOptions) collectOptions(ctx context.Context, ev *undelete.Evidence, names *tableNames, puzzled *bool) (xact.Options, error) {
+func (o *walTransactionsOptions) collectOptions(ctx context.Context, ev *undelete.Evidence, names *triage.Names, puzzled *bool) (xact.Options, error) {
 	since, err := parseTime("since", o.since)
 	if err != nil {
 		return xact.Options{}, err
@@ -128,7 +126,7 @@ func (o *walTransactionsOptions) collectOptions(ctx context.Context, ev *undelet
 		if err != nil {
 			return xact.Options{}, err
 		}
-		*names = *newTableNames(ev.Snapshot) // finding a dropped table may have read more
+		*names = *triage.NewNames(ev.Snapshot) // finding a dropped table may have read more
 		for _, t := range found {
 			filesOf(t.Relation, files)
 			for _, gone := range t.Database.Namesakes(t.Relation) {
@@ -143,10 +141,10 @@ func (o *walTransactionsOptions) collectOptions(ctx context.Context, ev *undelet
 			if len(files) > 0 {
 				return files[rel]
 			}
-			return o.all || rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.isToast(rel)
+			return o.all || rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.IsToast(rel)
 		},
 		Keep: func(tx *xact.Transaction) bool {
-			removes, puzzling := names.countRemovals(tx, files)
+			removes, puzzling := names.CountRemovals(tx, files)
 			tx.Removes, *puzzled = removes, *puzzled || puzzling
 			if len(tx.Tallies) == 0 && (len(tx.Dropped) == 0 || len(files) > 0 && removes == 0) || tx.Destroyed() < o.minDeletes && removes == 0 {
 				return false
@@ -156,88 +154,46 @@ func (o *walTransactionsOptions) collectOptions(ctx context.Context, ev *undelet
 	}, nil
 }
 
-// tableNames names relations by their files.
-type tableNames struct {
-	index *catalog.Index
-}
-
-func newTableNames(snapshot *catalog.Snapshot) *tableNames {
-	if snapshot == nil {
-		return &tableNames{}
-	}
-	return &tableNames{index: catalog.NewIndex(snapshot)}
-}
-
-// of names a relation, or prints its file numbers.
-func (n *tableNames) of(file pg.RelFileLocator) string {
-	if n.index != nil {
-		if _, rel, known := n.index.ByFile(file); known {
-			return rel.QualifiedName()
-		}
-	}
-	return file.String()
-}
-
-func (n *tableNames) isToast(file pg.RelFileLocator) bool {
-	if n.index == nil {
-		return false
-	}
-	_, rel, known := n.index.ByFile(file)
-	return known && rel.Kind == "t"
-}
-
 // transactionLine is one transaction as `wal transactions --json` prints it.
 type transactionLine struct {
-	Type            string      `json:"type"` // transaction
-	XID             pg.XID      `json:"xid"`
-	State           xact.State  `json:"state"`
-	EndTime         string      `json:"end_time,omitempty"`
-	EndLSN          pg.LSN      `json:"end_lsn"`
-	FirstLSN        pg.LSN      `json:"first_lsn"`
-	LastLSN         pg.LSN      `json:"last_lsn"`
-	Subtransactions []pg.XID    `json:"subtransactions,omitempty"`
-	Inserted        int64       `json:"inserted"`
-	Updated         int64       `json:"updated"`
-	Deleted         int64       `json:"deleted"`
-	Tables          []tableLine `json:"tables"`
-	RemovedFiles    []string    `json:"removed_files,omitempty"`
+	Type            string               `json:"type"` // transaction
+	XID             pg.XID               `json:"xid"`
+	State           xact.State           `json:"state"`
+	EndTime         string               `json:"end_time,omitempty"`
+	EndLSN          pg.LSN               `json:"end_lsn"`
+	FirstLSN        pg.LSN               `json:"first_lsn"`
+	LastLSN         pg.LSN               `json:"last_lsn"`
+	Subtransactions []pg.XID             `json:"subtransactions,omitempty"`
+	Inserted        int64                `json:"inserted"`
+	Updated         int64                `json:"updated"`
+	Deleted         int64                `json:"deleted"`
+	Tables          []triage.TableChange `json:"tables"`
+	RemovedFiles    []string             `json:"removed_files,omitempty"`
 	// RemovedTables are those among the removed files whose names are known.
-	RemovedTables []removedTable `json:"removed_tables,omitempty"`
+	RemovedTables []triage.RemovedTable `json:"removed_tables,omitempty"`
 }
 
-type tableLine struct {
-	Table    string `json:"table"`
-	File     string `json:"file"`
-	Inserted int64  `json:"inserted"`
-	Updated  int64  `json:"updated"`
-	Deleted  int64  `json:"deleted"`
-}
-
-func transactionOf(tx *xact.Transaction, names *tableNames) transactionLine {
+func transactionOf(tx *xact.Transaction, names *triage.Names) transactionLine {
+	named := names.Transaction(tx)
 	line := transactionLine{
 		Type: "transaction", XID: tx.XID, State: tx.State, EndLSN: tx.EndLSN, FirstLSN: tx.First, LastLSN: tx.Last,
-		Subtransactions: tx.Subxacts, Tables: []tableLine{},
+		Subtransactions: tx.Subxacts, Tables: named.Tables, RemovedTables: named.Removed,
 	}
 	if !tx.End.IsZero() {
 		line.EndTime = pg.FormatTime(tx.End)
 	}
-	for _, t := range tx.Tallies {
-		line.Tables = append(line.Tables, tableLine{names.of(t.Relation), t.Relation.String(), t.Inserted, t.Updated, t.Deleted})
+	for _, t := range line.Tables {
 		line.Inserted += t.Inserted
 		line.Updated += t.Updated
 		line.Deleted += t.Deleted
 	}
-	slices.SortStableFunc(line.Tables, func(a, b tableLine) int {
-		return cmp.Or(cmp.Compare(b.Deleted+b.Updated, a.Deleted+a.Updated), cmp.Compare(b.Inserted, a.Inserted), cmp.Compare(a.Table, b.Table))
-	})
 	for _, file := range tx.Dropped {
-		line.RemovedFiles = append(line.RemovedFiles, names.of(file))
+		line.RemovedFiles = append(line.RemovedFiles, names.Of(file))
 	}
-	line.RemovedTables, _ = names.removals(tx)
 	return line
 }
 
-func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *tableNames, recycled int) error {
+func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *triage.Names, recycled int) error {
 	for i := range result.Transactions {
 		if err := terminal.WriteLine(transactionOf(&result.Transactions[i], names)); err != nil {
 			return err
@@ -250,7 +206,7 @@ func printTransactionsJSON(terminal *term.Terminal, result *xact.Result, names *
 	})
 }
 
-func printTransactions(terminal *term.Terminal, result *xact.Result, names *tableNames) error {
+func printTransactions(terminal *term.Terminal, result *xact.Result, names *triage.Names) error {
 	table := term.NewTable(">XID", "STATE", "END (UTC)", ">DELETED", ">UPDATED", ">INSERTED", "TABLE")
 	for i := range result.Transactions {
 		line := transactionOf(&result.Transactions[i], names)
