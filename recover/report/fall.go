@@ -65,11 +65,13 @@ func (b *builder) logsNameTables() bool {
 	})
 }
 
-// named finds the statement of a log that names a table in a transaction: its place.
+// named finds the statement of a log that names a table in a transaction: its place. One
+// that failed, or of which nothing says that it ran, destroyed nothing.
 func (b *builder) named(d *destroyer, t *casefile.Destroyed) string {
 	for i := range b.story.shown[rankLoss] {
 		e := &b.story.shown[rankLoss][i]
-		if e.Source == sourceWAL || e.detail.XID != d.XID || e.detail.Verb == "" {
+		sure := badge(e.Certainty)
+		if e.Source == sourceWAL || e.detail.XID != d.XID || e.detail.Verb == "" || sure != "committed" && sure != "executed" {
 			continue
 		}
 		if name := e.detail.Table; name != "" && (name == t.Name || name == t.RelationName.String() || strings.HasSuffix(name, "."+t.Name) && t.Schema == "") {
@@ -89,6 +91,7 @@ const mostLeaves = 30
 
 func (b *builder) fallen(d *destroyer) branch {
 	root := branch{Text: transactionName(d.XID), Note: b.ended(d), Value: count(d.Versions)}
+	told := slices.ContainsFunc(d.Tables, func(t casefile.Destroyed) bool { return b.named(d, &t) != "" })
 	most := int64(1)
 	for i := range d.Tables {
 		most = max(most, d.Tables[i].Versions)
@@ -102,6 +105,8 @@ func (b *builder) fallen(d *destroyer) branch {
 		leaf := branch{Text: b.fallenName(t), Note: string(t.Operation), Value: count(t.Versions), Strip: newStrip(14)}
 		if where := b.named(d, t); where != "" {
 			leaf.Note += ", by a statement: " + where
+		} else if told {
+			leaf.Note += ", and no statement in the logs names it"
 		}
 		leaf.Strip.rect(0, 100*float64(t.Versions)/float64(most), 2, 10, "c-loss", fmt.Sprintf("%s: %s", leaf.Text, leaf.Value))
 		root.Under = append(root.Under, leaf)

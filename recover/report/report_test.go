@@ -388,6 +388,26 @@ func TestOneTransactionOnce(t *testing.T) {
 	}
 }
 
+// TestFailedStatementNamesNothing makes sure that a statement which failed, or was rolled
+// back, is never said to have destroyed a table, even in the transaction of the loss.
+func TestFailedStatementNamesNothing(t *testing.T) {
+	t.Parallel()
+	for certainty, named := range map[string]bool{"failed": false, "rolled back": false, "attempted": false, "committed": true, "executed": true} {
+		c := create(t)
+		r := begin(t, c, "undelete")
+		lose(t, r, "orders", 742, 0x3000100, 2, 0, 0, 0)
+		must(t, r.Event(casefile.Event{
+			Time: lossTime(), Source: "/log/pg.log", Line: 4, Certainty: certainty, Statement: "DELETE FROM public.orders", Message: "it said so",
+			Detail: detailOf(t, map[string]any{"xid": 742, "verb": "DELETE", "table": "public.orders"}),
+		}))
+		must(t, r.Commit(0))
+		_, text := written(t, steady(t, c), Options{})
+		if got := strings.Contains(text, "| DELETE, /log/pg.log:4 |"); got != named {
+			t.Errorf("a statement that is %s names its table: %v, want %v", certainty, got, named)
+		}
+	}
+}
+
 // TestFates tells what a plan put back, and why other rows are not.
 func TestFates(t *testing.T) {
 	t.Parallel()
