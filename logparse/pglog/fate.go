@@ -14,7 +14,7 @@ func (s *session) finish(out func(*logparse.Event) error) error {
 	before := len(s.held)
 	for i := range s.words {
 		at := s.first + i - (before - len(s.held)) // what was settled is gone
-		s.held[at].done = true
+		s.held[at].done, s.held[at].block = true, s.mode == block
 		if s.words[i].Transaction == statement.NoTransaction {
 			s.aborted = s.aborted && s.mode == block // else it would have failed
 			continue
@@ -84,10 +84,13 @@ func (s *session) end(chain bool, at int, kind logparse.EventKind, why string, o
 		s.mode = block
 	}
 	if s.idle && was != block {
-		return s.implied(at+1, out)
+		return s.endedNothing(at, kind, why, out)
 	}
 	if was == outside {
 		s.timeline.sampled[s.server] = true
+	}
+	if was == block && !s.seesEnds() && !s.beganWith(at) {
+		kind, why = logparse.Executed, whyUnseen
 	}
 	switch {
 	case kind == logparse.Committed && s.aborted:
@@ -100,6 +103,42 @@ func (s *session) end(chain bool, at int, kind logparse.EventKind, why string, o
 	err := s.settle(at+1, kind, why, out)
 	s.vxid, s.xid = "", 0
 	return err
+}
+
+// endedNothing is what a COMMIT or ROLLBACK does outside a transaction block: the statements before it in the same query string
+// are one transaction, which it ends.
+func (s *session) endedNothing(at int, kind logparse.EventKind, why string, out func(*logparse.Event) error) error {
+	if kind != logparse.RolledBack || at == 0 {
+		return s.implied(at+1, out)
+	}
+	if s.extended { // what was sent together with it is one transaction too
+		return s.settle(at+1, logparse.Executed, whyUnseen, out)
+	}
+	first := at
+	for first > 0 && s.held[first-1].event.Place == s.held[at].event.Place {
+		first--
+	}
+	n := at + 1 - first
+	if err := s.implied(first, out); err != nil {
+		return err
+	}
+	return s.settle(n, kind, why+", in the same query string", out)
+}
+
+// seesEnds reports whether the COMMIT or ROLLBACK of a transaction block would have been seen. A log of durations from some
+// length on, or of a sample, may lack it, and the next one that it has is another transaction's.
+func (s *session) seesEnds() bool {
+	return s.vxid != "" || s.shows == every || s.shows == quick && !s.timeline.sampled[s.server]
+}
+
+// beganWith reports whether the transaction block began in the query string that ends it at that place.
+func (s *session) beganWith(at int) bool {
+	for i := at - 1; i >= 0 && s.held[i].event.Place == s.held[at].event.Place; i-- {
+		if s.held[i].word == statement.Begin {
+			return true
+		}
+	}
+	return false
 }
 
 // savepoint finds the latest savepoint of a name; -1: none.
@@ -203,6 +242,9 @@ func (h *held) give(kind logparse.EventKind, why string, out func(*logparse.Even
 		event.Kind, event.Why = logparse.RolledBack, h.back
 	default:
 		event.Kind, event.Why = kind, why
+		if doubt := undoes(event.Verb, event.Statement, h.block); kind == logparse.Committed && doubt != "" {
+			event.Kind, event.Why = logparse.Executed, doubt
+		}
 	}
 	return out(event)
 }
@@ -296,6 +338,7 @@ func (s *session) close(how closing, out func(*logparse.Event) error) error {
 	was := s.mode
 	s.mode = unsure
 	switch {
+	case was == block && !s.seesEnds():
 	case was == block && how == atGone:
 		return s.settle(len(s.held), logparse.RolledBack, "its session ended without a COMMIT", out)
 	case was == block && how == atCrash:

@@ -220,6 +220,9 @@ func tokenAt(text []byte, times *int) (escape byte, n int) {
 	if n := vxidAt(text); n > 0 && edge(text, n) {
 		return 'v', n
 	}
+	if n := queryIDAt(text); n > 0 && edge(text, n) {
+		return 'Q', n
+	}
 	if digit(text[0]) {
 		if _, n := logparse.ParseEpoch(text); n >= len("1759861369.123") && edge(text, n) {
 			return 'n', n
@@ -237,6 +240,19 @@ func tokenAt(text []byte, times *int) (escape byte, n int) {
 		}
 	}
 	return 0, 0
+}
+
+// queryIDAt gives the length of a number that no process and no transaction can have: the id of a query, which may be negative.
+func queryIDAt(text []byte) int {
+	sign := 0
+	if text[0] == '-' {
+		sign = 1
+	}
+	value, n := number(text[sign:])
+	if value <= 1<<32-1 {
+		return 0
+	}
+	return sign + n
 }
 
 // edge reports whether nothing that would belong to a word stands behind n bytes.

@@ -26,6 +26,7 @@ func TestInferPrefix(t *testing.T) {
 		{"none", "LOG:  a\nERROR:  b\nSTATEMENT:  c\n", ""},
 		{"epoch, transaction, state", "1759861369.123 72 3/17 0 00000 LOG:  a\n1759861369.124 72 3/17 731 42P01 ERROR:  b\n", "%n %p %v %x %e "},
 		{"processes without a session have no transaction", "2025-10-07 18:22:49.123 UTC [71] 3/17 (app@shop) LOG:  a\n2025-10-07 18:22:49.123 UTC [9]  LOG:  b\n2025-10-07 18:22:49.123 UTC [71] 3/18 (app@shop) LOG:  a\n", "%m [%p] %v %q(%u@%d) "},
+		{"query ids, which are no transactions", "2025-10-07 18:22:49.123 UTC [71] -6187264835969687996 LOG:  a\n2025-10-07 18:22:49.123 UTC [71] 0 LOG:  a\n2025-10-07 18:22:49.123 UTC [71] 3406127565719852105 LOG:  a\n", "%m [%p] %Q "},
 		{"percent", "%72% LOG:  a\n", "%%%p%% "},
 	}
 	for _, test := range tests {

@@ -1,6 +1,8 @@
 package pglog
 
 import (
+	"bytes"
+
 	"github.com/pgrescue/pgrescue/logparse"
 )
 
@@ -48,29 +50,36 @@ func (t *Timeline) keepLoose(e *logparse.Entry, s saying, kind logparse.EventKin
 // looseError makes the statements of an ERROR failed ones.
 func (t *Timeline) looseError(e *logparse.Entry, s saying, out func(*logparse.Event) error) error {
 	found, line := false, logparse.Place{}
+	words := sentences(nil, string(s.statement))
 	for i := len(t.loose) - 1; i >= 0; i-- {
 		event := &t.loose[i].event
 		if event.Kind != logparse.Attempted || t.loose[i].query != string(s.statement) || found && event.Place != line {
 			continue
 		}
 		found, line = true, event.Place
-		event.Kind, event.Why, event.SQLState, event.Text = logparse.Failed, because(e), e.SQLState, oneLine(e)
+		event.SQLState, event.Text = e.SQLState, oneLine(e)
+		refuse(event, because(e), keeps(words, false))
 	}
 	if found {
 		return nil
 	}
-	return t.failed(e, s, out)
+	return t.failed(e, s, false, out)
 }
 
 // failed hands out an event for an ERROR whose statement was not seen before.
-func (t *Timeline) failed(e *logparse.Entry, s saying, out func(*logparse.Event) error) error {
+func (t *Timeline) failed(e *logparse.Entry, s saying, inBlock bool, out func(*logparse.Event) error) error {
 	if len(s.statement) == 0 {
 		return t.tell(e, logparse.Message, out)
 	}
 	t.event = t.of(e)
-	t.event.Kind, t.event.Why, t.event.Text = logparse.Failed, because(e), oneLine(e)
+	t.event.Text = oneLine(e)
 	t.event.Statement, _, _ = t.texts(e, s)
 	t.event.Verb = read(t.event.Statement).Verb
+	kept := ""
+	if !bytes.HasPrefix(e.Message, []byte("syntax error at ")) || len(e.Context) > 0 { // with a syntax error none of a query string runs
+		kept = keeps(sentences(nil, t.event.Statement), inBlock)
+	}
+	refuse(&t.event, because(e), kept)
 	return out(&t.event)
 }
 

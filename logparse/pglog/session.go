@@ -42,6 +42,7 @@ type session struct {
 	xid        pg.XID
 
 	idle     bool // the server warned that the COMMIT or ROLLBACK that was sent had nothing to end
+	twice    bool // the server warned that the BEGIN whose duration comes next had nothing to begin
 	open     bool // a query string was sent, and nothing says yet that it ended
 	query    string
 	plan     string // the statement of the plan that came last
@@ -55,6 +56,7 @@ type held struct {
 	event logparse.Event
 	done  bool
 	word  statement.Transaction
+	block bool   // it ran within a transaction block
 	back  string // why it was rolled back; "": it was not
 }
 
@@ -127,7 +129,7 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 	if err := s.part(e, what, out); err != nil {
 		return err
 	}
-	s.idle = false
+	s.idle, s.twice = false, false
 	s.open, s.query, s.first, s.extended = true, text, len(s.held), what.extended
 	for i := range s.words {
 		s.held = slices.Grow(s.held, 1)[:len(s.held)+1]
@@ -203,8 +205,13 @@ const maxTogether = 256
 func (s *session) part(e *logparse.Entry, what saying, out func(*logparse.Event) error) error {
 	begins := s.words[0].Transaction == statement.Begin
 	switch {
-	case s.mode == block && begins: // so that the session may be another one, whose process has the same number
+	case s.mode == block && begins && s.twice:
+		return nil
+	case s.mode == block && begins: // so that the session may be another one, whose process has the same number, or the log has a sample
 		s.mode = outside
+		if s.shows < every {
+			s.timeline.sampled[s.server] = true
+		}
 		return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
 	case len(s.held) == 0 || s.mode == block:
 		return nil
@@ -334,7 +341,7 @@ func (s *session) refused(e *logparse.Entry, what saying, out func(*logparse.Eve
 		return err
 	}
 	if !s.open {
-		if err := s.timeline.failed(e, what, out); err != nil {
+		if err := s.timeline.failed(e, what, s.mode == block, out); err != nil {
 			return err
 		}
 		return s.abort(e, out)
@@ -369,9 +376,11 @@ func ofBinding(context []byte) bool {
 
 // fail hands out the statements of the open query as failed.
 func (s *session) fail(e *logparse.Entry, out func(*logparse.Event) error) error {
+	kept := keeps(s.words, s.mode == block)
 	for i := s.first; i < len(s.held); i++ {
 		event := &s.held[i].event
-		event.Kind, event.Why, event.SQLState, event.Text = logparse.Failed, because(e), e.SQLState, oneLine(e)
+		event.SQLState, event.Text = e.SQLState, oneLine(e)
+		refuse(event, because(e), kept)
 		if err := out(event); err != nil {
 			return err
 		}
@@ -422,6 +431,9 @@ func (s *session) lost(e *logparse.Entry, what saying, out func(*logparse.Event)
 			}
 		}
 		s.mode = outside
+		if !s.seesEnds() {
+			return s.settle(len(s.held), logparse.Executed, whyUnseen, out)
+		}
 		return s.settle(len(s.held), logparse.RolledBack, because(e)+" ended its session before a COMMIT", out)
 	}
 	return s.close(atEnd, out)

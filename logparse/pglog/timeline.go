@@ -211,6 +211,11 @@ func (t *Timeline) other(e *logparse.Entry, out func(*logparse.Event) error) err
 			one.idle = one.open
 		}
 	}
+	if e.Severity == "WARNING" && string(e.Message) == "there is already a transaction in progress" {
+		if one := t.sessions[keyOf(e)]; one != nil {
+			one.twice = !one.open
+		}
+	}
 	if ofServer(e) {
 		kind = logparse.Server
 	}

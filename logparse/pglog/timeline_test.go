@@ -190,6 +190,7 @@ func pipelines(t *testing.T, c *cluster.Cluster) {
 func TestFates(t *testing.T) {
 	t.Parallel()
 	const all = "1 LOG:  statement: SHOW x\n"
+	const connected = "1 LOG:  connection authorized: user=a database=b\n"
 	tests := []struct {
 		name, prefix, text string
 		want               []string
@@ -220,6 +221,15 @@ func TestFates(t *testing.T) {
 		{"a plan, and the duration of the same statement", "%p ", "1 LOG:  duration: 0.100 ms  plan:\n\tQuery Text: A\n\tResult  (cost=0\n1 LOG:  duration: 0.200 ms  statement: A\n", []string{"executed: A"}},
 		{"durations of all", "%p ", "1 LOG:  connection authorized: user=a database=b\n1 LOG:  duration: 0.100 ms  statement: SHOW x\n1 LOG:  duration: 0.100 ms  statement: A\n1 LOG:  duration: 0.100 ms  statement: BEGIN\n1 LOG:  duration: 0.100 ms  statement: B\n1 LOG:  duration: 0.100 ms  statement: ROLLBACK\n", []string{"committed: SHOW x", "committed: A", "executed: BEGIN", "rolled back: B", "executed: ROLLBACK"}},
 		{"durations of a sample", "%p ", "1 LOG:  connection authorized: user=a database=b\n1 LOG:  duration: 0.100 ms  statement: COMMIT\n1 LOG:  duration: 0.100 ms  statement: SHOW x\n1 LOG:  duration: 0.100 ms  statement: A\n1 LOG:  disconnection: session time: 0\n", []string{"executed: COMMIT", "executed: SHOW x", "executed: A"}},
+		{"a ROLLBACK outside a block voids what its query string did before it", "%p ", connected + all + "1 LOG:  statement: A\n1 LOG:  statement: B; ROLLBACK; C\n1 WARNING:  there is no transaction in progress\n1 LOG:  statement: BEGIN\n", []string{"committed: SHOW x", "committed: A", "rolled back: B", "executed: ROLLBACK", "committed: C", "executed: BEGIN"}},
+		{"DO and CALL may roll back what they did", "%p ", connected + all + "1 LOG:  statement: DO $$BEGIN A; ROLLBACK; END$$\n1 LOG:  statement: CALL a()\n1 LOG:  statement: DO $$BEGIN A; EXCEPTION WHEN others THEN END$$\n1 LOG:  statement: DO $$BEGIN A; END$$\n1 LOG:  statement: BEGIN\n", []string{"committed: SHOW x", "executed: DO $$BEGIN A; ROLLBACK; END$$", "executed: CALL a()", "executed: DO $$BEGIN A; EXCEPTION WHEN others THEN END$$", "committed: DO $$BEGIN A; END$$", "executed: BEGIN"}},
+		{"CALL within a block cannot end it", "%p ", "1 LOG:  statement: BEGIN\n1 LOG:  statement: CALL a()\n1 LOG:  statement: COMMIT\n1 LOG:  statement: BEGIN\n1 LOG:  statement: CALL b()\n1 ERROR:  x\n1 STATEMENT:  CALL b()\n", []string{"executed: BEGIN", "committed: CALL a()", "executed: COMMIT", "executed: BEGIN", "failed: CALL b()"}},
+		{"what code committed before its ERROR stays", "%p ", "1 LOG:  statement: CALL a()\n1 ERROR:  x\n1 STATEMENT:  CALL a()\n1 ERROR:  x\n1 STATEMENT:  CALL b()\n1 ERROR:  x\n1 STATEMENT:  DO $$BEGIN A; COMMIT; B; END$$\n1 ERROR:  x\n1 STATEMENT:  DO $$BEGIN A; B; END$$\n", []string{"attempted: CALL a()", "attempted: CALL b()", "attempted: DO $$BEGIN A; COMMIT; B; END$$", "failed: DO $$BEGIN A; B; END$$"}},
+		{"what a query string committed before its ERROR stays", "%p ", "1 ERROR:  x\n1 STATEMENT:  BEGIN; A; COMMIT; B\n1 ERROR:  syntax error at or near \"C\" at character 1\n1 STATEMENT:  C; COMMIT; B\n1 ERROR:  x\n1 STATEMENT:  A; B\n", []string{"attempted: BEGIN; A; COMMIT; B", "failed: C; COMMIT; B", "failed: A; B"}},
+		{"what a query string committed before its ERROR stays, without sessions", "", "LOG:  statement: A; COMMIT; B\nERROR:  x\nSTATEMENT:  A; COMMIT; B\n", []string{"attempted: A", "attempted: COMMIT", "attempted: B"}},
+		{"durations of a sample lack a COMMIT", "%p ", "1 LOG:  duration: 0.100 ms  statement: BEGIN\n1 LOG:  duration: 0.100 ms  statement: A\n1 LOG:  duration: 0.100 ms  statement: BEGIN\n1 LOG:  duration: 0.100 ms  statement: B\n1 LOG:  duration: 0.100 ms  statement: ROLLBACK\n", []string{"executed: BEGIN", "executed: A", "executed: BEGIN", "executed: B", "executed: ROLLBACK"}},
+		{"durations from some length on lack a ROLLBACK", "%p ", "1 LOG:  duration: 9.000 ms  statement: BEGIN; A\n1 LOG:  duration: 9.000 ms  statement: B\n1 LOG:  duration: 9.000 ms  statement: COMMIT\n", []string{"executed: BEGIN", "executed: A", "executed: B", "executed: COMMIT"}},
+		{"a BEGIN that the server warned of begins nothing", "%p ", "1 LOG:  duration: 0.100 ms  statement: BEGIN\n1 LOG:  duration: 0.100 ms  statement: A\n1 WARNING:  there is already a transaction in progress\n1 LOG:  duration: 0.100 ms  statement: BEGIN\n1 LOG:  duration: 0.100 ms  statement: ROLLBACK\n", []string{"executed: BEGIN", "rolled back: A", "executed: BEGIN", "executed: ROLLBACK"}},
 		{"EXECUTE", "%p ", "1 LOG:  statement: EXECUTE a(1)\n1 DETAIL:  prepare: PREPARE a AS DELETE FROM b WHERE c = $1\n1 LOG:  duration: 1.000 ms\n", []string{"executed: EXECUTE a(1)"}},
 	}
 	for _, test := range tests {
