@@ -8,7 +8,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
-// waiting is a statement that may be of a transaction in the WAL: which one is known when all statements were seen.
+// waiting is a statement while others come: which transaction of the WAL it is of is known when all were seen.
 type waiting struct {
 	event  logparse.Event
 	joined [2]int64
@@ -36,11 +36,12 @@ func (j *logsRebuild) read(ctx context.Context) error {
 // event takes an event. Its texts stay when it is gone.
 func (j *logsRebuild) event(e *logparse.Event) error {
 	joined := j.join.candidates(e)
-	if joined[0] != 0 {
-		j.waiting = append(j.waiting, waiting{*e, joined})
-		return nil
+	if j.join == nil || e.Statement == "" || quiet(e) {
+		return j.settled(e, joined)
 	}
-	return j.settled(e, joined)
+	// Those wait too that are of none: statements of one line count in their order.
+	j.waiting = append(j.waiting, waiting{*e, joined})
+	return nil
 }
 
 // settled takes an event whose fate is as well known as it can be.

@@ -9,8 +9,11 @@ import (
 	"testing"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/testdata"
 )
 
 // loggedShop are tables with types whose texts only their server knows how to print.
@@ -106,5 +109,101 @@ func onlyCatalogs(t *testing.T, serverLog string) {
 	}
 	if printed == 0 {
 		t.Error("logs rebuild let the server print no value, or the log does not show it")
+	}
+}
+
+// TestRebuildOfTheIncident compares what the incident's logs tell, with the commits of its WAL, with the rows that were lost.
+func TestRebuildOfTheIncident(t *testing.T) {
+	t.Parallel()
+	data, err := unpackIncident(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth, err := testdata.ReadTruth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kase := filepath.Join(t.TempDir(), "case")
+	run := func(line ...string) string {
+		t.Helper()
+		code, stdout, stderr := execute(t.Context(), append(line, "--case", kase)...)
+		if code != exitcode.Done {
+			t.Fatalf("pgrescue %s: code %d\n%s%s", strings.Join(line, " "), code, stdout, stderr)
+		}
+		return stdout
+	}
+	catalog := filepath.Join(t.TempDir(), "catalog.json")
+	run("catalog", "dump", "--pgdata", data, "-o", catalog)
+	run("wal", "transactions", data, "--pgdata", data)
+	var result logsRebuildResult
+	stdout := run("logs", "rebuild", filepath.Join(filepath.Dir(data), "logs"), "--zone", "backend.log=UTC", "--catalog", catalog, "--json")
+	if err := json.Unmarshal([]byte(stdout), &result); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range result.Tables {
+		// What the log has of mappings in one line is: out with the old, in with the new.
+		if table.Gone != 0 {
+			t.Errorf("%d rows of %s are gone, and no DELETE by key took one for good", table.Gone, table.Table)
+		}
+	}
+	c, err := casefile.Open(t.Context(), kase, casefile.Read, casefile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	relations, err := c.Relations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lost := range truth.Transaction("retry").Destroyed {
+		for i := range relations {
+			if relations[i].String() == lost.Table {
+				comparedWithLost(t, c, &relations[i], &lost)
+			}
+		}
+	}
+}
+
+// comparedWithLost fails where logs tell a value of a lost row that it did not have, or lack the row.
+func comparedWithLost(t *testing.T, c *casefile.Case, relation *casefile.Relation, lost *testdata.Destroyed) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "testdata", "incident", lost.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := make(map[string][]string)
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		was[fields[0]] = fields
+	}
+	found, values := 0, 0
+	err = c.Rows(t.Context(), relation.ID, evidence.RouteLogs, func(row *evidence.Row) error {
+		fields := was[string(row.Values[0].Text)]
+		if fields == nil {
+			return nil
+		}
+		if found++; len(fields) != len(row.Values) {
+			t.Fatalf("%s has %d columns, and its rows %d", lost.Table, len(fields), len(row.Values))
+		}
+		for i := range row.Values {
+			has := `\N`
+			if row.Values[i].State == evidence.Known {
+				has = string(evidence.AppendCopyText(nil, row.Values[i].Text))
+			}
+			// Changes of which nothing shows that they were committed are told in the note.
+			if row.Values[i].State == evidence.Unknown || strings.Contains(row.Note, "may have been committed, too") {
+				continue
+			}
+			if values++; has != fields[i] {
+				t.Errorf("%s %s: column %s is %q in the logs, and was %q; %s", lost.Table, fields[0], row.Relation.Columns[i].Name, has, fields[i], row.Note)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found != len(was) || len(was) == 0 || lost.Table != "migration.crewai_flow_state_extensions" && values == 0 {
+		t.Errorf("of %d lost rows of %s the logs tell %d, with %d values that are sure", len(was), lost.Table, found, values)
 	}
 }
