@@ -47,7 +47,7 @@ does not tell (defaults, now(), INSERT … SELECT, what was cut or masked) is un
 and never guessed.
 
 A row that a DELETE, a TRUNCATE or a DROP took is there as it was before, with what took it; --lost
-gives these alone. The shapes of tables come from --dsn, --catalog or the case; without one of them
+gives these alone, and --since and --until those of the loss: rows go every day. The shapes of tables come from --dsn, --catalog or the case; without one of them
 columns are those that statements name, and values stay as they were written. Of a server only the
 catalogs are read, and values are printed by it as it prints their types; no table is read.
 
@@ -56,7 +56,7 @@ Secrets do not come out: a value whose column is called like one, or that looks 
 -o names a folder for a file of each table, a file when the name ends with .copy, .csv, .jsonl or
 .sql, or - for stdout. Without it the summary is printed, and the case has the rows.`,
 		Example: `  pgrescue logs rebuild /var/log/postgresql --catalog catalog.json --lost -o lost.sql
-  pgrescue logs rebuild server.log --dsn service=shop --table public.orders --case incident
+  pgrescue logs rebuild server.log --dsn service=shop --lost --since "2026-11-23 14:00Z" --case incident
   pgrescue logs rebuild backend.log --profile discovery --at "2025-10-07 18:22Z" -o - | jq .values`,
 		Args: func(*cobra.Command, []string) error { return nil },
 		RunE: func(command *cobra.Command, args []string) error {
@@ -83,6 +83,8 @@ func (o *logsRebuildOptions) addFlags(command *cobra.Command) {
 	flags.StringVar(&o.database, "database", "", "of --catalog: the database of statements whose line names none")
 	flags.StringVar(&o.at, "at", "", "rows as they stood at this `time`; with a zone")
 	flags.BoolVar(&o.versions, "versions", false, "also the versions of rows that an UPDATE replaced")
+	flags.StringVar(&o.since, "since", "", "of rows that are gone only those that went at this `time` or later; with a zone")
+	flags.StringVar(&o.until, "until", "", "and before this `time`; with a zone")
 	flags.BoolVar(&o.lost, "lost", false, "only rows that are gone; with --versions also those that an UPDATE replaced")
 	flags.BoolVar(&o.uncommitted, "uncommitted", false, "also rows of which nothing shows that their transaction was committed")
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "only this table, as schema.name or name; may be repeated")
@@ -185,7 +187,7 @@ func (j *logsRebuild) give(ctx context.Context) error {
 		return err
 	}
 	defer out.discard()
-	j.rows = rebuiltRows{options: j.options, found: j.found, next: out, told: newTold(j.pack)}
+	j.rows = rebuiltRows{options: j.options, found: j.found, within: j.reading.lostWithin, next: out, told: newTold(j.pack)}
 	if err := j.builder.Rows(&j.rows); err != nil {
 		return err
 	}
@@ -263,10 +265,18 @@ func (j *logsRebuild) end(gaps int) error {
 		return exitcode.With(exitcode.NotFound, fmt.Errorf("logs rebuild: the logs tell of no such row of %s, and of %s of other tables",
 			shortList(j.options.tables), term.Plural(j.rows.left, "row", "rows")))
 	case j.options.lost && j.rows.there > 0:
-		return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("logs rebuild: of no row the logs tell that it was lost; %s there",
-			term.Plural(j.rows.there, "row is", "rows are")), "the summary says which statements do not tell their rows; without --lost all rows are given, and `pgrescue restore plan` finds those that a server lacks"))
+		return exitcode.With(exitcode.NotFound, exitcode.Hinted(fmt.Errorf("logs rebuild: of no row the logs tell that it was lost%s; %s there",
+			j.inTime(), term.Plural(j.rows.there, "row is", "rows are")), "the summary says which statements do not tell their rows; without --lost all rows are given, and `pgrescue restore plan` finds those that a server lacks"))
 	}
 	return exitcode.With(exitcode.Insufficient, exitcode.Hinted(fmt.Errorf("logs rebuild: no row can be made of these logs"), j.result.hint()))
+}
+
+// inTime says that only some time was asked for.
+func (j *logsRebuild) inTime() string {
+	if j.reading.since.IsZero() && j.reading.until.IsZero() {
+		return ""
+	}
+	return " in this time"
 }
 
 // withoutSchema are tables with rows that statements name without a schema, and of which nobody knows it.

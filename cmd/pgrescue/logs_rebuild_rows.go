@@ -12,6 +12,7 @@ import (
 type rebuiltRows struct {
 	options  *logsRebuildOptions
 	found    *recorder
+	within   func(row *evidence.Row) bool // whether what took the row is of the loss
 	next     evidence.Sink
 	messages bool  // the rows are those of messages
 	told     told  // rows of statements, which say more than messages do
@@ -42,7 +43,7 @@ func (r *rebuiltRows) Put(row *evidence.Row) error {
 		own.Relation = r.told.adopt(row.Relation)
 		row = &own
 	}
-	if len(r.options.tables) > 0 && !r.options.wants(row.Relation.RelationName) || r.options.lost && row.Operation == "" {
+	if len(r.options.tables) > 0 && !r.options.wants(row.Relation.RelationName) || r.options.lost && row.Operation == "" || !r.within(row) {
 		r.left++
 		return nil
 	}
@@ -53,6 +54,12 @@ func (r *rebuiltRows) Put(row *evidence.Row) error {
 		return err
 	}
 	return r.next.Put(row)
+}
+
+// lostWithin reports whether a row went between --since and --until. One that is there, or of which nobody knows when it
+// went, does.
+func (r *logReading) lostWithin(row *evidence.Row) bool {
+	return row.Operation == "" || row.CommitTime.IsZero() || !row.CommitTime.Before(r.since) && (r.until.IsZero() || row.CommitTime.Before(r.until))
 }
 
 // count adds a row to those of its table.
