@@ -89,7 +89,7 @@ func (s *session) end(chain bool, at int, kind logparse.EventKind, why string, o
 	if was == outside {
 		s.timeline.sampled[s.server] = true
 	}
-	if was == block && !s.seesEnds() && !s.beganWith(at) {
+	if was != outside && !s.seesEnds() && !s.beganWith(at) {
 		kind, why = logparse.Executed, whyUnseen
 	}
 	switch {

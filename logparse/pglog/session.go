@@ -317,15 +317,21 @@ func (s *session) planned(e *logparse.Entry, what saying, out func(*logparse.Eve
 		return err
 	}
 	last := &s.held[len(s.held)-1].event
-	last.Duration, s.plan = what.duration, last.Statement
+	last.Duration, s.plan = what.duration, s.query
+	if len(s.words) > 1 { // which of its query string the plan is of, and what came of the others, nobody says
+		s.open = false
+		for i := s.first; i < len(s.held); i++ {
+			s.held[i].word, s.held[i].event.Duration = statement.NoTransaction, 0
+		}
+		return nil
+	}
 	return s.finish(out)
 }
 
 // again takes out the statement that a plan was of, when its duration follows.
 func (s *session) again(what saying) {
-	last := len(s.held) - 1
-	if what.said == saysDone && s.plan != "" && last >= 0 && s.held[last].event.Statement == s.plan && string(what.statement) == s.plan {
-		s.drop(last, last+1)
+	if first := len(s.held) - len(s.words); what.said == saysDone && s.plan != "" && first >= 0 && string(what.statement) == s.plan {
+		s.drop(first, len(s.held))
 	}
 	s.plan = ""
 }
