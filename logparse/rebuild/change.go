@@ -1,12 +1,14 @@
 package rebuild
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/logparse/applog"
 	"github.com/pgrescue/pgrescue/logparse/statement"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // kind is what a change does.
@@ -19,6 +21,7 @@ const (
 	empties
 	adds // rows that the log does not show
 	blurs
+	reshapes // the table has lost columns
 )
 
 // change is what a deed does to a table.
@@ -31,6 +34,7 @@ type change struct {
 	where   []condition
 	exact   bool // where says it all
 	every   bool
+	placed  bool // values stand in the order of the table's columns
 	// conflict is nothing or update; then onConflict are the columns that tell of one, and instead what it sets.
 	conflict   string
 	onConflict []int
@@ -84,7 +88,49 @@ func (b *Builder) change(d *deed, t *table, s *statement.Statement) {
 		b.untold(t, d, s.Reason, 1)
 		d.changes = append(d.changes, change{table: t, by: d, kind: blurs}, change{table: t, by: d, kind: adds})
 	case "ALTER":
+		b.alter(d, t, s)
+	}
+}
+
+// alter makes changes of what ALTER TABLE says that concerns the rows there are.
+func (b *Builder) alter(d *deed, t *table, s *statement.Statement) {
+	switch {
+	case s.Moves:
+		b.untold(t, d, "ALTER TABLE has taken rows to another name: of which is not followed", 1)
+		d.changes = append(d.changes, change{table: t, by: d, kind: removes}, change{table: t, by: d, kind: adds})
+	case len(s.Columns) > 0: // renamed
+		c := change{table: t, by: d, kind: sets}
+		for _, name := range s.Columns {
+			if at := t.column(name); at >= 0 {
+				c.columns = append(c.columns, at)
+				c.cells = append(c.cells, cell{by: d, state: evidence.Unknown, why: "the column was renamed"})
+			}
+		}
+		d.changes = append(d.changes, c)
+	default:
 		b.untold(t, d, "ALTER TABLE may have changed columns: values from before it are as they were", 1)
+		if s.Reshapes {
+			d.changes = append(d.changes, change{table: t, by: d, kind: reshapes})
+		}
+	}
+}
+
+// unplace takes the values of INSERTs without names of columns where the table has lost columns since: the shape that is
+// known is that of later.
+func unplace(deeds []*deed) {
+	reshaped := make(map[*table]*deed)
+	for _, d := range slices.Backward(deeds) {
+		for i := range d.changes {
+			c := &d.changes[i]
+			switch by := reshaped[c.table]; {
+			case c.kind == reshapes:
+				reshaped[c.table] = d
+			case c.placed && by != nil:
+				for j := range c.cells {
+					c.cells[j] = cell{by: d, state: evidence.Unknown, text: c.cells[j].text, why: "it names no columns, and " + deedName(by) + " came later: the columns may have been others"}
+				}
+			}
+		}
 	}
 }
 
@@ -110,12 +156,30 @@ func (b *Builder) insert(d *deed, t *table, s *statement.Statement) {
 				names = append(names, column.Name)
 			}
 		}
-		c := change{table: t, by: d, kind: inserts, conflict: s.OnConflict}
+		if s.Columns == nil && len(row) > len(t.columns) {
+			b.untold(t, d, "it has more values than the table has columns", int64(len(s.Rows)))
+			d.changes = append(d.changes, change{table: t, by: d, kind: adds})
+			return
+		}
+		c := change{table: t, by: d, kind: inserts, conflict: s.OnConflict, placed: s.Columns == nil}
 		c.columns, c.cells = b.cells(d, t, names, row)
+		if s.Overriding {
+			c.override()
+		}
 		if c.conflict != "" {
 			b.conflict(&c, s, i)
 		}
 		d.changes = append(d.changes, c)
+	}
+}
+
+// override makes unknown what OVERRIDING USER VALUE takes from identity columns: all, where nobody knows which these are.
+func (c *change) override() {
+	none := !slices.ContainsFunc(c.table.columns, func(column evidence.Column) bool { return column.Identity != 0 })
+	for i, column := range c.columns {
+		if none || c.table.columns[column].Identity != 0 {
+			c.cells[i] = cell{by: c.by, state: evidence.Unknown, text: c.cells[i].text, why: "OVERRIDING USER VALUE: an identity column gets its own"}
+		}
 	}
 }
 
@@ -161,7 +225,7 @@ func (b *Builder) where(d *deed, t *table, s *statement.Statement, what kind) ch
 			cells := make([]cell, len(tuple))
 			for i := range tuple {
 				if i < len(one.columns) && one.columns[i] >= 0 {
-					cells[i] = b.cell(d, t, one.columns[i], tuple[i])
+					cells[i] = b.compared(d, t, one.columns[i], tuple[i])
 				}
 			}
 			one.tuples = append(one.tuples, cells)
@@ -218,8 +282,55 @@ func (b *Builder) cells(d *deed, t *table, names []string, row []statement.Value
 	return columns, cells
 }
 
+// compared takes a value that a column is compared with, which does not become one of the column's type.
+func (b *Builder) compared(d *deed, t *table, column int, v statement.Value) cell {
+	typ := t.columns[column].Type
+	if bare, _, _ := strings.Cut(typ, "("); bare == "numeric" {
+		typ = bare
+	}
+	if typ == "real" && v.Type != "" && v.Type != "float4" && strings.Contains(string(v.Text), ".") {
+		return cell{by: d, state: evidence.Unknown, text: string(v.Text), why: "a real is equal to few numbers that have more digits"}
+	}
+	return b.typed(d, t, column, typ, v)
+}
+
 // cell takes a value for a column, as the server prints it if that is certain.
 func (b *Builder) cell(d *deed, t *table, column int, v statement.Value) cell {
+	typ := t.columns[column].Type
+	if v.State == evidence.Known && changed(v, typ) {
+		return cell{by: d, state: evidence.Unknown, text: string(v.Text), why: string(v.Text) + " is cast to " + v.Type + ", and for the column to " + typ + ", which may change it"}
+	}
+	if v.Type == "numeric" && (typ == "smallint" || typ == "integer" || typ == "bigint") {
+		if whole, ok := b.options.Canonical("numeric(131072,0)", v.Text); ok { // it is rounded
+			v.Text = whole
+		}
+	}
+	return b.typed(d, t, column, typ, v)
+}
+
+// changed reports whether a value of a type that a statement names may be another one in a column of another type.
+func changed(v statement.Value, typ string) bool {
+	cast := fullName(v.Type)
+	if typ == "" || cast == "" || cast == typ {
+		return false
+	}
+	text := typ == "text" || strings.HasPrefix(typ, "character varying")
+	switch cast {
+	case "real", "double precision":
+		return !text
+	case "timestamp with time zone", "timestamp without time zone", "time with time zone":
+		return !strings.HasPrefix(typ, cast+"(") && (cast != "timestamp without time zone" || typ != "timestamp with time zone" || strings.ContainsAny(string(v.Text), "+Zz"))
+	case "date":
+		_, iso := pg.Canonical(cast, v.Text)
+		return text && !iso
+	case "interval", "money", "bytea":
+		return text
+	}
+	return false
+}
+
+// typed takes a value as one of a type.
+func (b *Builder) typed(d *deed, t *table, column int, typ string, v statement.Value) cell {
 	c := cell{by: d, state: v.State}
 	switch v.State {
 	case evidence.Null:
@@ -237,7 +348,7 @@ func (b *Builder) cell(d *deed, t *table, column int, v statement.Value) cell {
 			return cell{by: d, state: evidence.Unknown, text: k.Text, why: "the log hides it: " + k.String()}
 		}
 	}
-	text, plain := b.canonical(t.columns[column].Type, v)
+	text, plain := b.canonical(typ, v)
 	c.text, c.plain, c.why = text, plain, b.why(d.verb, v.Param, plain)
 	return c
 }

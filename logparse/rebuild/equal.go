@@ -26,6 +26,8 @@ func (t *table) form(column int, c *cell) (string, bool) {
 		return strings.TrimRight(c.text, " "), true
 	case "numeric", "real", "double precision":
 		return decimal(c.text), c.plain
+	case "money", "interval", "time with time zone":
+		return "", false // texts that differ may be equal
 	}
 	return c.text, c.plain || !builtin(bare)
 }

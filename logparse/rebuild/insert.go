@@ -1,6 +1,8 @@
 package rebuild
 
 import (
+	"slices"
+
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -43,9 +45,13 @@ func (s *state) twin(old *chain, c *change, row []cell) bool {
 
 // upsert does an INSERT … ON CONFLICT.
 func (s *state) upsert(c *change, row []cell) {
-	columns := c.onConflict
+	columns, anywhere := c.onConflict, false
 	if len(columns) == 0 {
-		columns = s.key
+		columns, anywhere = s.key, true
+	}
+	if !anywhere && s.null(columns, row) {
+		s.put(nil, version{cells: row, made: c.by})
+		return
 	}
 	text, known := "", false
 	if len(columns) > 0 {
@@ -62,6 +68,8 @@ func (s *state) upsert(c *change, row []cell) {
 	switch {
 	case len(there) > 0:
 		s.replace(there[0], c, row)
+	case anywhere && (s.open || s.some()):
+		s.elsewhere(c, row, columns)
 	case !s.open && !blind:
 		s.put(nil, version{cells: row, made: c.by})
 	case known:
@@ -69,6 +77,31 @@ func (s *state) upsert(c *change, row []cell) {
 	default:
 		s.put(nil, version{cells: row, made: c.by, notes: []string{"ON CONFLICT: there may have been another row in its place"}})
 	}
+}
+
+// some reports whether there is a row.
+func (s *state) some() bool {
+	for _, one := range slices.Backward(s.chains) {
+		if one.live() {
+			return true
+		}
+	}
+	return false
+}
+
+// null reports whether one of some cells is NULL: such a row is in conflict with none.
+func (s *state) null(columns []int, row []cell) bool {
+	return slices.ContainsFunc(columns, func(column int) bool { return at(row, column).state == evidence.Null })
+}
+
+// elsewhere makes a row that a unique index of any columns may have kept out. If so, ON CONFLICT has hit another one.
+func (s *state) elsewhere(c *change, row []cell, columns []int) {
+	if c.instead != nil && len(s.chains) > 0 {
+		other := *c.instead
+		other.exact, other.every, other.where = false, false, nil
+		s.haze(&other, nil)
+	}
+	s.uncertain(c, row, columns, "may not have been inserted: ON CONFLICT names no columns, and a row may have been there with which it was in conflict")
 }
 
 // replace does what the statement says to a row that was there. If that may have been gone, the row has what is the same
@@ -94,7 +127,7 @@ func (s *state) replace(one *chain, c *change, row []cell) {
 }
 
 // uncertain makes a row that may have been there before: it has what is the same in both cases.
-func (s *state) uncertain(c *change, row []cell, columns []int) {
+func (s *state) uncertain(c *change, row []cell, columns []int, notes ...string) {
 	set := make(map[int]*cell)
 	if c.instead != nil && c.instead.exact {
 		for i, column := range c.instead.columns {
@@ -105,7 +138,7 @@ func (s *state) uncertain(c *change, row []cell, columns []int) {
 	for _, column := range columns {
 		named[column] = true
 	}
-	v := version{cells: row, made: c.by}
+	v := version{cells: row, made: c.by, notes: notes}
 	for i := range row {
 		other := set[i]
 		if named[i] || row[i].state == evidence.Unknown || other != nil && other.state == row[i].state && other.text == row[i].text {

@@ -14,7 +14,6 @@
 package rebuild
 
 import (
-	"strings"
 	"time"
 
 	"github.com/pgrescue/pgrescue/logparse"
@@ -45,6 +44,8 @@ type Builder struct {
 	sources map[*logparse.Source]int
 	phrases map[phrase]string
 	report  Report
+	// sessions of servers that have set what later statements depend on.
+	sessions map[sessionKey]*settings
 }
 
 // deed is a statement that ran.
@@ -79,11 +80,13 @@ func New(options Options) *Builder {
 	return &Builder{
 		options: options, tables: make(map[evidence.RelationName]*table),
 		sources: make(map[*logparse.Source]int), phrases: make(map[phrase]string),
+		sessions: make(map[sessionKey]*settings),
 	}
 }
 
 // Event takes an event. Those of statements that changed nothing are looked at no further.
 func (b *Builder) Event(e *logparse.Event) error {
+	b.learn(e)
 	if e.Statement == "" || !changes(e.Verb) {
 		return nil
 	}
@@ -126,7 +129,7 @@ func (b *Builder) Event(e *logparse.Event) error {
 // changes reports whether statements that begin with a verb may change or destroy rows.
 func changes(verb string) bool {
 	switch verb {
-	case "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "TRUNCATE", "DROP", "COPY", "EXECUTE", "EXPLAIN", "ALTER":
+	case "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "TRUNCATE", "DROP", "COPY", "EXECUTE", "EXPLAIN", "ALTER", "DO", "CALL":
 		return true
 	}
 	return false
@@ -145,7 +148,7 @@ func (b *Builder) deed(e *logparse.Event) *deed {
 	}
 	if e.Source != nil {
 		d.name = e.Name()
-		d.backend = e.Source.Format != "" && !strings.HasPrefix(e.Source.Format, "PostgreSQL")
+		d.backend = !server(e.Source)
 	}
 	if e.Ended.Line > 0 && !e.Ended.Time.IsZero() {
 		d.time = e.Ended.Time
@@ -155,29 +158,44 @@ func (b *Builder) deed(e *logparse.Event) *deed {
 
 // take makes changes of one execution of a statement.
 func (b *Builder) take(d *deed, e *logparse.Event, parameters statement.Parameters) {
-	s, err := b.options.Parser.Parse(e.Statement, parameters)
+	if d.verb == "DO" || d.verb == "CALL" {
+		b.untold(nil, d, "what its code changes is not in the log", 1)
+		return
+	}
+	of, sql, prepared := b.known(e), e.Statement, e.Prepared
+	if of != nil && of.escapes {
+		sql, prepared = statement.WithEscapes(sql), statement.WithEscapes(prepared)
+	}
+	s, err := b.options.Parser.Parse(sql, parameters)
 	if err == nil && s.Verb == "EXECUTE" {
-		s, err = b.options.Parser.ParseExecuted(e.Statement, "prepare: "+e.Prepared)
+		s, err = b.options.Parser.ParseExecuted(sql, "prepare: "+prepared)
 	}
 	if err != nil {
 		b.untold(nil, d, err.Error(), 1)
 		return
 	}
-	b.statement(d, s, e.Database)
+	b.statement(d, s, e.Database, of)
 }
 
 // statement makes changes of a statement and of those within it.
-func (b *Builder) statement(d *deed, s *statement.Statement, database string) {
+func (b *Builder) statement(d *deed, s *statement.Statement, database string, of *settings) {
 	if s.Verb == "PREPARE" || s.Verb == "EXPLAIN" && !s.Analyze {
 		return
 	}
 	for _, inner := range s.Inner {
-		b.statement(d, inner, database)
+		b.statement(d, inner, database, of)
 	}
 	switch {
 	case s.Verb == "DROP" && s.Object == "schema":
 		for _, name := range s.Names {
-			b.dropSchema(d, database, name)
+			b.dropTables(d, func(t *table) bool {
+				return t.name.Schema == name && (database == "" || t.name.Database == "" || t.name.Database == database)
+			})
+		}
+		return
+	case s.Verb == "DROP" && s.Object == "database":
+		for _, name := range s.Names {
+			b.dropTables(d, func(t *table) bool { return t.name.Database == name })
 		}
 		return
 	case s.Copy != nil && !s.Copy.From:
@@ -187,6 +205,12 @@ func (b *Builder) statement(d *deed, s *statement.Statement, database string) {
 		if name.Database == "" {
 			name.Database = database
 		}
-		b.change(d, b.table(name), s)
+		if of.temporaryTable(name) {
+			if s.Verb == "DROP" {
+				of.drop(name.Name)
+			}
+			continue
+		}
+		b.change(d, b.find(d, name, of), s)
 	}
 }

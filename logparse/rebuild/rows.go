@@ -16,6 +16,7 @@ const noteUncommitted = "nothing shows that its transaction committed"
 func (b *Builder) Rows(sink evidence.Sink) error {
 	deeds := inOrder(b.deeds)
 	twins(deeds)
+	unplace(deeds)
 	meant := b.adopt()
 	states := b.fold(deeds, meant, false)
 	var doubtful []*state

@@ -70,10 +70,10 @@ func (t *table) column(name string) int {
 	return len(t.columns) - 1
 }
 
-// dropSchema makes the drop of each table of a schema that is known by now.
-func (b *Builder) dropSchema(d *deed, database, schema string) {
+// dropTables makes the drop of tables that are known by now.
+func (b *Builder) dropTables(d *deed, gone func(*table) bool) {
 	for _, t := range b.inOrder() {
-		if t.name.Schema == schema && (database == "" || t.name.Database == "" || t.name.Database == database) {
+		if gone(t) {
 			d.changes = append(d.changes, change{table: t, kind: empties, by: d})
 			t.report.Statements++
 		}

@@ -10,6 +10,7 @@ import (
 type builder struct {
 	form       *form
 	parameters Parameters
+	types      []string         // that parameters are of, where a statement says so
 	row        []literal        // stands in the places of the first row of VALUES; nil: the first row itself
 	selected   map[string]Value // the columns of the row that is selected
 	excluded   map[string]Value // the columns of the row that is inserted, in ON CONFLICT
@@ -45,13 +46,40 @@ func (b *builder) build(s *Statement, root *node) {
 		s.Rows = [][]Value{b.values(root.Execute.Params)}
 	case root.Prepare != nil:
 		s.Name = root.Prepare.Name
+		b.declare(root.Prepare.Types)
 		b.inner(s, &root.Prepare.Query)
 	case root.Explain != nil:
 		s.Analyze = analyzes(root.Explain.Options)
 		b.inner(s, &root.Explain.Query)
 	case root.Alter != nil:
 		s.addTable(root.Alter.Relation)
+		for i := range root.Alter.Commands {
+			if c := root.Alter.Commands[i].Command; c != nil {
+				s.Reshapes = s.Reshapes || c.Type == "AT_DropColumn"
+				s.Moves = s.Moves || c.Type == "AT_DetachPartition"
+			}
+		}
+	case root.Rename != nil:
+		s.rename(root.Rename)
+	case root.Moved != nil && root.Moved.Type == "OBJECT_TABLE":
+		s.addTable(root.Moved.Relation)
+		s.Moves = true
+	case root.DropDB != nil:
+		s.Object, s.Names = "database", []string{root.DropDB.Name}
 	}
+}
+
+// rename says what of a table has another name from now on.
+func (s *Statement) rename(r *renameStmt) {
+	switch r.Type {
+	case "OBJECT_TABLE":
+		s.Moves = true
+	case "OBJECT_COLUMN":
+		s.Columns = []string{r.Column, r.Name}
+	default:
+		return
+	}
+	s.addTable(r.Relation)
 }
 
 // addTable adds a table that the statement changes.
@@ -145,6 +173,7 @@ func (b *builder) insert(s *Statement, n *insertStmt) {
 			}
 		}
 	}
+	s.Overriding = n.Override == "OVERRIDING_USER_VALUE"
 	if n.OnConflict != nil {
 		s.OnConflict = strings.ToLower(strings.TrimPrefix(n.OnConflict.Action, "ONCONFLICT_"))
 	}
@@ -170,6 +199,9 @@ func (b *builder) conflict(s *Statement, n *onConflict) {
 				s.ConflictTarget = nil // an expression
 				break
 			}
+		}
+		if n.Infer.Where != nil { // of some rows only
+			s.ConflictTarget = nil
 		}
 	}
 	s.ConflictExact = n.Where == nil
@@ -224,7 +256,7 @@ func (b *builder) source(s *Statement, q *selectStmt) {
 	}
 	// SQLAlchemy: SELECT p0::TEXT, p1::INT FROM (VALUES ($1, $2, 0), …) AS imp_sen(p0, p1, sen_counter).
 	from := q.From[0].Subselect
-	if len(q.From) > 1 || from == nil || from.Query.Select == nil || from.Alias == nil || len(from.Query.Select.Values) == 0 || from.Query.Select.Limit != nil {
+	if len(q.From) > 1 || from == nil || from.Query.Select == nil || from.Alias == nil || len(from.Query.Select.Values) == 0 || from.Query.Select.Limit != nil || from.Query.Select.Offset != nil {
 		return
 	}
 	for _, values := range b.rows(from.Query.Select.Values) {

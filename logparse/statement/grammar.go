@@ -44,6 +44,10 @@ type node struct {
 	Prepare  *prepareStmt  `json:"PrepareStmt"`
 	Explain  *explainStmt  `json:"ExplainStmt"`
 	Alter    *alterStmt    `json:"AlterTableStmt"`
+	Command  *alterCommand `json:"AlterTableCmd"`
+	Rename   *renameStmt   `json:"RenameStmt"`
+	Moved    *movedStmt    `json:"AlterObjectSchemaStmt"`
+	DropDB   *dropDBStmt   `json:"DropdbStmt"`
 
 	List      *listNode       `json:"List"`
 	String    *stringNode     `json:"String"`
@@ -56,6 +60,7 @@ type node struct {
 	Element   *defElem        `json:"DefElem"`
 	Index     *indexElem      `json:"IndexElem"`
 
+	Type     *typeName    `json:"TypeName"`
 	Const    *constNode   `json:"A_Const"`
 	Param    *paramRef    `json:"ParamRef"`
 	Cast     *typeCast    `json:"TypeCast"`
@@ -117,6 +122,7 @@ type (
 		OnConflict *onConflict `json:"onConflictClause"`
 		Returning  []node      `json:"returningList"`
 		With       *withClause `json:"withClause"`
+		Override   string      `json:"override"`
 	}
 	onConflict struct {
 		Action  string       `json:"action"`
@@ -126,6 +132,7 @@ type (
 	}
 	inferClause struct {
 		Elements []node `json:"indexElems"`
+		Where    *node  `json:"whereClause"`
 	}
 	indexElem struct {
 		Name string `json:"name"`
@@ -189,6 +196,7 @@ type (
 	}
 	prepareStmt struct {
 		Name  string `json:"name"`
+		Types []node `json:"argtypes"`
 		Query node   `json:"query"`
 	}
 	explainStmt struct {
@@ -197,6 +205,23 @@ type (
 	}
 	alterStmt struct {
 		Relation *rangeVar `json:"relation"`
+		Commands []node    `json:"cmds"`
+	}
+	alterCommand struct {
+		Type string `json:"subtype"`
+	}
+	renameStmt struct {
+		Type     string    `json:"renameType"`
+		Relation *rangeVar `json:"relation"`
+		Column   string    `json:"subname"`
+		Name     string    `json:"newname"`
+	}
+	movedStmt struct {
+		Type     string    `json:"objectType"`
+		Relation *rangeVar `json:"relation"`
+	}
+	dropDBStmt struct {
+		Name string `json:"dbname"`
 	}
 	resTarget struct {
 		Name        string `json:"name"`
@@ -206,6 +231,7 @@ type (
 	constNode struct {
 		Null     bool         `json:"isnull"`
 		Bool     *booleanNode `json:"boolval"`
+		Int      *integerNode `json:"ival"`
 		Location int          `json:"location"`
 	}
 	paramRef struct {

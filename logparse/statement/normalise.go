@@ -307,7 +307,7 @@ func (n *normaliser) row(i int) (int, bool) {
 // parentheses, which it counts.
 func (f *form) constant(offset int) (int, bool, bool) {
 	index := sort.SearchInts(f.offsets, offset)
-	if index == len(f.offsets) {
+	if offset < 0 || index == len(f.offsets) {
 		return 0, false, false
 	}
 	negative := false

@@ -34,6 +34,9 @@ type Statement struct {
 	ConflictRows    [][]Value
 	ConflictExact   bool
 	Returning       bool
+	Overriding      bool         // OVERRIDING USER VALUE: what it gives identity columns does not count
+	Moves           bool         // of ALTER: rows are in another table from now on; of some it may be said only
+	Reshapes        bool         // of ALTER: the table has lost columns
 	Analyze         bool         // of EXPLAIN: what is explained was executed
 	Copy            *Copy        // of COPY
 	Inner           []*Statement // that change data within WITH, PREPARE and EXPLAIN
@@ -96,6 +99,11 @@ func (p *Parser) Templates() int {
 // Parse takes one statement apart; parameters are the values of $1 and so on, where they are known. With an error
 // there is still what the first words say. Split takes a text of several statements apart.
 func (p *Parser) Parse(sql string, parameters Parameters) (*Statement, error) {
+	return p.parse(sql, builder{parameters: parameters}, nil)
+}
+
+// parse takes a statement apart, with what EXECUTE gives it.
+func (p *Parser) parse(sql string, b builder, given []Value) (*Statement, error) {
 	s := &Statement{Words: ReadWords(sql)}
 	if !s.needsGrammar() {
 		return s, nil
@@ -109,7 +117,10 @@ func (p *Parser) Parse(sql string, parameters Parameters) (*Statement, error) {
 	if err != nil {
 		return s, fmt.Errorf("statement: parse %s: %w", s.Verb, err)
 	}
-	b := &builder{form: form, parameters: parameters}
+	b.form = form
+	for _, value := range given {
+		b.parameters, b.types = append(b.parameters, value.Value), append(b.types, value.Type)
+	}
 	b.build(s, root)
 	return s, nil
 }
@@ -124,15 +135,11 @@ func (p *Parser) ParseExecuted(sql, detail string) (*Statement, error) {
 	if execute.Verb != "EXECUTE" || len(execute.Rows) != 1 || len(detail) < len("prepare: ") || !strings.EqualFold(detail[:len("prepare: ")], "prepare: ") {
 		return execute, fmt.Errorf("statement: parse %s: the log does not say what it runs", execute.Verb)
 	}
-	var parameters Parameters
-	for _, value := range execute.Rows[0] {
-		parameters = append(parameters, value.Value)
-	}
 	for _, part := range Split(detail[len("prepare: "):]) {
 		if ReadWords(part).Verb != "PREPARE" {
 			continue
 		}
-		prepared, err := p.Parse(part, parameters)
+		prepared, err := p.parse(part, builder{}, execute.Rows[0])
 		if err != nil {
 			return execute, err
 		}

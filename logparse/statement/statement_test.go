@@ -149,6 +149,10 @@ func TestWhatExecuteRuns(t *testing.T) {
 	if got, want := told(s), "INSERT [t] (a,b,c) [7|it's|?now() was called]"; err != nil || got != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
+	s, err = p.ParseExecuted("EXECUTE p(true, true, true)", "prepare: PREPARE p(bool, text) AS INSERT INTO t (a, b, c) VALUES ($1, $2, $3::text)")
+	if got, want := told(s), "INSERT [t] (a,b,c) [t|true|true]"; err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
 	for _, sql := range []string{"EXECUTE q", "EXECUTE other(1)", "DELETE FROM t"} {
 		if s, err := p.ParseExecuted(sql, detail); err == nil {
 			t.Errorf("%s runs %s", sql, told(s))

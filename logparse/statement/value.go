@@ -2,6 +2,7 @@ package statement
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -52,7 +53,21 @@ func (b *builder) value(n *node) Value {
 }
 
 func (b *builder) parameter(number int) Value {
-	return Value{Value: b.parameters.At(number), Param: number}
+	value := Value{Value: b.parameters.At(number), Param: number}
+	if number >= 1 && number <= len(b.types) {
+		value.Type = b.types[number-1]
+	}
+	return value
+}
+
+// declare casts the values that EXECUTE gives to the types that PREPARE names.
+func (b *builder) declare(types []node) {
+	for i := range types[:min(len(types), len(b.types))] {
+		if types[i].Type != nil && lastName(types[i].Type.Names) != "unknown" {
+			value := b.castTo(b.parameter(i+1), types[i].Type)
+			b.parameters[i], b.types[i] = value.Value, value.Type
+		}
+	}
 }
 
 // column is a reference: to a row of VALUES where the rows of an INSERT are selected from one.
@@ -76,7 +91,9 @@ func (b *builder) constant(c *constNode) Value {
 	case c.Null:
 		return Value{Value: evidence.Value{State: evidence.Null}}
 	case c.Bool != nil:
-		return known(boolText(c.Bool.Value))
+		return Value{Value: evidence.Value{Text: []byte(boolText(c.Bool.Value))}, Type: boolean}
+	case c.Location < 0 && c.Int != nil: // the grammar's own, such as the 1 of char, which is char(1)
+		return known(strconv.Itoa(c.Int.Value))
 	}
 	index, negative, ok := b.form.constant(c.Location)
 	if !ok {
@@ -109,7 +126,7 @@ func (b *builder) literal(constant literal, negative bool) Value {
 		}
 		return Value{Value: evidence.Value{Text: []byte(text)}, Type: numeric}
 	case tokenBits:
-		return known(bitText(text))
+		return Value{Value: evidence.Value{Text: []byte(bitText(text))}, Type: bits}
 	case tokenParam:
 		number := 0
 		for _, c := range []byte(text[1:]) {
@@ -132,6 +149,7 @@ func (b *builder) literal(constant literal, negative bool) Value {
 const (
 	numeric = "numeric"
 	boolean = "bool"
+	bits    = "bit"
 )
 
 // bitText writes B'101' and X'1F' in binary digits.
@@ -177,19 +195,23 @@ func (b *builder) array(a *arrayNode) Value {
 
 // cast gives the value of a cast where it surely leaves the text as it is.
 func (b *builder) cast(c *typeCast) Value {
-	value := b.value(&c.Arg)
-	name := lastName(c.Type.Names)
+	return b.castTo(b.value(&c.Arg), &c.Type)
+}
+
+func (b *builder) castTo(value Value, to *typeName) Value {
+	name := lastName(to.Names)
 	constant := value.Type
 	value.Type = name
-	if len(c.Type.Bounds) > 0 {
+	if len(to.Bounds) > 0 {
 		value.Type += "[]"
 	}
 	if value.State != evidence.Known {
+		value.Column = "" // what the cast makes of its value is not known
 		return value
 	}
 	text, ok := castText(string(value.Text), constant, value.Type)
-	if ok && len(c.Type.Mods) > 0 {
-		ok = b.fits(text, name, c.Type.Mods)
+	if ok && len(to.Mods) > 0 {
+		ok = b.fits(text, name, to.Mods)
 	}
 	if !ok {
 		return Value{Value: evidence.Value{
