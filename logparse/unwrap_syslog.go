@@ -107,6 +107,9 @@ func cutSyslog(stamps *Stamps, text []byte, written time.Time) (header syslogHea
 		header.yearless = true
 	}
 	host := bytes.IndexByte(text[n:], ' ')
+	if isDate(text[n:]) { // behind the stamp of docker logs -t stands a program's own
+		return header, 0
+	}
 	if host <= 0 || !isLetter(text[n]) && !isDigit(text[n]) || isLevel(text[n:n+host]) {
 		return header, 0
 	}
@@ -115,7 +118,7 @@ func cutSyslog(stamps *Stamps, text []byte, written time.Time) (header syslogHea
 	for n < len(text) && text[n] > ' ' && text[n] != '[' && text[n] != ':' {
 		n++
 	}
-	if header.name = text[begin:n]; n == begin || n == len(text) || isLevel(header.name) {
+	if header.name = text[begin:n]; n == begin || n == len(text) || isLevel(header.name) || onlyOfDigits(header.name) {
 		return header, 0
 	}
 	if text[n] == '[' {
@@ -169,6 +172,19 @@ func cutSequence(text []byte) (message, piece int64, n int) {
 		n++
 	}
 	return number(text[1:dash]), number(text[dash+1 : end]), n
+}
+
+// isDate reports whether a text begins with a date such as 2025-10-07, or 07/Oct/2025.
+func isDate(text []byte) bool {
+	if len(text) < len("2025-10-07") {
+		return false
+	}
+	for _, at := range [...][2]int{{4, 7}, {2, 5}, {2, 6}} {
+		if c := text[at[0]]; onlyOfDigits(text[:at[0]]) && (c == '-' && at[0] == 4 || c == '/') && text[at[1]] == c {
+			return true
+		}
+	}
+	return false
 }
 
 func onlyOfDigits(text []byte) bool {

@@ -43,6 +43,8 @@ func TestWrappers(t *testing.T) {
 		{"programs that log JSON", "", `{"log":"a","time":"2025-10-07T18:22:49.123456789Z","level":"info"}` + "\n", []string{`{"log":"a","time":"2025-10-07T18:22:49.123456789Z","level":"info"}`}},
 		{"cut JSON", "docker json-file", `{"log":"a\n","stream":"stdout","time":"2025-10-07T18:22:49Z"}` + "\n" + `{"log":"b \"c`, []string{"a", `b "c`}},
 		{"kubectl", "kubectl --prefix, timestamps of docker logs -t", "[pod/backend-7d9f/web] 2025-10-07T18:22:49.123456789Z a\n[pod/backend-7d9f/web] 2025-10-07T18:22:49.123456789Z \n", []string{"a", ""}},
+		{"docker -t, and PostgreSQL's own time", "timestamps of docker logs -t", "2025-10-07T18:22:49.123456789Z 2025-10-07 18:22:49.123 UTC [71] LOG:  a\n2025-10-07T18:22:49.123456790Z 07/Oct/2025 18:22:49: b\n", []string{"2025-10-07 18:22:49.123 UTC [71] LOG:  a", "07/Oct/2025 18:22:49: b"}},
+		{"a host of syslog that is an address", "syslog", "2025-10-07T18:22:49.123456789Z 10-07-20-25 postgres[71]: a\n", []string{"a"}},
 		{"psql", "", " id | name\n----+------\n  1 | a\n", []string{" id | name", "----+------", "  1 | a"}},
 		{"levels before a bar", "", "INFO     | a\nERROR    | b\n", []string{"INFO     | a", "ERROR    | b"}},
 		{"a program with microseconds", "", "2025-10-07T18:22:49.123456Z  INFO app: a\n", []string{"2025-10-07T18:22:49.123456Z  INFO app: a"}},
