@@ -70,14 +70,9 @@ func openTarget(ctx context.Context, options *importOptions, terminal *term.Term
 
 // readCatalogOf finds the database of a snapshot file.
 func readCatalogOf(path, name string, found *recorder) (*catalog.Database, error) {
-	file, err := found.Trail().Open(path, evidence.KindCatalog)
+	snapshot, err := readSnapshot("import", path, found)
 	if err != nil {
-		return nil, fmt.Errorf("import: open the catalog: %w", err)
-	}
-	defer file.Close()
-	snapshot, err := catalog.Load(file)
-	if err != nil {
-		return nil, libraryError(&evidence.Error{Op: "import: read the catalog", Place: path, Err: err, Hint: "`pgrescue catalog dump` makes such a file"})
+		return nil, err
 	}
 	var names []string
 	var one *catalog.Database

@@ -26,7 +26,7 @@ type logShapes struct {
 func openLogShapes(ctx context.Context, options *logsRebuildOptions, terminal *term.Terminal, found *recorder) (*logShapes, error) {
 	shapes := &logShapes{known: make(map[evidence.RelationName]*evidence.Relation)}
 	if options.catalogFile != "" {
-		snapshot, err := readSnapshot(options.catalogFile, found)
+		snapshot, err := readSnapshot("logs rebuild", options.catalogFile, found)
 		if err != nil {
 			return nil, err
 		}
@@ -53,15 +53,15 @@ func openLogShapes(ctx context.Context, options *logsRebuildOptions, terminal *t
 }
 
 // readSnapshot reads a file of catalog dump.
-func readSnapshot(path string, found *recorder) (*catalog.Snapshot, error) {
+func readSnapshot(command, path string, found *recorder) (*catalog.Snapshot, error) {
 	file, err := found.Trail().Open(path, evidence.KindCatalog)
 	if err != nil {
-		return nil, fmt.Errorf("logs rebuild: open the catalog: %w", err)
+		return nil, fmt.Errorf("%s: open the catalog: %w", command, err)
 	}
 	defer file.Close()
 	snapshot, err := catalog.Load(file)
 	if err != nil {
-		return nil, libraryError(&evidence.Error{Op: "logs rebuild: read the catalog", Place: path, Err: err, Hint: "`pgrescue catalog dump` makes such a file"})
+		return nil, libraryError(&evidence.Error{Op: command + ": read the catalog", Place: path, Err: err, Hint: "`pgrescue catalog dump` makes such a file"})
 	}
 	return snapshot, nil
 }
