@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +81,9 @@ func (b *Builder) change(d *deed, t *table, s *statement.Statement) {
 	case "DELETE":
 		d.changes = append(d.changes, b.where(d, t, s, removes))
 	case "TRUNCATE", "DROP":
+		if s.Cascades {
+			b.untold(t, d, "CASCADE may have emptied other tables, too", 1)
+		}
 		d.changes = append(d.changes, change{table: t, by: d, kind: empties})
 	case "COPY":
 		b.untold(t, d, "the log does not hold the rows that were copied", 1)
@@ -370,11 +374,31 @@ func (b *Builder) canonical(typ string, v statement.Value) (string, bool) {
 	if typ == "" {
 		return string(text), false
 	}
-	plain, ok := b.options.Canonical(typ, text)
+	ask := b.options.Canonical
+	if ofSession(typ, text) {
+		ask = pg.Canonical
+	}
+	plain, ok := ask(typ, text)
 	if !ok {
 		return string(text), false
 	}
 	return string(plain), true
+}
+
+// ofSession reports whether the TimeZone or the DateStyle of the session that sent a text may have decided what it means. A
+// server that is asked today reads it in a session of its own.
+func ofSession(typ string, text []byte) bool {
+	zoned := strings.Contains(typ, "with time zone")
+	ranges := strings.HasPrefix(typ, "ts") && strings.Contains(typ, "range")
+	if !zoned && !ranges && !strings.HasPrefix(typ, "timestamp") && !strings.HasPrefix(typ, "date") {
+		return false
+	}
+	if typ != "date" && !strings.HasPrefix(typ, "timestamp") || strings.HasSuffix(typ, "[]") {
+		return true
+	}
+	date, clock, _ := bytes.Cut(bytes.TrimSpace(bytes.Replace(text, []byte{'T'}, []byte{' '}, 1)), []byte{' '})
+	_, iso := pg.Canonical("date", date)
+	return !iso || zoned && !bytes.ContainsAny(clock, "+-Zz")
 }
 
 // fullName gives the name by which format_type prints a type that a statement calls by its own.

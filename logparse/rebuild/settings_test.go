@@ -8,6 +8,7 @@ import (
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/rebuild"
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // tenants are tables of one name in two schemas, and one that both use.
@@ -184,5 +185,37 @@ func TestDropDatabase(t *testing.T) {
 	}
 	if len(r.report.Untold) != 1 || r.report.Untold[0].Line != 4 {
 		t.Errorf("the report is %+v", r.report.Untold)
+	}
+}
+
+// TestASessionsZone: what a server of today reads in a text is not asked for where the session's settings decided it.
+func TestASessionsZone(t *testing.T) {
+	t.Parallel()
+	columns := []evidence.Column{
+		{Name: "id", Type: "integer", Key: true}, {Name: "at", Type: "timestamp(3) with time zone"}, {Name: "d", Type: "date"}, {Name: "r", Type: "tstzrange"}, {Name: "list", Type: "timestamp with time zone[]"}, {Name: "i", Type: "int4range"},
+	}
+	options := rebuild.Options{
+		Tables: func(name evidence.RelationName) (*evidence.Relation, bool) {
+			return &evidence.Relation{RelationName: name, Columns: columns}, true
+		},
+		Canonical: func(typ string, text []byte) ([]byte, bool) {
+			if plain, ok := pg.Canonical(typ, text); ok {
+				return plain, true
+			}
+			return []byte("asked"), true
+		},
+	}
+	got, _ := built(t, options, script(
+		"INSERT INTO z VALUES (1, '2025-01-02 10:00', '02/01/2025', '[2025-01-02 10:00,)', '{2025-01-02 10:00}', '[1,3]')",
+		"INSERT INTO z VALUES (2, '2025-01-02T10:00 Europe/Berlin', '2025-01-02 10:00', NULL, NULL, NULL)",
+		"INSERT INTO z VALUES (3, '2025-01-02 10:00:00.12345+02', '2025-01-02', NULL, NULL, NULL)",
+	))
+	want := []string{
+		"z:1 id*=1 at=2025-01-02 10:00 d=02/01/2025 r=[2025-01-02 10:00,) list={2025-01-02 10:00} i=asked",
+		"z:2 id*=2 at=2025-01-02T10:00 Europe/Berlin d=asked r=NULL list=NULL i=NULL",
+		"z:3 id*=3 at=asked d=2025-01-02 r=NULL list=NULL i=NULL",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }

@@ -36,7 +36,7 @@ func (b *builder) build(s *Statement, root *node) {
 		for i := range root.Truncate.Relations {
 			s.addTable(root.Truncate.Relations[i].Range)
 		}
-		s.Every = true
+		s.Every, s.Cascades = true, root.Truncate.Behavior == "DROP_CASCADE"
 	case root.Drop != nil:
 		s.drop(root.Drop)
 	case root.Copy != nil:

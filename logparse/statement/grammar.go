@@ -171,6 +171,7 @@ type (
 	}
 	truncateStmt struct {
 		Relations []node `json:"relations"`
+		Behavior  string `json:"behavior"`
 	}
 	dropStmt struct {
 		Objects []node `json:"objects"`

@@ -35,6 +35,7 @@ type Statement struct {
 	ConflictExact   bool
 	Returning       bool
 	Overriding      bool         // OVERRIDING USER VALUE: what it gives identity columns does not count
+	Cascades        bool         // of TRUNCATE: tables that refer to these are emptied, too
 	Moves           bool         // of ALTER: rows are in another table from now on; of some it may be said only
 	Reshapes        bool         // of ALTER: the table has lost columns
 	Analyze         bool         // of EXPLAIN: what is explained was executed
