@@ -155,7 +155,7 @@ type logsRebuild struct {
 
 func (j *logsRebuild) prepare() {
 	options := rebuild.Options{
-		Tables: j.shapes.relation, Canonical: j.shapes.canonical, At: j.at, Versions: j.options.versions, Uncommitted: j.options.uncommitted,
+		Tables: j.shapes.relation, Root: j.shapes.root, Canonical: j.shapes.canonical, At: j.at, Versions: j.options.versions, Uncommitted: j.options.uncommitted,
 		MaxLength: j.options.longest,
 	}
 	if options.MaxLength == 0 {

@@ -13,8 +13,9 @@ import (
 type serverShapes struct {
 	ctx     context.Context
 	conn    *live.Conn
-	tables  []*evidence.Relation // names only, until one is asked for
-	types   map[string]string    // what a column's type is cast to; "": not
+	tables  []*evidence.Relation                            // names only, until one is asked for
+	roots   map[evidence.RelationName]evidence.RelationName // of partitions
+	types   map[string]string                               // what a column's type is cast to; "": not
 	texts   map[typedText]serverText
 	longest int
 	err     error // the first that was no answer
@@ -27,15 +28,18 @@ type serverText struct {
 	ok   bool
 }
 
-const listTablesSQL = `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+const listTablesSQL = `SELECT n.nspname, c.relname, rn.nspname, r.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid) LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'`
 
 // list lists the tables of the database.
 func (s *serverShapes) list() error {
 	err := s.conn.Query(s.ctx, "list the tables at", listTablesSQL, nil, func(row [][]byte) error {
-		s.tables = append(s.tables, &evidence.Relation{
-			RelationName: evidence.RelationName{Database: s.conn.Database(), Schema: string(row[0]), Name: string(row[1])},
-		})
+		name := evidence.RelationName{Database: s.conn.Database(), Schema: string(row[0]), Name: string(row[1])}
+		s.tables = append(s.tables, &evidence.Relation{RelationName: name})
+		if row[3] != nil {
+			s.roots[name] = evidence.RelationName{Database: name.Database, Schema: string(row[2]), Name: string(row[3])}
+		}
 		return nil
 	})
 	if err != nil {

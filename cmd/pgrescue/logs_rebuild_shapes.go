@@ -85,6 +85,19 @@ func (s *logShapes) relation(name evidence.RelationName) (*evidence.Relation, bo
 	return relation, relation != nil
 }
 
+// root gives the partitioned table of which a table is a partition. Cases do not tell the shapes of partitions.
+func (s *logShapes) root(name evidence.RelationName) (evidence.RelationName, bool) {
+	if s.server != nil {
+		if root, ok := s.server.roots[name]; ok {
+			return root, true
+		}
+	}
+	if s.catalog == nil {
+		return evidence.RelationName{}, false
+	}
+	return s.catalog.root(name)
+}
+
 // canonical gives the text that a server prints for a text of a type.
 func (s *logShapes) canonical(typ string, text []byte) ([]byte, bool) {
 	if plain, ok := pg.Canonical(typ, text); ok {
@@ -173,27 +186,49 @@ type catalogShapes struct {
 }
 
 func (c *catalogShapes) relation(name evidence.RelationName) *evidence.Relation {
+	db, rel := c.find(name)
+	if rel == nil {
+		return nil
+	}
+	shape := shapeOf(db, rel)
+	relation := relationOf(&shape)
+	relation.OID = rel.OID
+	return relation
+}
+
+// find finds the one table that a name can mean.
+func (c *catalogShapes) find(name evidence.RelationName) (*catalog.Database, *catalog.Relation) {
 	wanted := name.Database
 	if wanted == "" {
 		wanted = c.database
 	}
-	var found []*evidence.Relation
+	var of *catalog.Database
+	var found *catalog.Relation
 	for i := range c.snapshot.Databases {
 		db := &c.snapshot.Databases[i]
 		if wanted != "" && db.Name != wanted {
 			continue
 		}
 		if rel, err := db.Table(name.String()); err == nil {
-			shape := shapeOf(db, rel)
-			relation := relationOf(&shape)
-			relation.OID = rel.OID
-			found = append(found, relation)
+			if found != nil {
+				return nil, nil
+			}
+			of, found = db, rel
 		}
 	}
-	if len(found) != 1 {
-		return nil
+	return of, found
+}
+
+func (c *catalogShapes) root(name evidence.RelationName) (evidence.RelationName, bool) {
+	db, rel := c.find(name)
+	if rel == nil {
+		return evidence.RelationName{}, false
 	}
-	return found[0]
+	root := db.Root(rel)
+	if root == nil {
+		return evidence.RelationName{}, false
+	}
+	return evidence.RelationName{Database: db.Name, Schema: root.Schema, Name: root.Name}, true
 }
 
 // openServerShapes connects to a server, and lists the names of its tables.
@@ -202,7 +237,7 @@ func openServerShapes(ctx context.Context, options *logsRebuildOptions, terminal
 	if err != nil {
 		return nil, restoreError(err)
 	}
-	s := &serverShapes{ctx: ctx, conn: conn, types: make(map[string]string), texts: make(map[typedText]serverText)}
+	s := &serverShapes{ctx: ctx, conn: conn, roots: make(map[evidence.RelationName]evidence.RelationName), types: make(map[string]string), texts: make(map[typedText]serverText)}
 	card, err := conn.Card(ctx)
 	if err == nil {
 		showCard(terminal, card)

@@ -66,12 +66,26 @@ type phrase struct {
 	plain bool
 }
 
-// change makes changes of what a statement says of a table.
-func (b *Builder) change(d *deed, t *table, s *statement.Statement) {
+// change makes changes of what a statement says of a table, or of a part of it, a partition that it names: which rows stand
+// in that is not known.
+func (b *Builder) change(d *deed, t, part *table, s *statement.Statement) {
 	t.report.Statements++
+	if t != part {
+		switch s.Verb {
+		case "UPDATE", "DELETE":
+			partial := *s
+			partial.Exact, partial.Every = false, false
+			s = &partial
+		case "TRUNCATE", "DROP":
+			d.changes = append(d.changes, change{table: t, by: d, kind: removes})
+			return
+		case "ALTER":
+			return
+		}
+	}
 	switch s.Verb {
 	case "INSERT":
-		b.insert(d, t, s)
+		b.insert(d, t, part, s)
 	case "UPDATE":
 		c := b.where(d, t, s, sets)
 		if len(s.Rows) > 0 {
@@ -138,8 +152,8 @@ func unplace(deeds []*deed) {
 	}
 }
 
-// insert makes a change of each row.
-func (b *Builder) insert(d *deed, t *table, s *statement.Statement) {
+// insert makes a change of each row. Values without names of columns stand in the order of the part's.
+func (b *Builder) insert(d *deed, t, part *table, s *statement.Statement) {
 	if s.Reason != "" {
 		b.untold(t, d, s.Reason, 1)
 		d.changes = append(d.changes, change{table: t, by: d, kind: adds})
@@ -151,16 +165,16 @@ func (b *Builder) insert(d *deed, t *table, s *statement.Statement) {
 	names := s.Columns
 	for i, row := range s.Rows {
 		if names == nil && len(row) > 0 {
-			if t.relation == nil {
+			if part.relation == nil {
 				b.untold(t, d, "it names no columns, and the shape of the table is not known", int64(len(s.Rows)))
 				d.changes = append(d.changes, change{table: t, by: d, kind: adds})
 				return
 			}
-			for _, column := range t.columns[:min(len(row), len(t.columns))] {
+			for _, column := range part.columns[:min(len(row), len(part.columns))] {
 				names = append(names, column.Name)
 			}
 		}
-		if s.Columns == nil && len(row) > len(t.columns) {
+		if s.Columns == nil && len(row) > len(part.columns) {
 			b.untold(t, d, "it has more values than the table has columns", int64(len(s.Rows)))
 			d.changes = append(d.changes, change{table: t, by: d, kind: adds})
 			return

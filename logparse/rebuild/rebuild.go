@@ -26,6 +26,8 @@ import (
 type Options struct {
 	// Tables gives the shape of a table, whose name may lack database and schema; nil: nobody knows one.
 	Tables func(evidence.RelationName) (*evidence.Relation, bool)
+	// Root gives the partitioned table whose rows a partition holds; false: the table is none. nil: nobody knows.
+	Root   func(evidence.RelationName) (evidence.RelationName, bool)
 	Parser *statement.Parser // nil: one of its own
 	// Canonical gives the text that the server prints for a text of a type; false: it does not know it. nil: pg.Canonical.
 	Canonical func(typ string, text []byte) ([]byte, bool)
@@ -76,6 +78,9 @@ func New(options Options) *Builder {
 	}
 	if options.Tables == nil {
 		options.Tables = func(evidence.RelationName) (*evidence.Relation, bool) { return nil, false }
+	}
+	if options.Root == nil {
+		options.Root = func(evidence.RelationName) (evidence.RelationName, bool) { return evidence.RelationName{}, false }
 	}
 	return &Builder{
 		options: options, tables: make(map[evidence.RelationName]*table),
@@ -211,6 +216,7 @@ func (b *Builder) statement(d *deed, s *statement.Statement, database string, of
 			}
 			continue
 		}
-		b.change(d, b.find(d, name, of), s)
+		t := b.find(d, name, of)
+		b.change(d, b.whole(t), t, s)
 	}
 }

@@ -45,6 +45,15 @@ func (b *Builder) table(name evidence.RelationName) *table {
 	return b.make(name, relation)
 }
 
+// whole gives the partitioned table of a partition, whose rows are its own; of other tables themselves.
+func (b *Builder) whole(t *table) *table {
+	root, ok := b.options.Root(t.name)
+	if !ok {
+		return t
+	}
+	return b.table(root)
+}
+
 func (b *Builder) make(name evidence.RelationName, relation *evidence.Relation) *table {
 	t := &table{name: name, relation: relation, named: make(map[string]int), keys: make(map[string]*keyUse), report: &TableReport{Relation: name}}
 	if relation != nil {
