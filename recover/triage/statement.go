@@ -21,24 +21,24 @@ const (
 
 // Statement is what a log tells of one statement.
 type Statement struct {
-	Time time.Time // zero: not known
+	Time time.Time `json:"time,omitzero"` // zero: not known
 	// Ended is when its transaction ended, where EndKnown says that the log tells so.
-	Ended    time.Time
-	EndKnown bool
-	Duration time.Duration
-	Fate     Fate
-	Why      string // what the fate rests on
-	XID      pg.XID
-	Verb     string // DELETE, TRUNCATE, …
-	Table    evidence.RelationName
-	Rows     int64 // that it touched; -1: not known
+	Ended    time.Time             `json:"-"`
+	EndKnown bool                  `json:"-"`
+	Duration time.Duration         `json:"-"`
+	Fate     Fate                  `json:"fate"`
+	Why      string                `json:"why,omitempty"` // what the fate rests on
+	XID      pg.XID                `json:"xid,omitempty"`
+	Verb     string                `json:"verb"` // DELETE, TRUNCATE, …
+	Table    evidence.RelationName `json:"table"`
+	Rows     int64                 `json:"rows"` // that it touched; -1: not known
 	// ServersOwn: the log is the server's own, whose clock is that of the WAL.
-	ServersOwn bool
+	ServersOwn bool `json:"-"`
 	// Group tells transactions of logs apart; never 0.
-	Group    uint64
-	Text     string // as it was sent, without secrets
-	SQLState string // of a failed one
-	Where    string // the file and the line
-	Actor    string
-	Tenant   string
+	Group    uint64 `json:"-"`
+	Text     string `json:"statement"`          // as it was sent, without secrets
+	SQLState string `json:"sqlstate,omitempty"` // of a failed one
+	Where    string `json:"where"`              // the file and the line
+	Actor    string `json:"actor,omitempty"`
+	Tenant   string `json:"tenant,omitempty"`
 }

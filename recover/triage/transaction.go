@@ -42,15 +42,48 @@ type RemovedTable struct {
 	File string           `json:"file"`
 }
 
-// NameOf reads a table's name as Transaction has it.
+// NameOf reads a table's name as Transaction has it: quoted where SQL needs it.
 func NameOf(text string) evidence.RelationName {
-	if schema, table, ok := strings.Cut(text, "."); ok {
-		return evidence.RelationName{Schema: schema, Name: table}
+	first, rest := identifier(text)
+	if rest == "" {
+		return evidence.RelationName{Name: first}
 	}
-	return evidence.RelationName{Name: text}
+	second, _ := identifier(rest[1:])
+	return evidence.RelationName{Schema: first, Name: second}
+}
+
+// identifier takes one identifier off a name; what is left begins with the dot.
+func identifier(text string) (name, rest string) {
+	if !strings.HasPrefix(text, `"`) {
+		if at := strings.IndexByte(text, '.'); at >= 0 {
+			return text[:at], text[at:]
+		}
+		return text, ""
+	}
+	for i := 1; i < len(text); i++ {
+		if text[i] != '"' {
+			continue
+		}
+		if i+1 < len(text) && text[i+1] == '"' {
+			i++
+			continue
+		}
+		return strings.ReplaceAll(text[1:i], `""`, `"`), text[i+1:]
+	}
+	return text, ""
 }
 
 // SameTable compares two names, either of which may lack its schema.
 func SameTable(a, b evidence.RelationName) bool {
 	return a.Name == b.Name && a.Name != "" && (a.Schema == b.Schema || a.Schema == "" || b.Schema == "")
+}
+
+// change is what the transaction did to the rows of a table; zero: nothing.
+func (t *Transaction) change(table string) TableChange {
+	for i := range t.Tables {
+		if t.Tables[i].Table == table {
+			return t.Tables[i]
+		}
+	}
+	return TableChange{Table: table}
 }

@@ -1,0 +1,118 @@
+package triage
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/heap"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// ReadDataDir tells what a data directory and its catalogs say. Of relations it asks the size
+// of their files only.
+func ReadDataDir(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail) (*DataDir, []Table, error) {
+	var tables []Table
+	if ev.DataDir == "" {
+		return nil, tablesOf(ev.Snapshot), nil
+	}
+	dir := heap.DataDir{Path: ev.DataDir, Tablespaces: ev.Tablespaces, Trail: trail}
+	d := &DataDir{Path: ev.DataDir}
+	if control, err := catalog.ReadControl(dir); err == nil {
+		d.SystemIdentifier, d.Made, d.State, d.CleanShutdown = control.SystemIdentifier, madeBy(control.SystemIdentifier), control.State, control.CleanShutdown
+		d.Checkpoint, d.Redo, d.Timeline = control.CheckpointTime, control.Redo, control.Timeline
+	}
+	_, alive, err := catalog.RunningServer(ev.DataDir)
+	d.Running = err == nil && alive
+	for _, sign := range []string{"backup_label.old", "tablespace_map.old", "recovery.done"} {
+		if _, err := os.Stat(filepath.Join(ev.DataDir, sign)); err == nil {
+			d.RestoredBy = sign
+			break
+		}
+	}
+	tables = tablesOf(ev.Snapshot)
+	if ev.Snapshot != nil {
+		for i := range ev.Snapshot.Databases {
+			d.Databases = append(d.Databases, ev.Snapshot.Databases[i].Name)
+		}
+	}
+	return d, tables, d.files(ctx, dir, ev.Snapshot, tables)
+}
+
+// ofUser reports whether a relation is a table that somebody made.
+func ofUser(rel *catalog.Relation) bool {
+	return rel.OID >= pg.FirstNormalOID && rel.Kind != "t" && rel.Schema != "pg_catalog" && rel.Schema != "information_schema" && !strings.HasPrefix(rel.Schema, "pg_toast") &&
+		!strings.HasPrefix(rel.Schema, "pg_temp")
+}
+
+func tablesOf(snapshot *catalog.Snapshot) (list []Table) {
+	if snapshot == nil {
+		return nil
+	}
+	for i := range snapshot.Databases {
+		db := &snapshot.Databases[i]
+		for j := range db.Relations {
+			rel := &db.Relations[j]
+			if !ofUser(rel) {
+				continue
+			}
+			t := Table{
+				Name: evidence.RelationName{Database: db.Name, Schema: rel.Schema, Name: rel.Name}, OID: rel.OID, File: rel.File.String(),
+				Rows: float64(rel.Rows), Unlogged: rel.Persistence == "u", Bytes: -1, Dropped: rel.DroppedBy != pg.InvalidXID, ReplicaIdentity: rel.ReplicaIdentity,
+			}
+			for _, change := range rel.FileChanges { // what the table had when it was truncated
+				former := t
+				former.File, former.Rows, former.Dropped = change.File.String(), float64(change.Rows), true
+				list = append(list, former)
+			}
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// files looks whether the files of the tables are there, and how long they are.
+func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog.Snapshot, tables []Table) error {
+	if snapshot == nil {
+		return nil
+	}
+	at := make(map[string]*Table)
+	for i := range tables {
+		if !tables[i].Dropped {
+			at[tables[i].File] = &tables[i]
+			d.UserTables++
+		}
+	}
+	for i := range snapshot.Databases {
+		for j := range snapshot.Databases[i].Relations {
+			rel := &snapshot.Databases[i].Relations[j]
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if rel.DroppedBy != pg.InvalidXID || rel.File.Relation == 0 || rel.Persistence == "t" {
+				continue
+			}
+			path, err := dir.RelationPath(rel.File)
+			if err != nil {
+				continue // its tablespace is not here, which opening it told
+			}
+			info, err := os.Stat(path)
+			t := at[rel.File.String()]
+			switch {
+			case err == nil && t != nil && ofUser(rel):
+				t.Bytes = info.Size()
+			case errors.Is(err, fs.ErrNotExist):
+				if d.MissingCount++; len(d.Missing) < mostPoints {
+					d.Missing = append(d.Missing, rel.QualifiedName()+" ("+path+")")
+				}
+			}
+		}
+	}
+	return nil
+}

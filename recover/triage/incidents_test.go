@@ -1,0 +1,241 @@
+package triage_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/live"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
+	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
+	"github.com/pgrescue/pgrescue/recover/triage"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+)
+
+// incident is something that happens to a shop under traffic, and what a triage has to say of it.
+type incident struct {
+	name string
+	// sql is what happens; the statement behind the word CULPRIT is that of the transaction to be named.
+	sql   []string
+	named triage.HypothesisName // "": nothing was lost
+	hurt  triage.Hurt
+	table string // of the loss
+	rows  int64
+}
+
+func incidents() []incident {
+	return []incident{
+		{"DELETE without WHERE", []string{"CULPRIT DELETE FROM orders"}, triage.Cleanup, triage.HurtRows, "orders", 2000},
+		{"cleanup of a tenant", []string{"CULPRIT DELETE FROM orders WHERE tenant = 3"}, triage.Cleanup, triage.HurtRows, "orders", 500},
+		{"cascade", []string{"CULPRIT DELETE FROM customers WHERE id <= 60"}, triage.Cascade, triage.HurtRows, "customers", 60},
+		{"TRUNCATE", []string{"CULPRIT TRUNCATE orders"}, triage.Truncated, triage.HurtTable, "orders", 2000},
+		{"DROP", []string{"CULPRIT DROP TABLE orders"}, triage.Recreated, triage.HurtTable, "orders", 2000},
+		{"DROP and made again", []string{"CULPRIT DROP TABLE orders", "CREATE TABLE orders (id int PRIMARY KEY)"}, triage.Recreated, triage.HurtTable, "orders", 2000},
+		{"UPDATE without WHERE", []string{"CULPRIT UPDATE orders SET note = 'x'"}, triage.Overwrote, triage.HurtRows, "orders", 2000},
+		{"rolled back first, then done", []string{"BEGIN; DELETE FROM customers; ROLLBACK", "CULPRIT DELETE FROM orders WHERE id > 100"}, triage.Cleanup, triage.HurtRows, "orders", 1900},
+		{"a name that needs quotes", []string{`CULPRIT DELETE FROM "Odd.One"`}, triage.Cleanup, triage.HurtRows, "Odd.One", 50},
+
+		{"nothing but traffic", nil, "", triage.HurtNothing, "", 0},
+		{"rolled back", []string{"BEGIN; DELETE FROM orders; ROLLBACK", "BEGIN; TRUNCATE orders; ROLLBACK"}, "", triage.HurtNothing, "", 0},
+		{"refused", []string{`DELETE FROM orders WHERE note \!= 'x'`, "DELETE FROM nowhere", "DELETE FROM customers WHERE id = 1 / 0"}, "", triage.HurtNothing, "", 0},
+		{"rewritten", []string{"VACUUM FULL orders", "ALTER TABLE orders ALTER COLUMN note TYPE varchar(90)", "CLUSTER orders USING orders_pkey"}, "", triage.HurtNothing, "", 0},
+		{"a load replaces all rows", []string{"BEGIN; DELETE FROM orders; INSERT INTO orders SELECT i, i % 4, 'new' FROM generate_series(1, 2000) i; COMMIT"}, "", triage.HurtNothing, "", 0},
+		{"a load truncates first", []string{"BEGIN; TRUNCATE orders; INSERT INTO orders SELECT i, i % 4, 'new' FROM generate_series(1, 2000) i; COMMIT"}, "", triage.HurtNothing, "", 0},
+		{"rows move to an archive", []string{"CREATE TABLE past (LIKE orders)", "WITH gone AS (DELETE FROM orders WHERE id < 1500 RETURNING *) INSERT INTO past SELECT * FROM gone"}, "", triage.HurtNothing, "", 0},
+	}
+}
+
+// shop makes the tables, and traffic that deletes and updates as it always does.
+func shop(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	c := clustertest.Start(t, cluster.Options{Settings: map[string]string{"autovacuum": "off", "checkpoint_timeout": "1h"}})
+	clustertest.Exec(t, c, "postgres",
+		"CREATE TABLE orders (id int PRIMARY KEY, tenant int, note text)", "INSERT INTO orders SELECT i, i % 4, repeat('x', 30) FROM generate_series(1, 2000) i",
+		"CREATE TABLE customers (id int PRIMARY KEY)", "INSERT INTO customers SELECT generate_series(1, 100)",
+		"CREATE TABLE bills (id int PRIMARY KEY, customer int REFERENCES customers ON DELETE CASCADE)", "INSERT INTO bills SELECT i, i % 100 + 1 FROM generate_series(1, 1000) i",
+		"CREATE TABLE sessions (id int PRIMARY KEY)", "INSERT INTO sessions SELECT generate_series(1, 5000)", `CREATE TABLE "Odd.One" (id int)`, `INSERT INTO "Odd.One" SELECT generate_series(1, 50)`,
+		"CREATE UNLOGGED TABLE cache (id int)", "INSERT INTO cache SELECT generate_series(1, 10)", "ANALYZE", "CHECKPOINT")
+	traffic(t, c)
+	return c
+}
+
+// traffic is what always happens: sessions are purged, staging is emptied, some rows change and some go.
+func traffic(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	clustertest.Exec(t, c, "postgres", "CREATE TABLE IF NOT EXISTS staging (id int)")
+	for range 4 {
+		clustertest.Exec(t, c, "postgres", "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions LIMIT 600)", "INSERT INTO staging SELECT generate_series(1, 300)", "TRUNCATE staging",
+			"DELETE FROM bills WHERE id IN (SELECT min(id) FROM bills)", "UPDATE customers SET id = id WHERE id % 10 = 0")
+	}
+}
+
+// happen makes an incident, and gives the transaction to be named.
+func happen(t *testing.T, c *cluster.Cluster, list []string) (culprit uint64) {
+	t.Helper()
+	ctx := t.Context()
+	for _, sql := range list {
+		statement, blamed := strings.CutPrefix(sql, "CULPRIT ")
+		s, err := c.Session(ctx, "postgres")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if blamed {
+			err = s.Exec(ctx, "BEGIN")
+			if err == nil {
+				err = s.Exec(ctx, statement)
+			}
+			text, xidErr := s.Value(ctx, "SELECT txid_current()::text")
+			if culprit, _ = strconv.ParseUint(text, 10, 64); err != nil || xidErr != nil {
+				t.Fatal(err, xidErr)
+			}
+			err = s.Exec(ctx, "COMMIT")
+		} else if err = s.Exec(ctx, statement); err != nil && strings.HasPrefix(sql, "DELETE") {
+			err = nil // it is meant to fail
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if err := s.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return culprit
+}
+
+// look makes a triage of a copy of the data directory, or of the running server, or of both.
+func look(t *testing.T, c *cluster.Cluster, copied, asks bool, more func(*triage.Sources)) (*triage.Report, *triage.Facts) {
+	t.Helper()
+	s := triage.Sources{Now: time.Now()}
+	if copied {
+		dir := filepath.Join(t.TempDir(), "data")
+		if err := c.CopyDataDir(dir); err != nil {
+			t.Fatal(err)
+		}
+		ev, _, err := undelete.Open(t.Context(), undelete.Sources{DataDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ev.Close() })
+		s.Evidence = ev
+	}
+	if asks {
+		conn, err := live.Connect(t.Context(), c.LibpqDSN("postgres"), live.Options{Command: "triage"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(conn.Close)
+		card, err := conn.Card(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Server, s.Card = conn, card
+	}
+	if more != nil {
+		more(&s)
+	}
+	facts, err := triage.Collect(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(facts.Gaps) > 0 {
+		t.Errorf("gaps: %v", facts.Gaps)
+	}
+	ev := s.Evidence
+	if ev == nil {
+		report, err := triage.Weigh(t.Context(), facts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report, facts
+	}
+	report, err := triage.Weigh(t.Context(), facts, ev.Archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report, facts
+}
+
+// TestIncidents makes each incident under traffic on a server. The triage of a copy names the
+// right hypothesis and transaction, and none where nothing was lost.
+func TestIncidents(t *testing.T) {
+	t.Parallel()
+	for _, in := range incidents() {
+		t.Run(in.name, func(t *testing.T) {
+			t.Parallel()
+			c := shop(t)
+			culprit := happen(t, c, in.sql)
+			traffic(t, c)
+			for _, asks := range []bool{false, true} {
+				report, _ := look(t, c, true, asks, nil)
+				in.check(t, report, culprit, asks)
+			}
+		})
+	}
+}
+
+func (in *incident) check(t *testing.T, r *triage.Report, culprit uint64, asks bool) {
+	t.Helper()
+	named := in.named
+	if named == triage.Cascade && !asks { // which foreign keys there are, only the server tells
+		named = triage.Cleanup
+	}
+	if r.Named != named || r.Question.Hurt != in.hurt {
+		t.Errorf("server asked %v: named %q, hurt %q: want %q, %q", asks, r.Named, r.Question.Hurt, named, in.hurt)
+	}
+	for _, h := range r.Hypotheses {
+		if h.Name == r.Named && h.Standing != triage.Proven {
+			t.Errorf("%s is %s", h.Name, h.Standing)
+		}
+		if h.Loses && h.Name != named && h.Standing == triage.Proven && (h.Name != triage.Cleanup || named != triage.Cascade) {
+			t.Errorf("%s is proven too: %+v", h.Name, h.For)
+		}
+		if len(h.For)+len(h.Against) == 0 {
+			t.Errorf("%s has no evidence at all", h.Name)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%+v", r)
+	}
+	if in.named == "" {
+		if len(r.Losses) > 0 {
+			t.Errorf("losses: %+v", r.Losses)
+		}
+		return
+	}
+	if len(r.Losses) == 0 {
+		t.Fatal("no loss is named")
+	}
+	loss := &r.Losses[0]
+	if in.named == triage.Cascade && !asks { // which of the two is the parent is not known either
+		slices.Reverse(loss.Tables)
+	}
+	if uint64(loss.XID) != culprit || loss.Tables[0].Name.Name != in.table || loss.Tables[0].Rows != in.rows {
+		t.Errorf("the loss is %+v, want transaction %d, %d rows of %s", *loss, culprit, in.rows, in.table)
+	}
+	if len(r.Next) == 0 || len(r.Next) > 3 {
+		t.Errorf("next: %+v", r.Next)
+	}
+	in.checkRoutes(t, r)
+}
+
+// checkRoutes: all WAL is there, so it covers the loss; the dead rows are there unless the file went.
+func (in *incident) checkRoutes(t *testing.T, r *triage.Report) {
+	t.Helper()
+	covers := make(map[string]triage.Route)
+	for _, route := range r.Routes {
+		covers[route.Name] = route
+		if route.Why == "" || route.Covers != triage.CoversNo && route.Expiry.Text == "" {
+			t.Errorf("route %+v says too little", route)
+		}
+	}
+	heap := triage.CoversYes
+	if in.hurt == triage.HurtTable {
+		heap = triage.CoversNo
+	}
+	if len(r.Routes) != 7 || covers["wal"].Covers != triage.CoversYes || covers["wal"].Rows < in.rows || covers["heap"].Covers != heap && covers["heap"].Covers != triage.CoversPart {
+		t.Errorf("routes: %+v", r.Routes)
+	}
+}

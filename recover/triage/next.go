@@ -1,0 +1,126 @@
+package triage
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/triage/backups"
+)
+
+// Command is a line to type, and what for.
+type Command struct {
+	Line string `json:"line"`
+	Why  string `json:"why"`
+}
+
+// mostNext is how many commands are proposed: more is a list that nobody reads at night.
+const mostNext = 3
+
+// next proposes what to type now: what expires first comes first.
+func (w *weigher) next() []Command {
+	var list []Command
+	add := func(why, format string, args ...any) {
+		list = append(list, Command{fmt.Sprintf(format, args...), why})
+	}
+	var loss *Loss
+	if w.named != "" && len(w.losses) > 0 {
+		loss = &w.losses[0]
+	}
+	if loss != nil && !loss.whole() && w.Server != nil {
+		table := tableText(loss.Tables[0].Name) // quoted already where SQL needs it
+		add("dead rows stay: no autovacuum comes to the table", `psql -c "ALTER TABLE %s SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)"`, table)
+	}
+	if w.Server != nil && w.DataDir == nil && w.WAL == nil {
+		add("the WAL, before a checkpoint removes it", "pgrescue wal fetch -o wal")
+	}
+	switch {
+	case loss != nil && loss.ByLog == nil && w.DataDir != nil && !w.DataDir.Running:
+		add("the lost rows, and the balance", "pgrescue undelete --pgdata %s%s --xid %d -o rescued", shell(w.DataDir.Path), w.walFlag(), loss.XID)
+	case loss != nil && loss.ByLog == nil && w.DataDir != nil:
+		add("a copy that nothing changes any more", "cp -a %s /safe/data", shell(w.DataDir.Path))
+		add("the lost rows, and the balance", "pgrescue undelete --pgdata /safe/data%s --xid %d -o rescued", w.walFlag(), loss.XID)
+	case w.Server != nil && w.DataDir == nil:
+		if dir := w.Server.Settings["data_directory"]; dir != "" {
+			add("a copy of the data directory, on the server's machine; then triage again with --pgdata", "cp -a %s /safe/data", shell(dir))
+		}
+	}
+	if loss != nil && loss.ByLog == nil && w.DataDir != nil {
+		add("where recovery beside production has to stop", "pgrescue wal target %s --xid %d", shell(w.DataDir.Path), loss.XID)
+	}
+	if b := w.bestDump(loss); b != nil {
+		add("the table as the dump has it", "pg_restore --data-only -t %s -f rows.sql %s", shell(loss.Tables[0].Name.Name), shell(b.Path))
+	}
+	if loss == nil {
+		list = append(list, w.nextWithoutLoss()...)
+	}
+	return list[:min(len(list), mostNext)]
+}
+
+// nextWithoutLoss proposes how to know more.
+func (w *weigher) nextWithoutLoss() (list []Command) {
+	add := func(why, format string, args ...any) {
+		list = append(list, Command{fmt.Sprintf(format, args...), why})
+	}
+	switch {
+	case w.named == FilesGone && w.DataDir != nil:
+		add("which process holds the removed files open", "ls -l /proc/$(head -1 %s)/fd | grep deleted", shell(w.DataDir.Path+"/postmaster.pid"))
+		add("everything that the server still gives, while it runs", "pg_dumpall -f /safe/all.sql")
+	case w.named == WrongPlace:
+		add("which databases this server has", "psql -l")
+		add("which volumes there are", "docker volume ls")
+	case w.DataDir != nil:
+		add("all transactions, the biggest destroyer first", "pgrescue wal transactions %s --pgdata %s", shell(w.DataDir.Path), shell(w.DataDir.Path))
+		add("this again, for the table that rows are missing from", "pgrescue triage --pgdata %s --table NAME", shell(w.DataDir.Path))
+	}
+	return list
+}
+
+// walFlag names WAL that lies elsewhere.
+func (w *weigher) walFlag() string {
+	text := ""
+	for _, path := range w.WALPaths {
+		text += " --wal " + shell(path)
+	}
+	return text
+}
+
+// bestDump is the newest archive of pg_dump that precedes a loss and has its table.
+func (w *weigher) bestDump(loss *Loss) (best *backups.Backup) {
+	if loss == nil {
+		return nil
+	}
+	for i := range w.Backups {
+		b := &w.Backups[i]
+		_, has, _ := b.Has(loss.Tables[0].Name.Schema, loss.Tables[0].Name.Name)
+		if answer, _ := b.Precedes(loss.End); b.Kind != backups.Archive || b.Broken != "" || !has || answer == backups.No {
+			continue
+		}
+		if best == nil || newest(b).After(newest(best)) {
+			best = b
+		}
+	}
+	return best
+}
+
+// newest is the latest time that a backup names.
+func newest(b *backups.Backup) time.Time {
+	switch {
+	case !b.Ended.IsZero():
+		return b.Ended
+	case !b.Begun.IsZero():
+		return b.Begun
+	}
+	return b.Modified
+}
+
+// shell quotes a word for the shell where it must be.
+func shell(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@+", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

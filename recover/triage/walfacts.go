@@ -1,0 +1,267 @@
+package triage
+
+import (
+	"context"
+	"math/bits"
+	"time"
+
+	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/undelete"
+	"github.com/pgrescue/pgrescue/recover/wal"
+	"github.com/pgrescue/pgrescue/recover/wal/xact"
+)
+
+// WAL is what the log at hand says.
+type WAL struct {
+	SystemIdentifier uint64
+	Start, End       pg.LSN
+	Timeline         pg.TimelineID
+	First, Last      time.Time // ends of transactions
+	Checkpoints      []wal.Checkpoint
+	// Transactions are the biggest that destroyed something, or tried to, the biggest first.
+	Transactions []Transaction
+	Committed    int64
+	RolledBack   int64
+	// Habits are what is usual for each table, by its name.
+	Habits map[string]*Habit
+	Gaps   []wal.Gap
+	// Level is wal_level: replica or logical; "": not known.
+	Level string
+	// Cleaned are pages of files that VACUUM or pruning worked on, with the last record of each file.
+	Cleaned map[string]Cleaned
+	// Created are files of relations whose making the log holds: it has all of them.
+	Created map[string]bool
+}
+
+// Cleaned counts the pages of a file that were vacuumed or pruned behind a loss.
+type Cleaned struct {
+	Pages int64
+	Cut   bool // the file was made shorter
+}
+
+// Habit is how transactions usually treat one table: by powers of two, how many
+// committed ones deleted and updated so many rows.
+type Habit struct {
+	Inserted, Updated, Deleted int64
+	deletes, updates           [64]int64
+	Truncates                  int64 // and drops
+}
+
+func (h *Habit) see(c *xact.Tally) {
+	h.Inserted += c.Inserted
+	h.Updated += c.Updated
+	h.Deleted += c.Deleted
+	if c.Deleted > 0 {
+		h.deletes[bits.Len64(uint64(c.Deleted))-1]++
+	}
+	if c.Updated > 0 {
+		h.updates[bits.Len64(uint64(c.Updated))-1]++
+	}
+}
+
+func (h *Habit) add(other *Habit) {
+	h.Inserted += other.Inserted
+	h.Updated += other.Updated
+	h.Deleted += other.Deleted
+	for i := range h.deletes {
+		h.deletes[i] += other.deletes[i]
+		h.updates[i] += other.updates[i]
+	}
+	h.Truncates += other.Truncates
+}
+
+// like counts the transactions that did about as much as one that took n rows, itself among them.
+func (h *Habit) like(n int64, updates bool) (count int64) {
+	list := &h.deletes
+	if updates {
+		list = &h.updates
+	}
+	for i := max(0, bits.Len64(uint64(n))-3); i < len(list); i++ {
+		count += list[i]
+	}
+	return count
+}
+
+// mostTransactions bounds how many transactions are kept with their tables.
+const mostTransactions = 2000
+
+// ReadWAL reads what transactions did to the tables of users. When some removed files that
+// the catalogs do not know, the WAL is asked what they were.
+func ReadWAL(ctx context.Context, ev *undelete.Evidence, progress func(stage string, bytes int64) func(int64)) (*WAL, error) {
+	for again := false; ; again = true {
+		w, puzzled, err := readWAL(ctx, ev, progress)
+		if err != nil || again || !puzzled || !ev.HasHistory() {
+			return w, err
+		}
+		if err := ev.ReadHistory(ctx, 0); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, int64) func(int64)) (*WAL, bool, error) {
+	names := NewNames(ev.Snapshot)
+	habits := make(map[pg.RelFileLocator]*Habit)
+	truncates := make(map[string]int64)
+	puzzled := false
+	options := xact.Options{
+		Scan:  wal.ScanOptions{From: ev.Archive.Oldest()},
+		Limit: mostTransactions,
+		Counts: func(file pg.RelFileLocator) bool {
+			return file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.IsToast(file)
+		},
+		Keep: func(tx *xact.Transaction) bool {
+			removes, puzzling := names.CountRemovals(tx, nil)
+			tx.Removes, puzzled = removes, puzzled || puzzling
+			if tx.State == xact.Committed {
+				for i := range tx.Tallies {
+					habit := habits[tx.Tallies[i].Relation]
+					if habit == nil {
+						habit = new(Habit)
+						habits[tx.Tallies[i].Relation] = habit
+					}
+					habit.see(&tx.Tallies[i])
+				}
+			}
+			if removes > 0 {
+				tables, _ := names.Removals(tx)
+				for _, t := range tables {
+					if t.Loss.Lost() {
+						truncates[t.Table]++
+					}
+				}
+			}
+			return tx.Destroyed() > 0 || len(tx.Dropped) > 0
+		},
+	}
+	if progress != nil {
+		options.Scan.Progress = progress("reading WAL", ev.Archive.BytesFrom(options.Scan.From))
+	}
+	result, err := xact.Collect(ctx, ev.Archive, options)
+	if err != nil {
+		return nil, false, err
+	}
+	w := &WAL{
+		SystemIdentifier: ev.Archive.SystemIdentifier(), Start: ev.Archive.Start(), End: ev.Archive.End(), Timeline: ev.Archive.Timeline(),
+		First: result.FirstEnd, Checkpoints: result.Checkpoints, Committed: result.Committed, RolledBack: result.Aborted,
+		Habits: make(map[string]*Habit), Gaps: append(result.Gaps, result.Missing...), Level: levelOf(ev.Snapshot),
+	}
+	for file, habit := range habits {
+		name := names.Of(file)
+		if w.Habits[name] == nil {
+			w.Habits[name] = new(Habit)
+		}
+		w.Habits[name].add(habit)
+	}
+	for name, n := range truncates {
+		if w.Habits[name] == nil {
+			w.Habits[name] = new(Habit)
+		}
+		w.Habits[name].Truncates += n
+	}
+	for i := range result.Transactions {
+		w.Transactions = append(w.Transactions, names.Transaction(&result.Transactions[i]))
+	}
+	w.Last = lastEnd(w)
+	return w, puzzled, nil
+}
+
+func levelOf(snapshot *catalog.Snapshot) string {
+	if snapshot == nil || snapshot.Control == nil {
+		return ""
+	}
+	return snapshot.Control.WALLevel
+}
+
+// lastEnd is the last time that the log tells, of a transaction or a checkpoint.
+func lastEnd(w *WAL) (last time.Time) {
+	for i := range w.Transactions {
+		if w.Transactions[i].End.After(last) {
+			last = w.Transactions[i].End
+		}
+	}
+	for i := range w.Checkpoints {
+		if w.Checkpoints[i].Time.After(last) {
+			last = w.Checkpoints[i].Time
+		}
+	}
+	return last
+}
+
+// FollowUp looks at what became of the files of losses: where they were cleaned since, and
+// whether the log holds the making of those that are gone.
+func (w *WAL) FollowUp(ctx context.Context, archive *wal.Archive, losses []Loss) error {
+	after := make(map[string]pg.LSN)
+	for i := range losses {
+		for j := range losses[i].Tables {
+			after[losses[i].Tables[j].File] = losses[i].EndLSN
+		}
+	}
+	w.Cleaned, w.Created = make(map[string]Cleaned), make(map[string]bool)
+	if len(after) == 0 {
+		return nil
+	}
+	type seen struct {
+		pages   map[string]map[pg.BlockNumber]bool
+		cut     map[string]bool
+		created map[string]bool
+	}
+	fresh := func() *seen {
+		return &seen{make(map[string]map[pg.BlockNumber]bool), make(map[string]bool), make(map[string]bool)}
+	}
+	pages := make(map[string]map[pg.BlockNumber]bool)
+	err := wal.Scan(ctx, archive, wal.ScanOptions{From: archive.Oldest(), Rmgrs: wal.Rmgrs(wal.RmgrHeap2, wal.RmgrSmgr), TrustOthers: true}, fresh,
+		func(s *seen, rec *wal.Record) error {
+			if f, ok := wal.DecodeFileRecord(rec); ok {
+				name := f.Relation.String()
+				if from, lost := after[name]; lost {
+					s.created[name] = s.created[name] || f.Op == wal.FileCreate
+					s.cut[name] = s.cut[name] || f.Op == wal.FileTruncate && rec.LSN > from
+				}
+				return nil
+			}
+			if !cleans(rec.HeapOp()) || len(rec.Blocks) == 0 {
+				return nil
+			}
+			name := rec.Blocks[0].Relation.String()
+			if from, lost := after[name]; lost && rec.LSN > from {
+				if s.pages[name] == nil {
+					s.pages[name] = make(map[pg.BlockNumber]bool)
+				}
+				s.pages[name][rec.Blocks[0].Block] = true
+			}
+			return nil
+		},
+		func(s *seen, _ *wal.Span) error {
+			for name, blocks := range s.pages {
+				if pages[name] == nil {
+					pages[name] = make(map[pg.BlockNumber]bool)
+				}
+				for block := range blocks {
+					pages[name][block] = true
+				}
+			}
+			for name := range s.created {
+				w.Created[name] = w.Created[name] || s.created[name]
+			}
+			for name := range s.cut {
+				w.Cleaned[name] = Cleaned{Cut: w.Cleaned[name].Cut || s.cut[name]}
+			}
+			*s = *fresh()
+			return nil
+		})
+	for name, blocks := range pages {
+		w.Cleaned[name] = Cleaned{Pages: int64(len(blocks)), Cut: w.Cleaned[name].Cut}
+	}
+	return err
+}
+
+// cleans reports whether a record takes dead rows from a page, or may.
+func cleans(op wal.HeapOp) bool {
+	switch op {
+	case wal.HeapClean, wal.HeapPruneIn14, wal.HeapPrune, wal.HeapVacuum, wal.HeapPruneFreeze:
+		return true
+	}
+	return false
+}
