@@ -44,6 +44,12 @@ func BenchmarkText(b *testing.B) {
 		{"basic", fill("basic ")},
 		{"lists", fill("insert into (" + strings.Repeat("token,", 9))},
 		{"inserts", fill("insert into a (token) values ('")},
+		{"roles", fill("create role '")},
+		{"role after role", fill("create role a set ")},
+		{"calls", fill("hmac(a,")},
+		{"assignments", fill(")=(")},
+		{"selected", fill("insert into a (token) select ")},
+		{"comparisons", fill("token in (")},
 		{"tuples", "insert into a (b, token) values " + fill("(1, '2'), ")},
 	} {
 		b.Run(test.name, func(b *testing.B) {

@@ -27,16 +27,15 @@ func (s *scanner) inserted(i int) {
 		return
 	}
 	s.listed = open + length
-	var secret []bool
-	some := false
-	for name := range strings.SplitSeq(text[open:open+length], ",") {
-		is := Sensitive(strings.Trim(name, " \t\r\n\"`"))
-		secret, some = append(secret, is), some || is
-	}
-	if !some || len(secret) > maxColumns {
+	secret, some := columns(text[open : open+length])
+	if !some {
 		return
 	}
 	at := spaces(text, open+length+1)
+	if behind, ok := words(text, at, "select"); ok {
+		s.selected(behind, secret)
+		return
+	}
 	const values = "values"
 	if len(text)-at < len(values) || !strings.EqualFold(text[at:at+len(values)], values) {
 		return

@@ -60,9 +60,9 @@ const (
 // interest tells what may begin or end at a character.
 func interest(c byte) reason {
 	switch c {
-	case '=', ':', ',':
+	case '=', ':', ',', '>':
 		return separator
-	case 'e', 's', 'g', 'A', 'x', 'h', 'n', 'p', 'd', 'S', 'y', 'm', 'M', '$', '-', 'B', 'b', 'P', 'r', 'w', 'K', 'I', 'i':
+	case 'e', 's', 'g', 'A', 'x', 'h', 'n', 'p', 'd', 'S', 'y', 'm', 'M', '$', '-', 'B', 'b', 'P', 'r', 'w', 'K', 'I', 'i', 'a', 'c', 'C', 'l', 'L', 'u', 'E', 'D', 'H':
 		return beginning
 	}
 	return nothing
@@ -74,7 +74,16 @@ func (s *scanner) separated(i int) (from, to int) {
 	if text[i] == ':' && strings.HasPrefix(text[i:], "://") {
 		return s.password(i + len("://"))
 	}
-	name, quoted := s.nameBefore(i)
+	before := i
+	switch {
+	case text[i] == '>' && (i == 0 || text[i-1] != '<'):
+		return 0, 0
+	case i > 0 && (text[i] == '>' || text[i] == '=' && text[i-1] == '!'): // <> and !=
+		before--
+	case text[i] == '=':
+		s.assigned(i)
+	}
+	name, quoted := s.nameBefore(before)
 	if text[i] == ',' && !quoted || !Sensitive(name) {
 		return 0, 0
 	}
@@ -161,12 +170,30 @@ func (s *scanner) value(at int, name string) (from, to int) {
 		at++
 		end = endOfNested(text, at)
 	default:
+		if open := call(text, at); open > 0 {
+			return open, endOfNested(text, open)
+		}
 		end = s.bare(at, name)
 	}
 	if isCredential(name) {
 		at += schemeOf(text[at:end])
 	}
 	return at, end
+}
+
+// call finds what a function is called with, or ANY, whose name begins at a place; 0: there is none.
+func call(text string, at int) (open int) {
+	n := at
+	for n < len(text) && n-at < maxName && (isWord(text[n]) || text[n] == '_' || text[n] == '.') {
+		n++
+	}
+	if word := text[at:n]; strings.EqualFold(word, "any") || strings.EqualFold(word, "all") {
+		n = spaces(text, n)
+	}
+	if n == at || n >= len(text) || text[n] != '(' {
+		return 0
+	}
+	return n + 1
 }
 
 // bare finds the end of a secret without quotes. What headers hold goes on to the end of the line.

@@ -56,6 +56,13 @@ func TestText(t *testing.T) {
 		"INSERT INTO users (a, password) VALUES (1, '«never ends",
 		"password='«never ends",
 		"refreshToken=>'«abc»'",
+		"CREATE USER a\n\tPASSWORD\n\t'«b»'", "CREATE ROLE a LOGIN PASSWORD $x$«b»$x$ VALID UNTIL '2030-01-01'", "ALTER ROLE a PASSWORD U&'«b»'", "ALTER ROLE a PASSWORD E'«b\\'c»'",
+		"ALTER ROLE a VALID UNTIL '2030-01-01'; ALTER ROLE b PASSWORDD '«c»'", "ALTER ROLE a PASSWORDD '«b»'", "create user a identified by '«b»'; SELECT 'c'", "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''«b»'''; END $$",
+		"unterminated quoted string at or near \"«'b\"c»\"", "COPY a FROM PROGRAM 'curl -u user:«b» http://c'", "curl --user a:«b» c",
+		"UPDATE a SET (b, password) = ('c', '«d»') WHERE id = 1", "UPDATE a SET (token, b)=ROW('«d»', 'c')", "INSERT INTO a (id, api_key, note) SELECT 1, '«b»', 'c' FROM d",
+		"SELECT crypt('«a»', gen_salt('bf'))", "select pgp_sym_encrypt('data', '«a»')", "SELECT set_config('app.secret_key', '«a»', false)",
+		"UPDATE a SET password = crypt(«'b', gen_salt('bf')») WHERE id = 1", "UPDATE a SET password = md5(«'b' || 'salt'»), c = 'd'",
+		"DELETE FROM a WHERE token IN («'b', 'c'») OR token NOT IN(«'b'») AND c IN ('d')", "WHERE api_key LIKE '«b%»'", "WHERE token <> '«b»' AND token != '«c»'", "WHERE token = ANY («'{b,c}'»)",
 	} {
 		raw := strings.NewReplacer("«", "", "»", "").Replace(text)
 		want := text
@@ -94,6 +101,8 @@ func TestTextStays(t *testing.T) {
 		"Bearer authentication failed; Basic realm", "'allow_credentials': True", "session_id=68e5.1a2b", "sha256:" + strings.Repeat("0a", 32),
 		"md5sum " + strings.Repeat("0a", 16), "2025-10-07 18:22:49.123 UTC [71] app@shop LOG:  duration: 0.1 ms",
 		"INSERT INTO a (id, name) VALUES (1, 'b')", "INSERT INTO a (password) SELECT 1", "INSERT INTO a (password) VALUES (NULL), ('***')", "insert into a (", "insert into a (token) values (",
+		"WHERE token IN (SELECT token FROM b) AND c IN ('d')", "CREATE USER a VALID UNTIL '2030-01-01'", "ALTER ROLE a SET search_path = 'b'", "ALTER USER MAPPING FOR a SERVER b OPTIONS (user 'c')",
+		"SELECT set_config('search_path', 'a', false)", "create user-facing text's", "UPDATE a SET (b, c) = ('d', 'e')", "docker run -u root a", "PASSWORD ''", "password <b> 'c'",
 		"token=***", "postgres://app:***@db/shop", "a ***@b", "eyJ", "$5$", "Key (", "password", "password=", "--token", "://", ":", "",
 	} {
 		if got := Text(text); got != text {

@@ -10,6 +10,7 @@ func (s *scanner) shaped(i int) (from, to int) {
 	case 'B', 'b':
 		from, to = carried(text)
 	case 'P', 'p':
+		s.called(i)
 		if from, to = inSQL(text); to == 0 {
 			to = prefixed(text)
 		}
@@ -19,14 +20,25 @@ func (s *scanner) shaped(i int) (from, to int) {
 		to = hashed(text)
 	case 'K':
 		from, to = keyed(text)
-	case 'I', 'i':
+	case 'I', 'i', 'l', 'L':
 		if len(s.waiting) == 0 {
 			s.inserted(i)
 		}
+		return s.compared(i)
+	case 'c', 'C', 'a':
+		s.role(i)
+		s.called(i)
 		return 0, 0
-	case 'e':
+	case 'A':
+		s.role(i)
+		to = prefixed(text)
+	case 'u':
+		from, to = unterminated(text)
+	case 'e', 'E':
+		s.called(i)
 		to = jwt(text)
 	default:
+		s.called(i)
 		to = prefixed(text)
 	}
 	if to == 0 {
@@ -161,23 +173,14 @@ func random(text string) bool {
 	return false
 }
 
-// inSQL finds the password of CREATE ROLE … PASSWORD '…'.
-func inSQL(text string) (from, to int) {
-	const word = "password"
-	if len(text) < len(word)+3 || !strings.EqualFold(text[:len(word)], word) || text[len(word)] != ' ' {
-		return 0, 0
+// unterminated finds the rest of a text that the server's message says has no end.
+func unterminated(text string) (from, to int) {
+	for _, what := range []string{"unterminated quoted string at or near \"", "unterminated dollar-quoted string at or near \""} {
+		if strings.HasPrefix(text, what) {
+			return len(what), max(len(what), strings.LastIndexByte(text, '"'))
+		}
 	}
-	n := len(word)
-	for n < len(text) && n < maxName && text[n] == ' ' {
-		n++
-	}
-	if n+1 < len(text) && (text[n] == 'E' || text[n] == 'e') && text[n+1] == '\'' {
-		n++
-	}
-	if n >= len(text) || text[n] != '\'' {
-		return 0, 0
-	}
-	return n + 1, endOfQuoted(text, n+1, '\'')
+	return 0, 0
 }
 
 // flagged finds the value of a flag of a command line, and private keys in PEM.
@@ -193,6 +196,14 @@ func flagged(text string) (from, to int) {
 			return n, n + m
 		}
 		return n, len(text)
+	}
+	for _, flag := range []string{"-u ", "--user "} { // USER:PASSWORD of curl
+		if strings.HasPrefix(text, flag) {
+			end := endOfWord(text, len(flag))
+			if colon := strings.IndexByte(text[len(flag):end], ':'); colon > 0 {
+				return len(flag) + colon + 1, end
+			}
+		}
 	}
 	if !strings.HasPrefix(text, "--") {
 		return 0, 0
