@@ -15,6 +15,7 @@ type scanner struct {
 	from, to int      // of the secret that was found
 	waiting  [][2]int // secrets further on, in their order: see inserted
 	listed   int      // up to here a list of columns was looked at
+	looked   int      // how many bytes of arguments were looked at
 }
 
 // next finds the next secret. What it has passed over it does not look at again.

@@ -74,9 +74,13 @@ func (s *scanner) called(i int) {
 		if at >= len(s.text) || s.text[at] != '(' || !strings.EqualFold(s.text[i:at], function.name) {
 			continue
 		}
+		if s.looked > 2*i+16*maxAhead { // calls within calls: nobody's SQL
+			return
+		}
 		text := s.text[:min(len(s.text), i+4*maxAhead)]
 		for n := 0; ; n++ {
 			first, last, end := item(text, spaces(text, at+1))
+			s.looked += end - at
 			if first >= 0 && n == function.secret {
 				if last == len(text) { // it goes on
 					last = endOfQuoted(s.text, first, s.text[first-1])
