@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -61,14 +62,28 @@ func newJoinedIncident(t *testing.T) *joinedIncident {
 	s.serverLog = filepath.Join(t.TempDir(), "server.log")
 	s.backendLog = s.file("backend.log", s.backendText())
 	s.lose()
-	text, err := os.ReadFile(filepath.Join(c.DataDir(), "log", "server.log"))
-	if err == nil {
-		err = os.WriteFile(s.serverLog, text, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	copyServerLog(t, c, s.serverLog)
 	return s
+}
+
+// copyServerLog copies a server's log once its collector, which writes it, has come as far as now.
+func copyServerLog(t *testing.T, c *cluster.Cluster, to string) {
+	t.Helper()
+	path, mark := filepath.Join(c.DataDir(), "log", "server.log"), "no_such_table_"+filepath.Base(filepath.Dir(to))
+	if err := c.Exec(t.Context(), "postgres", "DELETE FROM "+mark); err == nil {
+		t.Fatalf("there is a table %s", mark)
+	}
+	for {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, []byte("STATEMENT:  DELETE FROM "+mark+"\n")) {
+			copyFile(t, path, to)
+			return
+		}
+		clustertest.Value(t, c, "postgres", "SELECT 1")
+	}
 }
 
 // session runs statements in one session of the database.
@@ -183,8 +198,9 @@ func (s *joinedIncident) lose() {
 		dependencies = append(dependencies, fmt.Sprintf("(%s, '%s', '%s', 'runs on', 'it''s, \"no %d\"', '2025-10-07 12:00:0%d+02', NULL, NULL, NULL, NULL, NULL)",
 			ids[i], s.assets[i].ID, s.assets[i+1].ID, i, i))
 	}
-	s.session("INSERT INTO migration.asset_dependencies (id, asset_id, depends_on_asset_id, dependency_type, description, created_at, updated_at, " +
-		"relationship_nature, direction, criticality, dataflow_type) VALUES " + strings.Join(dependencies, ", "))
+	s.session("INSERT INTO migration.asset_dependencies (id, asset_id, depends_on_asset_id, dependency_type, description, created_at, updated_at, "+
+		"relationship_nature, direction, criticality, dataflow_type) VALUES "+strings.Join(dependencies, ", "),
+		"UPDATE migration.engagements SET description = 'open'") // so the log shows that the statement before it ended
 	clustertest.Exec(s.t, s.c, s.database, "CHECKPOINT")
 	for _, table := range lostTables() {
 		s.lost[table] = clustertest.CopyOut(s.t, s.c, s.database, "SELECT * FROM migration."+table+" ORDER BY id")

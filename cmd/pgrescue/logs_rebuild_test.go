@@ -55,9 +55,8 @@ func TestRebuildFromAServersLog(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	serverLog := filepath.Join(c.DataDir(), "log", "server.log")
 	kase, log := filepath.Join(t.TempDir(), "case"), filepath.Join(t.TempDir(), "server.log")
-	copyFile(t, serverLog, log)
+	copyServerLog(t, c, log)
 	dsn := c.LibpqDSN("shop")
 	run := func(line ...string) string {
 		t.Helper()
@@ -74,7 +73,9 @@ func TestRebuildFromAServersLog(t *testing.T) {
 	if !result.Shapes || len(result.Tables) != 2 || result.Tables[0].Gone+result.Tables[1].Gone != 3 || result.Tables[0].InPart+result.Tables[1].InPart != 0 {
 		t.Errorf("tables %+v %+v", result.Tables[0], result.Tables[1])
 	}
-	onlyCatalogs(t, serverLog)
+	after := filepath.Join(t.TempDir(), "server.log")
+	copyServerLog(t, c, after)
+	onlyCatalogs(t, after)
 
 	file := filepath.Join(kase, "plan.json")
 	run("restore", "plan", "--dsn", dsn, "--pages-not-needed")
