@@ -53,8 +53,20 @@ func (d *deed) sees(other *deed) bool {
 	return cmp.Or(cmp.Compare(other.ended.File, d.file), cmp.Compare(other.ended.Line, d.line)) < 0
 }
 
-// apart is by how much the clocks of two logs of one server may differ.
+// apart is by how much the clocks of a server and of a backend may differ.
 const apart = 10 * time.Second
+
+// apart is by how much the times may differ that two logs give to one statement. Two of servers are of one in two formats,
+// of which one may have whole seconds. Two of backends are copies; two backends may well say the same soon after each other.
+func (d *deed) apart(other *deed) time.Duration {
+	switch {
+	case d.backend != other.backend:
+		return apart
+	case d.backend:
+		return 50 * time.Millisecond
+	}
+	return time.Second
+}
 
 // twins takes out the changes that a second log shows, too: a backend's own and the server's. What one of them knows and
 // the other does not is put together.
@@ -66,33 +78,53 @@ func twins(deeds []*deed) {
 	if !several {
 		return
 	}
-	open := make(map[string][]*change)
+	open := make(map[string][]*told)
 	for _, d := range deeds {
 		kept := d.changes[:0]
 		for i := range d.changes {
 			c := &d.changes[i]
 			print := c.fingerprint()
-			if first := match(open[print], c); first >= 0 {
-				twin := open[print][first]
-				open[print] = slices.Delete(open[print], first, first+1)
-				twin.by.committed = twin.by.committed || d.committed
-				if twin.by.xid == 0 {
-					twin.by.xid = d.xid
+			list := recent(open[print], d.at)
+			if first := match(list, c); first != nil {
+				first.sources = append(first.sources, d.source)
+				twin := first.by
+				twin.committed = twin.committed || d.committed
+				if twin.xid == 0 {
+					twin.xid = d.xid
 				}
-				continue
+			} else {
+				kept = append(kept, *c)
+				list = append(list, &told{by: d, sources: []int{d.source}})
 			}
-			kept = append(kept, *c)
-			open[print] = append(open[print], &kept[len(kept)-1])
+			open[print] = list
 		}
 		d.changes = kept
 	}
 }
 
-// match finds the change of another source near in time; -1: none.
-func match(list []*change, c *change) int {
-	return slices.IndexFunc(list, func(o *change) bool {
-		return o.by.source != c.by.source && o.by.at.Sub(c.by.at).Abs() <= apart
+// told is a change, and the sources that tell of it: each does so once.
+type told struct {
+	by      *deed
+	sources []int
+}
+
+// recent leaves out what is too old to be told once more. The list is in the order of time.
+func recent(list []*told, now time.Time) []*told {
+	for len(list) > 0 && now.Sub(list[0].by.at) > apart {
+		list = list[1:]
+	}
+	return list
+}
+
+// match finds the change that another source tells of near in time; nil: none.
+func match(list []*told, c *change) *told {
+	at := slices.IndexFunc(list, func(o *told) bool {
+		return !slices.Contains(o.sources, c.by.source) && c.by.at.Sub(o.by.at) <= o.by.apart(c.by)
 	})
+	if at < 0 {
+		return nil
+	}
+	return list[at]
 }
 
 // fingerprint is what two logs tell alike of a change.

@@ -241,6 +241,44 @@ func TestTwoLogsOfOneServer(t *testing.T) {
 	}
 }
 
+// TestSeveralLogs: three formats of one server's log and a copy of a backend's tell nothing twice, and two backends do.
+func TestSeveralLogs(t *testing.T) {
+	t.Parallel()
+	lines := []string{"INSERT INTO c (a) VALUES (1)", "INSERT INTO t VALUES (1, 'a', 's')", "INSERT INTO t VALUES (1, 'b', 'z') ON CONFLICT (id) DO UPDATE SET state = excluded.state", "INSERT INTO c (a) VALUES (1)"}
+	of := func(name, format string, late time.Duration) []logparse.Event {
+		source := &logparse.Source{Name: name, Paths: []string{name}, Format: format}
+		list := script(lines...)
+		for i := range list {
+			list[i].Source, list[i].Time = source, list[i].Time.Add(late)
+		}
+		return list
+	}
+	twice := []string{"app.c:1 a=1 g=?", "app.c:4 a=1 g=?", "app.t:3 id*=1 name=a state=z"}
+	for name, test := range map[string]struct {
+		list []logparse.Event
+		want []string
+	}{
+		"three formats": {slices.Concat(of("s.csv", "PostgreSQL csvlog", 0), of("s.json", "PostgreSQL jsonlog", 0), of("s.log", "PostgreSQL stderr", -900*time.Millisecond)), twice},
+		"a copy":        {slices.Concat(of("a.log", "Python logging", 0), of("docker.log", "Python logging", 3*time.Millisecond)), twice},
+		"two backends": {
+			slices.Concat(of("a.log", "Python logging", 0)[:1], of("b.log", "Python logging", 2*time.Second)[:1]),
+			[]string{"app.c:1 a=1 g=?", "app.c:1 a=1 g=?"},
+		},
+		"two backends and their server": {
+			slices.Concat(of("a.log", "Python logging", 0)[:1], of("b.log", "Python logging", 2*time.Second)[:1], of("s.log", "PostgreSQL stderr", time.Second)[:1]),
+			[]string{"app.c:1 a=1 g=?", "app.c:1 a=1 g=?"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := built(t, rebuild.Options{Tables: app}, test.list)
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(test.want, "\n\t"))
+			}
+		})
+	}
+}
+
 // TestWhatARowSaysOfItself looks at the provenance, the origins, the reasons and the report.
 func TestWhatARowSaysOfItself(t *testing.T) {
 	t.Parallel()
