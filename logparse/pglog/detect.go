@@ -44,7 +44,8 @@ func (d Detector) Detect(sample []logparse.Line) []logparse.Candidate {
 		if prefix == nil {
 			break
 		}
-		offer(formatOf(prefix), prefix.share(lines), prefix.framer, prefix.begins())
+		// What an earlier one took does not count: a word in the place of a time takes it too.
+		offer(formatOf(prefix), prefix.share(rest)*float64(len(rest))/float64(len(lines)), prefix.framer, prefix.begins())
 		if rest = prefix.without(rest); len(rest) == 0 {
 			break
 		}

@@ -23,8 +23,8 @@ func InferPrefix(lines [][]byte) *Prefix {
 	if len(shapes) == 0 {
 		return nil
 	}
-	var best *Prefix
-	most := 0
+	var best, timed *Prefix
+	most, mostTimed := 0, 0
 	for _, shape := range withStops(shapes) {
 		p, err := parsePrefix(shape, "audbhrpPtmnsileLcvxQqNW")
 		if err != nil {
@@ -34,11 +34,22 @@ func InferPrefix(lines [][]byte) *Prefix {
 		if matched > most {
 			best, most = p, matched
 		}
+		if matched > mostTimed && p.hasTime() {
+			timed, mostTimed = p, matched
+		}
 	}
 	if best == nil {
 		return nil
 	}
+	if 10*mostTimed >= 9*most { // a word may stand for a time too, and for what a line of another prefix has in its place
+		best, most = timed, mostTimed
+	}
 	return best.stop(lines, most).resolve(lines)
+}
+
+// hasTime reports whether the prefix has the time of the line.
+func (p *Prefix) hasTime() bool {
+	return slices.ContainsFunc(p.steps, func(s step) bool { return s.kind == 'm' || s.kind == 't' || s.kind == 'n' })
 }
 
 // stop finds the place of %q where processes without a session lack more than what stands behind it, such as

@@ -27,6 +27,10 @@ func TestInferPrefix(t *testing.T) {
 		{"epoch, transaction, state", "1759861369.123 72 3/17 0 00000 LOG:  a\n1759861369.124 72 3/17 731 42P01 ERROR:  b\n", "%n %p %v %x %e "},
 		{"processes without a session have no transaction", "2025-10-07 18:22:49.123 UTC [71] 3/17 (app@shop) LOG:  a\n2025-10-07 18:22:49.123 UTC [9]  LOG:  b\n2025-10-07 18:22:49.123 UTC [71] 3/18 (app@shop) LOG:  a\n", "%m [%p] %v %q(%u@%d) "},
 		{"query ids, which are no transactions", "2025-10-07 18:22:49.123 UTC [71] -6187264835969687996 LOG:  a\n2025-10-07 18:22:49.123 UTC [71] 0 LOG:  a\n2025-10-07 18:22:49.123 UTC [71] 3406127565719852105 LOG:  a\n", "%m [%p] %Q "},
+		{"lines of sessions that nothing tells apart", "1 LOG:  a\n2 LOG:  b\n1 LOG:  c\n3 LOG:  d\n2 LOG:  e\n4 LOG:  f\n", "%l "},
+		{"the first process of a container", "1 LOG:  a\n1 LOG:  b\n27 LOG:  c\n28 LOG:  d\n27 LOG:  c\n1 LOG:  d\n", "%p "},
+		{"a line of the prefix before", "PG[71]: LOG:  a\n" + strings.Repeat("2025-10-07 18:22:49 UTC:[local]:app@shop:[71]: LOG:  b\n", 12), "%t:%W:%u@%d:[%p]: "},
+		{"lines without what stands behind %q do not make a transaction of a process", "2025-10-07 18:22:49 UTC 71 1 LOG:  a\n2025-10-07 18:22:49 UTC 71 2 LOG:  a\n2025-10-07 18:22:49 UTC 72 1 LOG:  a\nLOG:  b\n", "%q%t %p %l "},
 		{"percent", "%72% LOG:  a\n", "%%%p%% "},
 	}
 	for _, test := range tests {

@@ -66,18 +66,21 @@ type observation struct {
 	large   map[int]int // numbers that no process has
 	fits    map[int]map[byte]int
 	claims  map[int]int
-	states  map[int]int    // SQL states
-	always  map[int]string // the number that a column always has; "": it changes
+	states  map[int]int           // SQL states
+	open    map[int]map[int64]int // how many counts stand at a number, as if it were that of a session's line
+	most    map[int]int64         // the largest number
+	lines   map[int]int           // those that such a count leads to
+	always  map[int]string        // the number that a column always has; "": it changes
 }
 
 // observe looks at all lines.
 func (p *Prefix) observe(lines [][]byte, numbers, words []int) *observation {
 	seen := &observation{
 		numbers: numbers, counts: make(map[int]map[int]int), zeros: make(map[int]int), large: make(map[int]int),
-		fits: make(map[int]map[byte]int), claims: make(map[int]int), always: make(map[int]string), states: make(map[int]int),
+		fits: make(map[int]map[byte]int), claims: make(map[int]int), always: make(map[int]string), open: make(map[int]map[int64]int), lines: make(map[int]int), most: make(map[int]int64), states: make(map[int]int),
 	}
 	for _, i := range numbers {
-		seen.counts[i] = make(map[int]int)
+		seen.counts[i], seen.open[i] = make(map[int]int), make(map[int64]int)
 	}
 	for _, i := range words {
 		seen.fits[i] = make(map[byte]int)
@@ -96,7 +99,10 @@ func (p *Prefix) observe(lines [][]byte, numbers, words []int) *observation {
 			}
 		}
 		for _, i := range numbers {
-			value, _ := number(m.values[i])
+			value, n := number(m.values[i])
+			if n == 0 { // the line ends before it, where %q stands
+				continue
+			}
 			if seen.heads == 1 {
 				seen.always[i] = string(m.values[i])
 			} else if seen.always[i] != string(m.values[i]) {
@@ -109,6 +115,7 @@ func (p *Prefix) observe(lines [][]byte, numbers, words []int) *observation {
 				seen.large[i]++
 			}
 			seen.count(m, last, i, value)
+			seen.goOn(i, value)
 		}
 		if m.head.level.part == message {
 			seen.connection(m, words)
@@ -142,6 +149,22 @@ func (o *observation) count(m *matcher, last map[[3]int64]int64, i int, value in
 	}
 }
 
+// goOn notes whether a number follows one that stood there before. The numbers of lines do, also where nothing tells
+// sessions apart; those of processes come again and again.
+func (o *observation) goOn(i int, value int64) {
+	open := o.open[i]
+	o.most[i] = max(o.most[i], value)
+	if value == 1 || open[value-1] > 0 {
+		o.lines[i]++
+	}
+	if open[value-1]--; open[value-1] <= 0 {
+		delete(open, value-1)
+	}
+	if len(open) < 1<<16 {
+		open[value]++
+	}
+}
+
 // number says what a number is: the one that counts up within another one or a session is the line's; the first
 // other one the process; one that is often 0 or larger than processes are the transaction.
 func (o *observation) number(i int, has map[byte]bool) byte {
@@ -157,6 +180,10 @@ func (o *observation) number(i int, has map[byte]bool) byte {
 	case o.large[i] > 0 || o.zeros[i] > 0:
 		if !has['x'] {
 			return 'x'
+		}
+	case 10*o.lines[i] > 9*o.heads && o.most[i] > 2: // sessions are not told apart
+		if !has['l'] {
+			return 'l'
 		}
 	case !has['p']:
 		return 'p'
