@@ -325,6 +325,14 @@ func (s *session) close(how closing, out func(*logparse.Event) error) error {
 			return err
 		}
 	}
+	if s.open && how == atCrash && len(s.words) == 1 && s.words[0].Transaction == statement.Prepare { // what is prepared outlives the server
+		if err := s.finish(out); err != nil {
+			return err
+		}
+		if aside := s.timeline.prepared[s.prepared(s.words[0].Name)]; len(aside) > 0 {
+			aside[len(aside)-1].done = false
+		}
+	}
 	if s.open {
 		last := &s.words[len(s.words)-1]
 		crashed := last.Transaction == statement.Commit && !last.Chain
