@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,18 +12,18 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/runbook"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
-// TestRunbook follows RUNBOOK.md as a responder would, on a server that runs on
-// the incident's data directory. A block runs by its role, the second word behind
-// its fence: check, run and verify must succeed, in the order of the document;
-// expect is what the block before it prints, as in runbook.Matches; undo has a test of
-// its own here. A block without a role is not run. sh blocks share the variables of
-// the table "You need"; sql blocks go through psql with tables set, as it says.
+// TestRunbook runs RUNBOOK.md with `pgrescue runbook run`, as a responder would, on a
+// server that runs on the incident's data directory. Nobody is at the terminal, so flags
+// say what a person would. Every check, run and verify block must succeed, in the order of
+// the document, and print what the document shows; undo blocks run where somebody would
+// want them. Then the roads that lead away from the first one.
 func TestRunbook(t *testing.T) {
 	t.Parallel()
 	truth, err := testdata.ReadTruth()
@@ -50,6 +52,21 @@ func TestRunbook(t *testing.T) {
 	}
 }
 
+// TestBuiltInBook: the book in the program is the one at the root, and nothing is wrong with it.
+func TestBuiltInBook(t *testing.T) {
+	t.Parallel()
+	root, err := os.ReadFile(filepath.Join(repository, "RUNBOOK.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(root, builtInBook) {
+		t.Error("cmd/pgrescue/RUNBOOK.md is not RUNBOOK.md of the root: run `go generate ./cmd/pgrescue`")
+	}
+	if code, stdout, stderr := execute(t.Context(), "runbook", "lint", "--strict", filepath.Join(repository, "RUNBOOK.md")); code != exitcode.Done {
+		t.Errorf("runbook lint: code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 // responder is somebody who follows the runbook.
 type responder struct {
 	t      *testing.T
@@ -61,93 +78,138 @@ type responder struct {
 	book     *runbook.Book
 	tables   []string
 	copy     string
+	runs     string // holds the folders of runs
 }
 
 func newResponder(t *testing.T, truth *testdata.Truth, loss *testdata.Transaction) *responder {
 	t.Helper()
-	r := &responder{t: t, truth: truth, loss: loss, server: startIncident(t), copy: filepath.Join(t.TempDir(), "copy")}
+	folder := t.TempDir()
+	r := &responder{t: t, truth: truth, loss: loss, server: startIncident(t), copy: filepath.Join(folder, "copy"), runs: filepath.Join(folder, "runs")}
 	for _, destroyed := range loss.Destroyed {
 		r.tables = append(r.tables, destroyed.Table)
 	}
-	book, err := runbook.Open(filepath.Join(repository, "RUNBOOK.md"))
+	path, err := filepath.Abs(filepath.Join(repository, "RUNBOOK.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, finding := range runbook.Lint(book) {
-		if finding.Rule == "block" {
-			t.Errorf("RUNBOOK.md:%d: %s", finding.Line, finding.Text)
-		}
+	if r.book, err = runbook.Open(path); err != nil {
+		t.Fatal(err)
 	}
-	r.book = book
 	return r
 }
 
 // follow takes every step, and ends when the rows are back and the freeze is undone.
 func (r *responder) follow(deletes bool) {
 	r.t.Helper()
+	first := r.run("first", "--take", "3=4")
 	ran := 0
 	for _, step := range r.book.Steps {
-		for _, b := range step.Blocks(runbook.Check, runbook.Run, runbook.Verify, runbook.Undo) {
-			if b.Role != runbook.Undo {
-				ran++
-				r.must(b)
-			} else if deletes && step.Number == "7" {
-				r.undoGiveBack(step, b)
-			}
+		if step.Number != "" {
+			ran += len(step.Blocks(runbook.Check, runbook.Run, runbook.Verify))
 		}
 	}
-	if ran < 10 {
-		r.t.Fatalf("only %d blocks ran", ran)
+	if blocks := first.blocks(); blocks != ran || ran < 10 {
+		r.t.Errorf("%d blocks ran, the steps have %d", blocks, ran)
 	}
 	r.rowsAreBack(true)
-	r.must(r.find("1", runbook.Undo))
-	if _, _, err := r.try(r.find("1", runbook.Verify)); err == nil {
+	if deletes {
+		r.undoGiveBack()
+	}
+	// The roads that lead away, on the copy that is there.
+	for _, side := range []string{"the-wal-is-gone", "no-access-to-files-only-a-replication-role"} {
+		way := r.run(side, "--skip", "1=it is frozen", "--skip", "2=it is copied", "--take", "3="+side)
+		if last := way.Visits[len(way.Visits)-1]; last.Step != side || len(last.Blocks) == 0 {
+			r.t.Errorf("the road to %s ended at %s, after %d blocks", side, last.Step, len(last.Blocks))
+		}
+	}
+	r.must("undo", "1", filepath.Join(r.runs, "first"), "--yes")
+	if r.verifies("1") {
 		r.t.Error("the tables are not frozen any more, and the verify block of step 1 did not notice")
 	}
 }
 
 // undoGiveBack takes the rows out again and gives them back once more.
-func (r *responder) undoGiveBack(step *runbook.Step, undo *runbook.Block) {
+func (r *responder) undoGiveBack() {
 	r.t.Helper()
-	r.rowsAreBack(true)
-	r.must(undo)
+	folder := filepath.Join(r.runs, "first")
+	r.must("undo", "7", folder, "--yes", "--confirm", r.truth.Database)
 	r.rowsAreBack(false)
-	if _, _, err := r.try(r.find(step.Number, runbook.Verify)); err == nil {
-		r.t.Fatalf("the rows are not back, and the verify block of step %s did not notice", step.Number)
+	if r.verifies("7") {
+		r.t.Fatal("the rows are not back, and the verify block of step 7 did not notice")
 	}
-	runs := step.Blocks(runbook.Run)
-	r.must(runs[len(runs)-1])
+	r.must("resume", folder, "--again", "7", "--yes", "--confirm", r.truth.Database, "--tick", "all")
+	r.rowsAreBack(true)
 }
 
-// find gives the first block of a step with a role.
-func (r *responder) find(step string, role runbook.Role) *runbook.Block {
-	r.t.Helper()
-	if s := r.book.Step(step); s != nil && len(s.Blocks(role)) > 0 {
-		return s.Blocks(role)[0]
-	}
-	r.t.Fatalf("step %s of RUNBOOK.md has no %s block", step, role)
-	return nil
+// ended is how a run ended.
+type ended struct {
+	runbook.Result
 }
 
-// must runs a block that has to succeed, and print what the document shows.
-func (r *responder) must(b *runbook.Block) {
+// blocks counts the blocks that ended well.
+func (e *ended) blocks() int {
+	n := 0
+	for _, visit := range e.Visits {
+		for _, block := range visit.Blocks {
+			if block.ExitCode != nil && *block.ExitCode == 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// run runs the book in a folder of its own; every step must be done, or skipped.
+func (r *responder) run(name string, flags ...string) *ended {
 	r.t.Helper()
-	stdout, stderr, err := r.try(b)
+	folder := filepath.Join(r.runs, name)
+	text := r.must(append([]string{
+		"run", r.book.Path, "--folder", folder, "--yes", "--confirm", r.truth.Database, "--tick", "all", "--json",
+	}, flags...)...)
+	var result ended
+	if err := json.Unmarshal([]byte(text), &result); err != nil || len(result.Visits) == 0 || result.Next != "" {
+		r.t.Fatalf("run %s: %v, next %q, %d visits", name, err, result.Next, len(result.Visits))
+	}
+	log, err := os.ReadFile(filepath.Join(folder, "RUNLOG.md"))
+	if err != nil || !bytes.Contains(log, []byte("exit code 0")) {
+		r.t.Errorf("%s: RUNLOG.md: %v\n%.400s", name, err, log)
+	}
+	return &result
+}
+
+// must runs a command of runbook that has to succeed.
+func (r *responder) must(args ...string) string {
+	r.t.Helper()
+	var script strings.Builder
+	script.WriteString("pgrescue runbook")
+	for _, arg := range args {
+		script.WriteString(" '" + arg + "'")
+	}
+	stdout, stderr, err := r.shell(script.String())
 	if err != nil {
-		r.t.Fatalf("RUNBOOK.md:%d: %v\n%s%s", b.Line, err, stdout, stderr)
+		r.t.Fatalf("%s: %v\n%s%s", script.String(), err, stdout, stderr)
 	}
-	if b.ExpectLine > 0 && !runbook.Matches(b.Expect, stdout) {
-		r.t.Fatalf("RUNBOOK.md:%d: the block before it printed this:\n%s", b.ExpectLine, stdout)
-	}
+	return stdout
 }
 
-// try runs a block in bash or psql.
-func (r *responder) try(b *runbook.Block) (stdout, stderr string, err error) {
+// verifies reports whether the verify block of a step succeeds by itself.
+func (r *responder) verifies(step string) bool {
 	r.t.Helper()
-	script := b.Text
-	if b.Language == runbook.SQL {
-		script = "psql -X -v ON_ERROR_STOP=1 -v tables=\"$TABLES\" <<'END_OF_SQL'\n" + b.Text + "END_OF_SQL\n"
+	blocks := r.book.Step(step).Blocks(runbook.Verify)
+	if len(blocks) == 0 {
+		r.t.Fatalf("step %s has no verify block", step)
 	}
+	script := blocks[0].Text
+	if blocks[0].Language == runbook.SQL {
+		script = "psql -X -v ON_ERROR_STOP=1 -v tables=\"$TABLES\" <<'END_OF_SQL'\n" + script + "END_OF_SQL\n"
+	}
+	_, _, err := r.shell(script)
+	return err == nil
+}
+
+// shell runs a script with the values that the book needs.
+func (r *responder) shell(script string) (stdout, stderr string, err error) {
+	r.t.Helper()
 	return shell(r.t, r.t.TempDir(), script, append(reach(r.server, r.truth.Database),
 		"PGDATA="+r.server.DataDir(), "COPY="+r.copy, "TABLES="+strings.Join(r.tables, " "), "CONFLICT="+r.conflict, fmt.Sprintf("XID=%d", r.loss.XID))...)
 }

@@ -51,6 +51,9 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Done, exitcode.Findings, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.Failed, exitcode.NotFound,
 			exitcode.Locked, exitcode.Interrupted,
 		}
+	case "pgrescue runbook show", "pgrescue runbook lint", "pgrescue runbook plan", "pgrescue runbook approve", "pgrescue runbook run",
+		"pgrescue runbook resume", "pgrescue runbook undo", "pgrescue runbook status", "pgrescue runbook export":
+		return runbookCodes(command.Name())
 	case "pgrescue import":
 		return readingCodes(exitcode.Findings)
 	case "pgrescue restore plan", "pgrescue restore apply", "pgrescue restore verify", "pgrescue restore undo":
@@ -94,6 +97,24 @@ func restoringCodes(verb string) exitcode.Set {
 		return append(codes, exitcode.VerifyFailed)
 	case "undo":
 		return append(codes, exitcode.Findings)
+	}
+	return codes
+}
+
+// runbookCodes are those of the commands below runbook.
+func runbookCodes(verb string) exitcode.Set {
+	codes := exitcode.Set{
+		exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Insufficient, exitcode.Failed, exitcode.NotFound, exitcode.Interrupted,
+	}
+	switch verb {
+	case "lint", "status":
+		return append(codes, exitcode.Findings)
+	case "plan", "export":
+		return append(codes, exitcode.Refused)
+	case "approve":
+		return append(codes, exitcode.Refused, exitcode.Stale)
+	case "run", "resume", "undo":
+		return append(codes, exitcode.Refused, exitcode.VerifyFailed, exitcode.Stale, exitcode.Locked, exitcode.TimeBox)
 	}
 	return codes
 }

@@ -48,7 +48,7 @@ var errInterrupted = errors.New("interrupted by a signal")
 // interrupted is the error of a command that a signal ended. Which of the
 // command's steps noticed it first tells nobody anything.
 func interrupted(err error) error {
-	for _, known := range []error{errKept, errActing, errLoading} {
+	for _, known := range []error{errKept, errActing, errLoading, errRunning} {
 		if errors.Is(err, known) {
 			return exitcode.With(exitcode.Interrupted, exitcode.Hinted(known, exitcode.HintOf(err)))
 		}
@@ -106,6 +106,7 @@ query on a hurt table can destroy what is left of it.`,
 		newLogsCommand(terminal, cases),
 		newReportCommand(terminal, cases),
 		newRestoreCommand(terminal, cases),
+		newRunbookCommand(terminal, cases),
 		newUndeleteCommand(terminal, cases),
 		newVersionCommand(terminal),
 		newWALCommand(terminal, cases),

@@ -43,43 +43,6 @@ func New(out, errs *os.File, getenv func(string) string) *Terminal {
 	}
 }
 
-// Listen takes answers to questions from a file, if somebody sits before it.
-func (t *Terminal) Listen(in *os.File) {
-	if xterm.IsTerminal(int(in.Fd())) {
-		t.in = in
-	}
-}
-
-// Ask puts a question on stderr and reads one line. asked is false when nobody is
-// there to answer; an answer that ends without a line is one too.
-func (t *Terminal) Ask(question string) (answer string, asked bool, err error) {
-	if t.in == nil {
-		return "", false, nil
-	}
-	t.mu.Lock()
-	t.wipe()
-	_, err = io.WriteString(t.Err, Printable(question)+": ")
-	t.mu.Unlock()
-	if err != nil {
-		return "", false, fmt.Errorf("ask: %w", err)
-	}
-	// One byte at a time: what follows the line is not ours.
-	var line []byte
-	for one := make([]byte, 1); ; {
-		n, err := t.in.Read(one)
-		switch {
-		case n > 0 && one[0] != '\n':
-			line = append(line, one[0])
-			continue
-		case n == 0 && err == nil:
-			continue
-		case err != nil && !errors.Is(err, io.EOF):
-			return "", true, fmt.Errorf("read the answer: %w", err)
-		}
-		return strings.TrimSuffix(string(line), "\r"), true, nil
-	}
-}
-
 // UseJSON makes results and the fatal error JSON.
 func (t *Terminal) UseJSON(yes bool) { t.json = t.json || yes }
 
