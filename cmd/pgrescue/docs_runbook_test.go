@@ -115,11 +115,18 @@ func (r *responder) follow(deletes bool) {
 	if deletes {
 		r.undoGiveBack()
 	}
+	seen := map[string]bool{}
 	// The roads that lead away, on the copy that is there.
 	for _, side := range []string{"the-wal-is-gone", "no-access-to-files-only-a-replication-role"} {
+		seen[side] = true
 		way := r.run(side, "--skip", "1=it is frozen", "--skip", "2=it is copied", "--take", "3="+side)
 		if last := way.Visits[len(way.Visits)-1]; last.Step != side || len(last.Blocks) == 0 {
 			r.t.Errorf("the road to %s ended at %s, after %d blocks", side, last.Step, len(last.Blocks))
+		}
+	}
+	for _, step := range r.book.Steps {
+		if step.Number == "" && !seen[step.ID] && len(step.Blocks(runbook.Check, runbook.Run, runbook.Verify)) > 0 {
+			r.t.Errorf("no run went through %s", step.ID)
 		}
 	}
 	r.must("undo", "1", filepath.Join(r.runs, "first"), "--yes")

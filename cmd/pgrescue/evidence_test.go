@@ -75,6 +75,9 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 	root, _ := testRoot()
 	for command := range allCommands(root) {
 		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")
+		if book, isBook := strings.CutPrefix(name, "runbook "); isBook && book != "plan" {
+			continue // they read no evidence by themselves; runbook_test.go and docs_runbook_test.go run them
+		}
 		if name == "wal fetch" || strings.HasPrefix(name, "import profile ") || name == "logs patterns check" || strings.HasPrefix(name, "restore ") && name != "restore plan" {
 			continue // they read no evidence; wal_fetch_test.go and restore_scenario_test.go run them on a server
 		}
@@ -135,6 +138,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"logs rebuild":          {logs},
 		"logs timeline":         {logs, "--zone", "UTC"},
 		"report":                {"--case", kase, "-o", filepath.Join(out, "report.html"), "--force"},
+		"runbook plan":          {bookOnEvidence(t), "--set", "DATA=" + data},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
 		"undelete":              with("--xid", xid),
 		"wal rows":              with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
@@ -142,6 +146,17 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"wal target":            {data, "--xid", xid},
 		"wal transactions":      {data},
 	}
+}
+
+// bookOnEvidence writes a runbook whose check block reads the data directory in DATA.
+func bookOnEvidence(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "book.md")
+	text := "# Look\n\n## You need\n\n| Name | Meaning |\n|---|---|\n| `DATA` | the data directory |\n\n### 1. Look\n\n```sh check\npgrescue wal transactions \"$DATA\"\n```\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // sourceInEvidence lays a source file beside the data directory.

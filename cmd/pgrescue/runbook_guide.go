@@ -22,8 +22,11 @@ type guide struct {
 	lines int        // that the block has printed so far
 }
 
-// mostOfBlock is how many lines of a block's output are shown; all of them are saved.
-const mostOfBlock = 200
+// What is shown of a block's output; all of it is saved.
+const (
+	mostOfBlock  = 200 // lines
+	longestShown = 500 // characters of a line
+)
 
 // tell shows something that happens.
 func (g *guide) tell(e runbook.Event) {
@@ -97,7 +100,7 @@ func (g *guide) Write(text []byte) (int, error) {
 	defer g.mu.Unlock()
 	for line := range strings.Lines(string(text)) {
 		if g.lines++; g.lines <= mostOfBlock {
-			g.terminal.Infof("     %s", strings.TrimRight(line, "\r\n"))
+			g.terminal.Infof("     %s", shortened(strings.TrimRight(line, "\r\n"), longestShown))
 		}
 	}
 	return len(text), nil
