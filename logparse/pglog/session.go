@@ -30,6 +30,7 @@ type session struct {
 	last     logparse.Place // of an entry
 	name     string
 	actor    string // as the last entry has it
+	opened   string // user@database, as the message says with which the session began
 	mode     mode
 	shows    showing
 	blind    bool // what is logged was changed
@@ -87,6 +88,7 @@ func (s *session) hear(e *logparse.Entry, what saying, out func(*logparse.Event)
 		if !strings.HasPrefix(string(e.Message), "connection authorized") {
 			return nil
 		}
+		s.opened = openedBy(string(e.Message))
 		return t.tell(e, logparse.Connection, out)
 	case saysGone:
 		if err := s.finish(out); err != nil {
@@ -109,6 +111,27 @@ func (s *session) hear(e *logparse.Entry, what saying, out func(*logparse.Event)
 		return s.lost(e, what, out)
 	}
 	return s.refused(e, what, out)
+}
+
+// openedBy reads "connection authorized: user=… database=… application_name=…".
+func openedBy(message string) string {
+	_, rest, _ := strings.Cut(message, "user=")
+	user, database, ok := strings.Cut(rest, " database=")
+	if !ok {
+		return ""
+	}
+	for _, more := range []string{" application_name=", " SSL enabled", " GSS "} {
+		database, _, _ = strings.Cut(database, more)
+	}
+	return user + "@" + database
+}
+
+// who gives user@database: as the lines have it, or the session's beginning where they lack one of the two.
+func (s *session) who() string {
+	if s.opened != "" && (s.actor == "" || strings.HasPrefix(s.actor, "@") || strings.HasSuffix(s.actor, "@")) {
+		return s.opened
+	}
+	return s.actor
 }
 
 // sent takes a statement: the one before has ended.
@@ -134,7 +157,7 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 	for i := range s.words {
 		s.held = slices.Grow(s.held, 1)[:len(s.held)+1]
 		h := &s.held[len(s.held)-1]
-		fill(&h.event, e, s.name, s.actor)
+		fill(&h.event, e, s.name, s.who())
 		h.event.Statement, h.event.Parameters, h.event.Prepared = s.words[i].text, parameters, prepared
 		h.event.Verb, h.word = s.words[i].Verb, s.words[i].Transaction
 	}

@@ -404,3 +404,27 @@ func TestWhereStatementsEnded(t *testing.T) {
 		t.Errorf("not told: %v", want)
 	}
 }
+
+// TestWhoOfALogWithoutNames: lines without user and database are of those with whom the session began.
+func TestWhoOfALogWithoutNames(t *testing.T) {
+	t.Parallel()
+	const text = `2025-11-26 10:00:00.000 UTC [7] LOG:  connection received: host=[local]
+2025-11-26 10:00:00.001 UTC [7] LOG:  connection authorized: user=app database=shop one application_name=psql
+2025-11-26 10:00:01.000 UTC [8] LOG:  connection authorized: user=app database=other SSL enabled (protocol=TLSv1.3, cipher=TLS_AES_256_GCM_SHA384, bits=256)
+2025-11-26 10:00:02.000 UTC [7] LOG:  statement: DELETE FROM t
+2025-11-26 10:00:03.000 UTC [8] LOG:  statement: DELETE FROM t
+2025-11-26 10:00:04.000 UTC [7] LOG:  connection received: host=[local]
+2025-11-26 10:00:05.000 UTC [7] LOG:  statement: DELETE FROM t
+2025-11-26 10:00:06.000 UTC [9] LOG:  statement: DELETE FROM t
+`
+	var got []string
+	for _, e := range events(t, []byte(text), Detector{}) {
+		if e.Statement != "" {
+			got = append(got, e.Actor+" in "+e.Database)
+		}
+	}
+	want := []string{"app@shop one in shop one", "app@other in other", " in ", " in "}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
