@@ -43,6 +43,7 @@ type session struct {
 	xid        pg.XID
 
 	idle     bool // the server warned that the COMMIT or ROLLBACK that was sent had nothing to end
+	warned   bool // so, and the duration of what was sent comes next
 	twice    bool // the server warned that the BEGIN whose duration comes next had nothing to begin
 	open     bool // a query string was sent, and nothing says yet that it ended
 	query    string
@@ -152,7 +153,7 @@ func (s *session) sent(e *logparse.Entry, what saying, out func(*logparse.Event)
 	if err := s.part(e, what, out); err != nil {
 		return err
 	}
-	s.idle, s.twice = false, false
+	s.idle, s.warned, s.twice = s.warned && what.said == saysDone, false, false
 	s.open, s.query, s.first, s.extended = true, text, len(s.held), what.extended
 	for i := range s.words {
 		s.held = slices.Grow(s.held, 1)[:len(s.held)+1]

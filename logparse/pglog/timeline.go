@@ -208,7 +208,7 @@ func (t *Timeline) other(e *logparse.Entry, out func(*logparse.Event) error) err
 	kind := logparse.Message
 	if e.Severity == "WARNING" && string(e.Message) == "there is no transaction in progress" {
 		if one := t.sessions[keyOf(e)]; one != nil {
-			one.idle = one.open
+			one.idle, one.warned = one.open, !one.open
 		}
 	}
 	if e.Severity == "WARNING" && string(e.Message) == "there is already a transaction in progress" {
