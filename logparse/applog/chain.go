@@ -277,8 +277,12 @@ func (c *Chain) end(m *message) {
 		return
 	case doubt != "":
 		for _, open := range c.open {
-			open.Why = where + " ends a transaction, and does not say of which of several imports"
+			open.ended, open.Why = true, where+" ends a transaction, and does not say of which of several imports"
 		}
+		return
+	case i.ended && c.names(m) == nil && (m.trace == "" || m.trace != i.trace):
+		// That one may have been its end, and this one another import's.
+		i.Why = where + " ends a transaction, and a message before may have ended this import's"
 		return
 	}
 	c.take(i, m, "")

@@ -96,6 +96,7 @@ type Import struct {
 	trace string
 	among []*Import // those without an id that were under way when it was named: it is one of them
 	begun bool      // its transaction
+	ended bool      // a message may have told its end: it did not say of which import
 	seen  int       // the last message that named it
 	told  int       // the last one that surely belongs to it, and when that was
 	last  time.Time

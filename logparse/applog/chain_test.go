@@ -174,6 +174,22 @@ func interleaved(one, two string) string {
 	return mixed.String()
 }
 
+// TestChainOfAnEndOfNobody: behind a rollback that may have been of either of two imports, the commit of one proves nothing
+// of the other, though that one is the last under way.
+func TestChainOfAnEndOfNobody(t *testing.T) {
+	t.Parallel()
+	one, two := anImport(client, imported, flow, "5"), anImport(otherClient, otherImport, otherFlow, "7")
+	chain := chained(t, one+"🔄 POST http://h/api/v1/data-import/store-import | IP: 10.0.0.7 | Agent: x...\n🔄 Starting import transaction\n❌ Transaction failed, rolling back: no room\n"+
+		strings.SplitAfterN(two, "\n", 4)[3]+"🗳️ Transaction completed - data_import "+otherImport+" with 7 raw records committed to database\n✅ Import transaction committed successfully\n")
+	fates := make(map[string]Fate)
+	for _, i := range chain.Imports {
+		fates[i.ID] = i.Fate
+	}
+	if fates[imported] != FateUnknown || fates[otherImport] != FateCommitted || !strings.Contains(chain.Imports[0].Why, "may have ended this import's") {
+		t.Errorf("%v, %q", fates, chain.Imports[0].Why)
+	}
+}
+
 // TestChainOfJuly: the messages of an older version, which has the whole body and no transaction.
 func TestChainOfJuly(t *testing.T) {
 	t.Parallel()
