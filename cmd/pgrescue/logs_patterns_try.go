@@ -38,7 +38,7 @@ that differ in some words are one. Secrets are masked.
 The exit code is 1 when no pattern takes anything.`,
 		Example: `  pgrescue logs patterns test discovery backend.log
   pgrescue logs patterns test mine.yaml /copy/logs --limit 100
-  docker logs backend 2>&1 | pgrescue logs patterns test discovery - --json`,
+  pgrescue logs patterns test discovery - --json < backend.log`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return exitcode.Usagef("the pack comes first: discovery, or a YAML file; then the logs", "%s: name a PACK and a PATH", command.CommandPath())
