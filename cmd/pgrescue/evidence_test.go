@@ -76,7 +76,7 @@ func TestEvidenceIsOnlyRead(t *testing.T) {
 	for command := range allCommands(root) {
 		name := strings.TrimPrefix(command.CommandPath(), "pgrescue ")
 		if book, isBook := strings.CutPrefix(name, "runbook "); isBook && book != "plan" {
-			continue // they read no evidence by themselves; runbook_test.go and docs_runbook_test.go run them
+			continue // they read no evidence by themselves; docs_runbook_test.go and the scripts run them
 		}
 		if name == "wal fetch" || strings.HasPrefix(name, "import profile ") || name == "logs patterns check" || strings.HasPrefix(name, "restore ") && name != "restore plan" {
 			continue // they read no evidence; wal_fetch_test.go and restore_scenario_test.go run them on a server
