@@ -9,8 +9,10 @@
 //     hold; those of which they may hold are marked.
 //   - Doubt: a change of which nobody can say which rows it hit.
 //   - Open: a table that may have rows which the log does not show.
+//   - Session: what it has set decides which table a name means, and how its strings are read.
 //
-// Triggers, rules, and what foreign keys do to other tables stand in no log, and are not followed.
+// Triggers, rules, views, the children of INHERITS, and what foreign keys and the code of functions do stand in no log, and
+// are not followed. Where neither the lines nor the beginning of a session name a database, tables of one name are one.
 package rebuild
 
 import (
