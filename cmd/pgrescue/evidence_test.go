@@ -140,6 +140,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"report":                {"--case", kase, "-o", filepath.Join(out, "report.html"), "--force"},
 		"runbook plan":          {bookOnEvidence(t), "--set", "DATA=" + data},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},
+		"triage":                with("--log", logs, "--zone", "backend.log=UTC", "--backups", filepath.Dir(data), "--sources", sourceInEvidence(t, data)),
 		"undelete":              with("--xid", xid),
 		"wal rows":              with("--xid", xid, "--table", table, filepath.Join(data, "pg_wal")),
 		"wal summary":           {data},

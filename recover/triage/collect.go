@@ -33,7 +33,7 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 			if f.WAL, err = ReadWAL(ctx, ev, s.Progress); err != nil {
 				return nil, err
 			}
-			for i := range f.WAL.Gaps {
+			for i := range f.WAL.unread { // the others were told when the log was opened
 				if g := &f.WAL.Gaps[i]; !g.Recycled {
 					f.Gaps = append(f.Gaps, g.Evidence())
 				}

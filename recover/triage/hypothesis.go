@@ -20,7 +20,7 @@ const (
 	Truncated  HypothesisName = "a table was truncated"
 	Recreated  HypothesisName = "a table was dropped, and perhaps made again"
 	Overwrote  HypothesisName = "rows were updated"
-	Undone     HypothesisName = "it was rolled back"
+	Undone     HypothesisName = "it was rolled back or refused"
 	OldBackup  HypothesisName = "an old backup was restored"
 	Unlogged   HypothesisName = "unlogged tables were emptied after a crash"
 	WrongPlace HypothesisName = "this is another database, or an empty volume"
@@ -72,6 +72,11 @@ type weigher struct {
 func (w *weigher) hypotheses() []Hypothesis {
 	list := []Hypothesis{
 		w.filesGone(), w.truncated(), w.recreated(), w.cascade(), w.cleanup(), w.unlogged(), w.wrongPlace(), w.oldBackup(), w.updated(), w.undone(),
+	}
+	for i := range list {
+		if h := &list[i]; len(h.For)+len(h.Against) == 0 {
+			h.oppose("none", "nothing at hand tells for or against it")
+		}
 	}
 	if len(w.losses) > 0 && w.losses[0].Way == ByUpdate { // nothing else stands out in the WAL
 		slices.SortStableFunc(list, func(a, b Hypothesis) int {
@@ -197,6 +202,9 @@ func (w *weigher) whole() bool {
 
 // notCommitted tells of statements of that kind which changed nothing: they are no evidence for it.
 func (w *weigher) notCommitted(h *Hypothesis, way Way) {
+	if way == ByUpdate && len(w.Asked.Tables) == 0 && len(w.ofWay(way)) == 0 {
+		return // every application has some
+	}
 	n := 0
 	for i := range w.Statements {
 		s := &w.Statements[i]
@@ -303,7 +311,8 @@ func (w *weigher) undone() Hypothesis {
 	}
 	for i := range w.Statements {
 		s := &w.Statements[i]
-		if _, ok := wayOf(s.Verb); !ok || s.Fate != RolledBack && s.Fate != Failed || !w.Asked.within(s.Time) {
+		way, ok := wayOf(s.Verb)
+		if !ok || s.Fate != RolledBack && s.Fate != Failed || !w.Asked.within(s.Time) || way == ByUpdate && len(w.Asked.Tables) == 0 || s.Table.Name != "" && !w.Asked.wants(s.Table) {
 			continue
 		}
 		if n++; n <= 2*mostPoints {

@@ -246,7 +246,7 @@ func (f *Facts) lost(c *TableChange) LostTable {
 }
 
 // standsOut reports whether a transaction took of a table what others do not take: a quarter
-// of it, or a tenth where all others take much less.
+// of it, or a tenth where nobody else takes nearly as many rows.
 func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 	n := c.Deleted
 	if updates {
@@ -270,7 +270,22 @@ func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 	if !after { // those that were counted may be all that there were before
 		parts = 5
 	}
-	return left <= 0 || parts*n >= left+n || habit != nil && habit.deleting() > usual && 11*n >= left+n
+	if left <= 0 || parts*n >= left+n {
+		return true
+	}
+	// Nobody else takes nearly as many: less will do, and less still where other tables are hurt too.
+	if habit == nil || habit.like(n, false) > 1 {
+		return false
+	}
+	return 11*n >= left+n || 21*n >= left+n && f.hurtsMore(tx, c)
+}
+
+// hurtsMore reports whether a transaction deleted from another table too what nobody else deletes.
+func (f *Facts) hurtsMore(tx *Transaction, c *TableChange) bool {
+	return slices.ContainsFunc(tx.Tables, func(other TableChange) bool {
+		habit := f.WAL.Habits[other.Table]
+		return other.Table != c.Table && other.Deleted >= fewest && !replaced(&other) && habit != nil && habit.like(other.Deleted, false) == 1
+	})
 }
 
 // archived reports whether a transaction brought as many rows to another table as it took from this one.
@@ -278,14 +293,6 @@ func archived(tx *Transaction, c *TableChange) bool {
 	return slices.ContainsFunc(tx.Tables, func(other TableChange) bool {
 		return other.Table != c.Table && other.Inserted >= c.Deleted && other.Deleted == 0 && other.Updated == 0
 	})
-}
-
-// deleting counts the transactions that deleted rows.
-func (h *Habit) deleting() (count int64) {
-	for _, n := range h.deletes {
-		count += n
-	}
-	return count
 }
 
 // logged finds statements of logs that took something, where the WAL does not reach.

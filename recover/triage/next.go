@@ -35,18 +35,22 @@ func (w *weigher) next() []Command {
 		add("the WAL, before a checkpoint removes it", "pgrescue wal fetch -o wal")
 	}
 	switch {
-	case loss != nil && loss.ByLog == nil && w.DataDir != nil && !w.DataDir.Running:
-		add("the lost rows, and the balance", "pgrescue undelete --pgdata %s%s --xid %d -o rescued", shell(w.DataDir.Path), w.walFlag(), loss.XID)
 	case loss != nil && loss.ByLog == nil && w.DataDir != nil:
-		add("a copy that nothing changes any more", "cp -a %s /safe/data", shell(w.DataDir.Path))
-		add("the lost rows, and the balance", "pgrescue undelete --pgdata /safe/data%s --xid %d -o rescued", w.walFlag(), loss.XID)
+		dir := w.DataDir.Path
+		if w.DataDir.Running {
+			add("a copy that nothing changes any more", "cp -a %s /safe/data", shell(dir))
+			dir = "/safe/data"
+		}
+		for _, other := range w.biggest() {
+			add(fmt.Sprintf("what transaction %d took, and the balance", other.XID), "pgrescue undelete --pgdata %s%s --xid %d -o rescued-%d", shell(dir), w.walFlag(), other.XID, other.XID)
+		}
 	case w.Server != nil && w.DataDir == nil:
 		if dir := w.Server.Settings["data_directory"]; dir != "" {
 			add("a copy of the data directory, on the server's machine; then triage again with --pgdata", "cp -a %s /safe/data", shell(dir))
 		}
 	}
 	if loss != nil && loss.ByLog == nil && w.DataDir != nil {
-		add("where recovery beside production has to stop", "pgrescue wal target %s --xid %d", shell(w.DataDir.Path), loss.XID)
+		add("where recovery beside production has to stop", "pgrescue wal target %s --xid %d", shell(w.DataDir.Path), w.earliest().XID)
 	}
 	if b := w.bestDump(loss); b != nil {
 		add("the table as the dump has it", "pg_restore --data-only -t %s -f rows.sql %s", shell(loss.Tables[0].Name.Name), shell(b.Path))
@@ -74,6 +78,23 @@ func (w *weigher) nextWithoutLoss() (list []Command) {
 		add("this again, for the table that rows are missing from", "pgrescue triage --pgdata %s --table NAME", shell(w.DataDir.Path))
 	}
 	return list
+}
+
+// biggest are the first two losses of the way that is named: a cleanup is often several transactions.
+func (w *weigher) biggest() []*Loss {
+	list := w.ofWay(w.losses[0].Way)
+	return list[:min(len(list), 2)]
+}
+
+// earliest is the first of the losses of that way to be committed.
+func (w *weigher) earliest() *Loss {
+	first := &w.losses[0]
+	for _, loss := range w.ofWay(first.Way) {
+		if loss.ByLog == nil && loss.EndLSN < first.EndLSN {
+			first = loss
+		}
+	}
+	return first
 }
 
 // walFlag names WAL that lies elsewhere.

@@ -19,15 +19,15 @@ func (w *weigher) cascade() Hypothesis {
 		}
 		seen = true
 		pairs, known := w.cascades(loss)
-		named := w.stated(loss)
+		unnamed := unstated(loss)
 		switch {
 		case len(pairs) > 0:
 			h.Standing = Proven
 			h.support("wal", "%s", describe(loss))
 			h.support("catalog", "%s refers to it with ON DELETE CASCADE", strings.Join(pairs, ", "))
-		case named == 1:
+		case len(unnamed) > 0:
 			h.support("wal", "%s", describe(loss))
-			h.support("log", "the statements of the transaction name one of the tables only")
+			h.support("log", "no statement of the transaction in the logs names %s", strings.Join(unnamed, ", "))
 			if h.Standing == CannotTell {
 				h.Standing = Supported
 			}
@@ -68,15 +68,16 @@ func (w *weigher) everyKeyKnown() bool {
 	return len(w.Tables) > 0 && !slices.ContainsFunc(w.Tables, func(t Table) bool { return !t.ParentsKnown })
 }
 
-// stated counts the tables that the statements of a loss name.
-func (w *weigher) stated(loss *Loss) int {
-	var names []string
-	for _, s := range loss.Statements {
-		if s.Verb == "DELETE" && s.Table.Name != "" && !slices.Contains(names, s.Table.Name) {
-			names = append(names, s.Table.Name)
+// unstated are the tables of a loss that no DELETE of its in the logs names, where there is one.
+func unstated(loss *Loss) (names []string) {
+	deletes := slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" })
+	for i := range loss.Tables {
+		name := loss.Tables[i].Name
+		if deletes && !slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" && SameTable(s.Table, name) }) {
+			names = append(names, tableText(name))
 		}
 	}
-	return len(names)
+	return names
 }
 
 // unlogged: a crash empties unlogged tables, for their pages are in no WAL.

@@ -1,5 +1,11 @@
 package triage
 
+import (
+	"fmt"
+
+	"github.com/pgrescue/pgrescue/recover/pg"
+)
+
 // Hurt is what was lost: the answer to the first question, for each asks for another first move.
 type Hurt string
 
@@ -49,15 +55,19 @@ func (w *weigher) question(name HypothesisName) Question {
 			[]string{"do not read the hurt tables, not even with SELECT count(*) or pg_dump: reading prunes dead rows", "no VACUUM", "no restart before the statistics and pages are captured"},
 		}
 	}
-	if w.WAL == nil && len(w.Statements) == 0 {
+	if w.WAL == nil {
+		why := "neither WAL nor logs are at hand"
+		if len(w.Logs) > 0 {
+			why = "no WAL is at hand, and nothing of which the logs say that it was done stands out"
+		}
 		return Question{
-			HurtNotKnown, "neither WAL nor logs are at hand",
-			[]string{"read the hurt tables in no way until this is known", "name a data directory, WAL or logs"},
+			HurtNotKnown, why,
+			[]string{"read the hurt tables in no way until this is known", "name a data directory or WAL: nothing else proves what was committed"},
 			[]string{"do not stop the server before you know whether files are gone"},
 		}
 	}
 	return Question{
-		HurtNothing, "nothing that was committed stands out",
+		HurtNothing, fmt.Sprintf("nothing that was committed stands out, in the WAL from %s to %s", pg.FormatTime(w.WAL.First), pg.FormatTime(w.WAL.Last)),
 		[]string{"name the table that rows are missing from with --table, and when with --since and --until: then each transaction that took rows of it is listed"},
 		[]string{"do not restore anything yet"},
 	}

@@ -253,7 +253,7 @@ func (w *weigher) dumpRoute(loss *Loss) Route {
 func (w *weigher) backupRoute(name string, loss *Loss, of func(*backups.Backup) (Covers, string, int64)) Route {
 	r := Route{Name: name, Covers: CoversNo, Rows: -1, Why: "none was found where somebody looked", Expiry: Expiry{Text: "by the retention of whoever keeps it: take it out of rotation"}}
 	if !w.Searched {
-		r.Covers, r.Why = CoversUnknown, "nobody looked: name folders with --backups"
+		r.Covers, r.Why, r.Expiry = CoversUnknown, "nobody looked: name folders with --backups", Expiry{}
 		return r
 	}
 	if len(w.Backups) == 0 || loss == nil {
@@ -308,12 +308,20 @@ func (w *weigher) sourceRoute() Route {
 		return r
 	}
 	r.Covers, r.Rows = CoversUnknown, -1
-	r.Why = fmt.Sprintf("%d files", len(names))
+	r.Why = counted(int64(len(names)), "file")
 	if records > 0 {
-		r.Why += fmt.Sprintf(" with about %d records", records)
+		r.Why += " with about " + counted(records, "record")
 	}
 	r.Why += ", such as " + names[0] + "; which rows they make, pgrescue import tells"
 	return r
+}
+
+// counted counts things whose plural ends with s.
+func counted(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 // logRoute: values that logs show.
@@ -332,11 +340,8 @@ func (w *weigher) logRoute(loss *Loss) Route {
 		}
 	}
 	if n > 0 {
-		r.Covers, r.Rows = CoversPart, n
-		r.Why = fmt.Sprintf("they show %d statements that brought rows, with their values", n)
-		if loss != nil && loss.rows() >= 0 {
-			r.Rows = min(n, loss.rows())
-		}
+		r.Covers = CoversPart
+		r.Why = fmt.Sprintf("they show %d statements that brought rows there, with their values; which of those are lost, pgrescue logs rebuild tells", n)
 	}
 	return r
 }

@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
@@ -25,7 +26,9 @@ type WAL struct {
 	RolledBack   int64
 	// Habits are what is usual for each table, by its name.
 	Habits map[string]*Habit
+	// Gaps are what the scan could not read, and behind those the stretches that are not there.
 	Gaps   []wal.Gap
+	unread int // of them
 	// Level is wal_level: replica or logical; "": not known.
 	Level string
 	// Cleaned are pages of files that VACUUM or pruning worked on, with the last record of each file.
@@ -145,7 +148,7 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 	w := &WAL{
 		SystemIdentifier: ev.Archive.SystemIdentifier(), Start: ev.Archive.Start(), End: ev.Archive.End(), Timeline: ev.Archive.Timeline(),
 		First: result.FirstEnd, Checkpoints: result.Checkpoints, Committed: result.Committed, RolledBack: result.Aborted,
-		Habits: make(map[string]*Habit), Gaps: append(result.Gaps, result.Missing...), Level: levelOf(ev.Snapshot),
+		Habits: make(map[string]*Habit), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), Level: levelOf(ev.Snapshot),
 	}
 	for file, habit := range habits {
 		name := names.Of(file)

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/pgrescue/pgrescue/importers"
+	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/events"
+	"github.com/pgrescue/pgrescue/logparse/secrets"
+	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/triage"
+)
+
+const (
+	// mostStatements bounds how many statements of logs are kept.
+	mostStatements = 100_000
+	// mostCounted bounds how much of a source file is read to count its records.
+	mostCounted = 64 << 20
+)
+
+// readLogs reads the statements that destroy, and what logs tell of the server.
+func (r *triageRun) readLogs(ctx context.Context, facts *triage.Facts) error {
+	options := r.options.logsOptions
+	options.paths = r.options.logs
+	reading, err := openLogs(ctx, r.terminal, r.found, &options)
+	if err != nil {
+		return err
+	}
+	l := &logFacts{facts: facts, reading: reading, logs: make(map[*logparse.Source]*triage.Log)}
+	reader := events.New(events.Options{})
+	err = reading.entries(ctx, func(e *logparse.Entry) error { return reader.Add(e, l.take) })
+	if err == nil {
+		err = reader.Flush(l.take)
+	}
+	if err != nil {
+		return err
+	}
+	if l.left > 0 {
+		r.gaps = append(r.gaps, evidence.Gap{
+			Where: shortList(options.paths), What: fmt.Sprintf("%d statements", l.left), Why: "there are more than a triage keeps",
+			Consequence: "--since and --until narrow it down",
+		})
+	}
+	for _, source := range reading.sources {
+		if log := l.logs[source]; log != nil {
+			facts.Logs = append(facts.Logs, *log)
+		}
+	}
+	if _, err := reading.finish(); err != nil {
+		return err
+	}
+	for _, source := range reading.sources {
+		r.told = append(r.told, source.Gaps()...)
+	}
+	r.told = append(r.told, reading.unread...)
+	return nil
+}
+
+// logFacts makes facts of events.
+type logFacts struct {
+	facts   *triage.Facts
+	reading *logReading
+	logs    map[*logparse.Source]*triage.Log
+	left    int64
+}
+
+func (l *logFacts) take(e *logparse.Event) error {
+	log := l.logs[e.Source]
+	if log == nil {
+		log = &triage.Log{
+			Name: e.Source.Name, Format: describeLog(e.Source), Server: strings.HasPrefix(e.Source.Format, "PostgreSQL"),
+			Container: strings.Contains(e.Source.Wrapper, "Docker") || strings.Contains(e.Source.Wrapper, "Kubernetes"), Payloads: make(map[string]int64),
+		}
+		l.logs[e.Source] = log
+	}
+	if !e.Time.IsZero() {
+		if log.First.IsZero() || e.Time.Before(log.First) {
+			log.First = e.Time
+		}
+		if e.Time.After(log.Last) {
+			log.Last = e.Time
+		}
+	}
+	if !l.reading.within(e.Stamp) {
+		return nil
+	}
+	if kind := signOf(e); kind != "" {
+		l.facts.Signs = append(l.facts.Signs, triage.Sign{Kind: kind, Time: e.Time, Text: secrets.Text(e.Text), Where: e.Place.String()})
+	}
+	if e.Statement == "" {
+		return nil
+	}
+	switch e.Verb {
+	case "INSERT", "COPY":
+		if e.Kind != logparse.Failed && e.Kind != logparse.RolledBack && e.Table.Name != "" && (len(e.Sets) > 0 || e.Parameters != "" || strings.Contains(strings.ToUpper(e.Statement), "VALUES")) {
+			log.Payloads[e.Table.Schema+"."+e.Table.Name] += int64(max(len(e.Sets), 1))
+		}
+	case "DELETE", "UPDATE", "TRUNCATE", "DROP", "MERGE":
+		if len(l.facts.Statements) == mostStatements {
+			l.left++
+			return nil
+		}
+		s := statementOf(e)
+		s.Text, s.Where = shownStatement(e), e.Place.String()
+		l.facts.Statements = append(l.facts.Statements, s)
+	}
+	return nil
+}
+
+// signOf tells what an event says of the server. The texts are those of xlogrecovery.c, xlog.c and postmaster.c.
+func signOf(e *logparse.Event) triage.SignKind {
+	switch e.Kind {
+	case logparse.Server, logparse.Message:
+		switch {
+		case strings.Contains(e.Text, "database system was not properly shut down"), strings.Contains(e.Text, "database system was interrupted"),
+			strings.Contains(e.Text, "all server processes terminated; reinitializing"):
+			return triage.SignCrash
+		case strings.Contains(e.Text, "starting archive recovery"), strings.Contains(e.Text, "selected new timeline ID"), strings.Contains(e.Text, "starting point-in-time recovery"),
+			strings.Contains(e.Text, "starting backup recovery with redo LSN"):
+			return triage.SignRecovery
+		}
+	case logparse.Failed:
+		if e.SQLState == "42P01" || strings.Contains(e.Text, "relation \"") && strings.Contains(e.Text, "does not exist") {
+			return triage.SignRefused
+		}
+	}
+	return ""
+}
+
+// readSources lists the files that rows may have come from.
+func (r *triageRun) readSources(ctx context.Context, facts *triage.Facts) error {
+	sources, _, err := importers.Find(ctx, importers.FindOptions{Paths: r.options.sources, Trail: r.found.Trail()})
+	if err != nil {
+		return importError(err)
+	}
+	for _, source := range sources {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		facts.Sources = append(facts.Sources, triage.Source{Path: source.Place(), Format: string(source.Format), Bytes: source.Size, Records: recordsOf(source)})
+	}
+	return nil
+}
+
+// recordsOf counts the lines behind the header of a CSV file; -1: it is another one, or too long for a triage.
+func recordsOf(source *importers.Source) int64 {
+	if source.Format != importers.FormatCSV {
+		return -1
+	}
+	file, err := source.Open(nil)
+	if err != nil {
+		return -1
+	}
+	defer file.Close()
+	reader := bufio.NewReaderSize(io.LimitReader(file, mostCounted), 256<<10)
+	lines, total, last := int64(0), 0, byte('\n')
+	block := make([]byte, 256<<10)
+	for {
+		n, err := reader.Read(block)
+		lines += int64(bytes.Count(block[:n], []byte{'\n'}))
+		if total += n; n > 0 {
+			last = block[n-1]
+		}
+		if err != nil {
+			break
+		}
+	}
+	switch {
+	case total == mostCounted:
+		return -1
+	case last != '\n':
+		lines++
+	}
+	return max(0, lines-1)
+}
