@@ -37,8 +37,7 @@ func (r *recorder) loggedIDs(ctx context.Context, headers map[string][]string) (
 		return matches, nil
 	}
 	for i := range relations {
-		_, err := r.run.Rewrite(relations[i].ID, evidence.RouteImport, func(row *evidence.Row) (bool, error) { return ids.Rewrite(row), nil })
-		if err != nil {
+		if _, err := r.run.Rewrite(relations[i].ID, evidence.RouteImport, ids.Rewrite); err != nil {
 			return nil, libraryError(err)
 		}
 	}

@@ -164,11 +164,7 @@ func (c *Case) sumHeld(ids []string, l *Logged, shapes map[int64]*evidence.Relat
 	}
 	keys := make(map[*evidence.Relation][]int)
 	for _, rel := range shapes {
-		for i := range rel.Columns {
-			if rel.Columns[i].Key {
-				keys[rel] = append(keys[rel], i)
-			}
-		}
+		keys[rel] = keyColumns(rel)
 	}
 	var row evidence.Row
 	var buf []byte

@@ -93,16 +93,21 @@ func (t *RunTable) shapeOf(rel *evidence.Relation) (shape, error) {
 		if err != nil {
 			return s, err
 		}
-		s = shape{id: id}
-		for i := range rel.Columns {
-			if rel.Columns[i].Key {
-				s.key = append(s.key, i)
-			}
-		}
+		s = shape{id: id, key: keyColumns(rel)}
 		t.shapes[rel] = s
 	}
 	t.last, t.lastShape = rel, s
 	return s, nil
+}
+
+// keyColumns are the columns of a shape that are its key.
+func keyColumns(rel *evidence.Relation) (key []int) {
+	for i := range rel.Columns {
+		if rel.Columns[i].Key {
+			key = append(key, i)
+		}
+	}
+	return key
 }
 
 // Put takes one row. An error may be that of a row that was put before.

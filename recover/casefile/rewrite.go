@@ -17,7 +17,7 @@ const someRewritten = 1000
 // progress included, in the order in which they came. Where change says that it gave the
 // row other values or origins, the row keeps its place and its identity, and is of this
 // run from then on. It returns how many were changed.
-func (r *Run) Rewrite(relationID int64, route evidence.Route, change func(row *evidence.Row) (bool, error)) (changed int64, err error) {
+func (r *Run) Rewrite(relationID int64, route evidence.Route, change func(row *evidence.Row) bool) (changed int64, err error) {
 	if err := r.pipe.flush(); err != nil {
 		return 0, r.c.fail(r.ctx, "take rows into", err)
 	}
@@ -35,7 +35,7 @@ type rewriter struct {
 	run      *Run
 	relation int64
 	route    evidence.Route
-	change   func(*evidence.Row) (bool, error)
+	change   func(*evidence.Row) bool
 	after    int64 // the last row that was read
 	rows     []rewritten
 	n        int64
@@ -54,32 +54,23 @@ func (w *rewriter) some() (more bool, err error) {
 	err = w.run.c.scanRows(w.run.ctx, query, func(found *Candidate) error {
 		read++
 		w.after = found.ID
-		changed, err := w.change(&found.Row)
-		if err == nil && changed {
+		if w.change(&found.Row) {
 			w.rows = append(w.rows, rewritten{found.ID, found.Row.Clone()})
 		}
-		return err
+		return nil
 	})
 	return read == someRewritten, err
 }
 
 // write writes the rows that changed.
 func (w *rewriter) write() error {
-	const numbers = `SELECT relation_id, run_id, shape_id, route, confidence, place, lsn, xmin, xmax, origin, nth, source_id, line,
- operation, commit_time, note_id, intermediate, moved, unknown FROM row WHERE id = ?`
 	var b pipeBatch
 	for i := range w.rows {
 		row := &w.rows[i].row
 		var rec record
-		s := shape{}
-		for at := range row.Relation.Columns {
-			if row.Relation.Columns[at].Key {
-				s.key = append(s.key, at)
-			}
-		}
-		rec.encode(&b, s, row.Values, row.Successor)
+		rec.encode(&b, shape{key: keyColumns(row.Relation)}, row.Values, row.Successor)
 		rec.encodeOrigins(&b, row)
-		if err := w.run.c.readNumbers(&rec, numbers, w.rows[i].id); err != nil {
+		if err := w.run.c.readNumbers(&rec, w.rows[i].id); err != nil {
 			return err
 		}
 		rec.numbers[recordNumbers-1] = unknownValues(row.Values)
@@ -99,7 +90,9 @@ func (w *rewriter) write() error {
 }
 
 // readNumbers reads the numbers of a row.
-func (c *Case) readNumbers(rec *record, query string, id int64) error {
+func (c *Case) readNumbers(rec *record, id int64) error {
+	const query = `SELECT relation_id, run_id, shape_id, route, confidence, place, lsn, xmin, xmax, origin, nth, source_id, line,
+ operation, commit_time, note_id, intermediate, moved, unknown FROM row WHERE id = ?`
 	return sqlitex.Execute(c.conn, query, &sqlitex.ExecOptions{Args: []any{id}, ResultFunc: func(stmt *sqlite.Stmt) error {
 		for i := range rec.numbers {
 			rec.numbers[i] = stmt.ColumnInt64(i)

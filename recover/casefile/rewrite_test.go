@@ -29,14 +29,14 @@ func TestRewriteKeepsIdentity(t *testing.T) {
 	}
 	runOf(t, c, put)
 	change := func(r *Run) int64 {
-		n, err := r.Rewrite(1, evidence.RouteImport, func(row *evidence.Row) (bool, error) {
+		n, err := r.Rewrite(1, evidence.RouteImport, func(row *evidence.Row) bool {
 			if row.Line%10 != 3 || string(row.Values[1].Text) != "x" {
-				return false, nil
+				return false
 			}
 			row.Values[0].Text = append([]byte("told"), row.Values[0].Text[4:]...)
 			row.Values[1] = evidence.Value{State: evidence.Unknown, Reason: "rewritten"}
 			row.Origins = []evidence.Origin{{Confidence: evidence.Claimed, Source: "app.log", Line: 7, Why: "id that the logs tell"}, {}}
-			return true, nil
+			return true
 		})
 		must(t, err)
 		return n
