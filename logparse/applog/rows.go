@@ -36,18 +36,10 @@ type Rows struct {
 
 // RowsReport tells what became of what the messages told.
 type RowsReport struct {
-	Tables []TableReport
 	// LeftOut says why nothing was made of an import, a flow or an asset.
 	LeftOut []string
 	// Lacking names columns of the pack that the tables have not.
 	Lacking []string
-}
-
-// TableReport counts the rows of a table.
-type TableReport struct {
-	Relation evidence.RelationName
-	Rows     int64
-	Gone     int64 // of them: a message tells that they were deleted
 }
 
 // Count is how many rows a table has of something, as a message tells.
@@ -352,19 +344,12 @@ func (r *Rows) give(h *harvest, sink evidence.Sink) error {
 			r.report.Lacking = append(r.report.Lacking, relation.RelationName.String()+"."+column.Name)
 		}
 	}
-	report := TableReport{Relation: relation.RelationName}
 	row := evidence.Row{Relation: relation}
 	for _, made := range h.rows {
 		made.fill(&row, place)
-		if report.Rows++; row.Operation != "" {
-			report.Gone++
-		}
 		if err := sink.Put(&row); err != nil {
 			return err
 		}
-	}
-	if report.Rows > 0 {
-		r.report.Tables = append(r.report.Tables, report)
 	}
 	return nil
 }
