@@ -39,6 +39,9 @@ type Candidate struct {
 	Begins func(text []byte) bool
 }
 
+// OfServer reports whether a format, as it is shown, is one of PostgreSQL's own log.
+func OfServer(format string) bool { return strings.HasPrefix(format, "PostgreSQL ") }
+
 const (
 	sampleLines = 4000 // of each container
 	// leastScore is what a format must have to be taken, and leastShare what one must have beside a better one.

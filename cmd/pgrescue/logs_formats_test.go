@@ -186,7 +186,7 @@ func TestServersAndBackendsAreToldApart(t *testing.T) {
 	readTogether(t, all, func(e *logparse.Entry) {
 		name := filepath.Base(e.Name())
 		entries[name]++
-		if of := !strings.HasPrefix(name, "backend"); of != ofServer(e.Format) {
+		if of := !strings.HasPrefix(name, "backend"); of != logparse.OfServer(e.Format) {
 			t.Errorf("%s:%d is taken for %s: %.100s", name, e.Line, e.Format, e.Message)
 		}
 	})
@@ -221,7 +221,7 @@ func twoServers(t *testing.T, text string, want int) {
 	got, whole := 0, 0
 	sources := readTogether(t, folder, func(e *logparse.Entry) {
 		got++
-		if !ofServer(e.Format) {
+		if !logparse.OfServer(e.Format) {
 			t.Errorf("line %d is taken for %s: %.100s", e.Line, e.Format, e.Message)
 		}
 		if e.Severity == "ERROR" && len(e.Statement) > 0 {
@@ -255,7 +255,7 @@ func inOneContainer(t *testing.T, server string, ofTheServer int, backend string
 	servers, backends := 0, 0
 	sources := readTogether(t, folder, func(e *logparse.Entry) {
 		stream := "stdout"
-		if ofServer(e.Format) {
+		if logparse.OfServer(e.Format) {
 			stream = "stderr"
 			servers++
 		} else {

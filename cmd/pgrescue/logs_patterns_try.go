@@ -122,7 +122,7 @@ func runPatternsTest(ctx context.Context, options *patternsOptions, terminal *te
 // messages gives the entries of backends within --since and --until. What PostgreSQL wrote is no matter of patterns.
 func (r *logReading) messages(ctx context.Context, take func(*logparse.Entry)) error {
 	return r.entries(ctx, func(entry *logparse.Entry) error {
-		if !ofServer(entry.Format) && r.within(entry.Stamp) {
+		if !logparse.OfServer(entry.Format) && r.within(entry.Stamp) {
 			take(entry)
 		}
 		return nil

@@ -13,8 +13,6 @@
 package events
 
 import (
-	"strings"
-
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/applog"
 	"github.com/pgrescue/pgrescue/logparse/pglog"
@@ -54,7 +52,7 @@ func New(options Options) *Reader {
 // Add takes the next entry. The event is valid until out returns; its texts stay.
 func (r *Reader) Add(e *logparse.Entry, out func(*logparse.Event) error) error {
 	r.target = out
-	if strings.HasPrefix(e.Format, "PostgreSQL") {
+	if logparse.OfServer(e.Format) {
 		return r.server.Add(e, r.told)
 	}
 	return r.message(e)
