@@ -112,7 +112,7 @@ func (t *thread) word(words statement.Words, out func(*logparse.Event) error) er
 	case statement.Commit, statement.Rollback:
 		return t.end(words, out)
 	case statement.Prepare, statement.CommitPrepared, statement.RollbackPrepared:
-		b.doubt = words.Verb + " on line " + lineOf(&t.held[at].event) + ": what becomes of a prepared transaction is told by the server's log only"
+		b.doubt = words.Verb + " on line " + lineOf(t.held[at].event.Place) + ": what becomes of a prepared transaction is told by the server's log only"
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (t *thread) word(words statement.Words, out func(*logparse.Event) error) er
 // rollbackTo voids what came behind a savepoint.
 func (t *thread) rollbackTo(name string, at int) {
 	b := &t.block
-	line := " on line " + lineOf(&t.held[at].event)
+	line := " on line " + lineOf(t.held[at].event.Place)
 	if b.most > 1 {
 		b.doubt = "a savepoint was rolled back to" + line + ", and the log does not tell of which of several transactions"
 		return
@@ -182,7 +182,7 @@ func (t *thread) settleEnd(out func(*logparse.Event) error) error {
 
 // fate tells what became of a block that has ended.
 func (b *block) fate() (logparse.EventKind, string) {
-	last := b.verb + " on line " + lineOf(&b.end)
+	last := b.verb + " on line " + lineOf(b.end.Place)
 	switch {
 	case b.doubt != "":
 		return logparse.Executed, b.doubt
@@ -192,9 +192,9 @@ func (b *block) fate() (logparse.EventKind, string) {
 	case b.rollbacks > 0:
 		return logparse.RolledBack, last
 	case b.aborted && b.most <= 1:
-		return logparse.RolledBack, last + ", of a transaction that an error had aborted: see line " + strconv.FormatInt(b.trouble.Line, 10)
+		return logparse.RolledBack, last + ", of a transaction that an error had aborted: see line " + lineOf(b.trouble)
 	case b.trouble.Line > 0:
-		return logparse.Executed, last + ", but an error on line " + strconv.FormatInt(b.trouble.Line, 10) + " may have voided its transaction"
+		return logparse.Executed, last + ", but an error on line " + lineOf(b.trouble) + " may have voided its transaction"
 	case b.most > 1:
 		return logparse.Committed, last + "; all transactions that were under way were committed"
 	}
@@ -279,4 +279,4 @@ func (t *thread) close(out func(*logparse.Event) error) error {
 	return t.settle(len(t.held), logparse.Executed, why, out)
 }
 
-func lineOf(event *logparse.Event) string { return strconv.FormatInt(event.Line, 10) }
+func lineOf(place logparse.Place) string { return strconv.FormatInt(place.Line, 10) }

@@ -61,7 +61,7 @@ func (t *thread) doubtLast(e *logparse.Entry, out func(*logparse.Event) error) e
 		return nil
 	}
 	if last := &t.held[len(t.held)-1]; !last.went {
-		last.event.Kind, last.event.Why = logparse.Attempted, "an error follows on line "+lineOf(&logparse.Event{Place: e.Place})
+		last.event.Kind, last.event.Why = logparse.Attempted, "an error follows on line "+lineOf(e.Place)
 		event := last.event
 		t.drop(len(t.held)-1, len(t.held))
 		return out(&event)
@@ -76,7 +76,7 @@ func (t *thread) failed(e *logparse.Entry, one statement.Execution, out func(*lo
 		if !sameText(event.Statement, one.SQL) {
 			continue
 		}
-		event.Kind, event.Why, event.Text = logparse.Failed, "the error on line "+lineOf(&logparse.Event{Place: e.Place}), firstLine(e)
+		event.Kind, event.Why, event.Text = logparse.Failed, "the error on line "+lineOf(e.Place), firstLine(e)
 		event.Ended = logparse.End{Stamp: e.Stamp, File: e.File, Line: e.Line}
 		t.drop(i, i+1)
 		return out(&event)
