@@ -90,11 +90,7 @@ func (r *logReading) find(ctx context.Context, options *logsOptions) ([]*logpars
 		r.skipped = append(r.skipped, s)
 	}
 	if idle := zones.Idle(sources); len(idle) > 0 && len(sources) > 0 {
-		names := make([]string, len(sources))
-		for i, source := range sources {
-			names[i] = source.Name
-		}
-		return nil, exitcode.Usagef("the logs are "+shortList(names), "--zone %s=…: no log has this name", idle[0])
+		return nil, exitcode.Usagef("the logs are "+namesOf(sources), "--zone %s=…: no log has this name", idle[0])
 	}
 	return sources, nil
 }
@@ -158,6 +154,15 @@ func shortList(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// namesOf names some of many logs.
+func namesOf(sources []*logparse.Source) string {
+	names := make([]string, len(sources))
+	for i, source := range sources {
+		names[i] = source.Name
+	}
+	return shortList(names)
 }
 
 // show tells which logs were found, and what was not taken for one.
@@ -337,6 +342,3 @@ func (r *logReading) logs() []logFound {
 	}
 	return list
 }
-
-// ofServer reports whether a format is one of PostgreSQL's own log.
-func ofServer(format string) bool { return strings.HasPrefix(format, "PostgreSQL ") }

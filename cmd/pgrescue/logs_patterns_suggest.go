@@ -28,11 +28,8 @@ fields, and say what they prove. Secrets are masked; so a draft may need its exa
 		Example: `  pgrescue logs patterns suggest backend.log
   pgrescue logs patterns suggest /copy/logs --carrying -o draft.yaml
   pgrescue logs patterns suggest backend.log --patterns mine.yaml --json`,
-		Args: func(*cobra.Command, []string) error { return nil },
-		RunE: func(command *cobra.Command, args []string) error {
-			if err := options.take(command, args); err != nil {
-				return err
-			}
+		Args: options.take,
+		RunE: func(command *cobra.Command, _ []string) error {
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
 				return runPatternsSuggest(ctx, &options, terminal, found)
 			})
@@ -197,7 +194,7 @@ func (r *suggestResult) draft(terminal *term.Terminal, out *outputFile) error {
 		return terminal.Printf("%s", text)
 	}
 	if _, err := out.WriteString(text); err != nil {
-		return fmt.Errorf("write the result: %w", err)
+		return resultError(err)
 	}
 	if err := out.commit(); err != nil {
 		return err

@@ -47,9 +47,10 @@ does not tell (defaults, now(), INSERT … SELECT, what was cut or masked) is un
 and never guessed.
 
 A row that a DELETE, a TRUNCATE or a DROP took is there as it was before, with what took it; --lost
-gives these alone, and --since and --until those of the loss: rows go every day. The shapes of tables come from --dsn, --catalog or the case; without one of them
-columns are those that statements name, and values stay as they were written. Of a server only the
-catalogs are read, and values are printed by it as it prints their types; no table is read.
+gives these alone, and --since and --until those of the loss: rows go every day. The shapes of
+tables come from --dsn, --catalog or the case; without one of them columns are those that statements
+name, and values stay as they were written. Of a server only the catalogs are read, and values are
+printed by it as it prints their types; no table is read.
 
 Secrets do not come out: a value whose column is called like one, or that looks like one, is unknown.
 
@@ -58,12 +59,9 @@ Secrets do not come out: a value whose column is called like one, or that looks 
 		Example: `  pgrescue logs rebuild /var/log/postgresql --catalog catalog.json --lost -o lost.sql
   pgrescue logs rebuild server.log --dsn service=shop --lost --since "2026-11-23 14:00Z" --case incident
   pgrescue logs rebuild backend.log --profile discovery --at "2025-10-07 18:22Z" -o - | jq .values`,
-		Args: func(*cobra.Command, []string) error { return nil },
-		RunE: func(command *cobra.Command, args []string) error {
+		Args: options.take,
+		RunE: func(command *cobra.Command, _ []string) error {
 			options.dsnGiven = command.Flags().Changed("dsn")
-			if err := options.take(command, args); err != nil {
-				return err
-			}
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
 				return runLogsRebuild(ctx, &options, terminal, found)
 			})
@@ -234,13 +232,9 @@ func (j *logsRebuild) counts() error {
 
 // ids gives rows of imports that the case holds the ids that logs tell.
 func (j *logsRebuild) ids(ctx context.Context) error {
-	headers := make(map[string][]string)
+	var headers map[string][]string
 	if j.messages != nil {
-		for _, one := range j.messages.Chain.Imports {
-			if one.ID != "" && len(one.Headers) > 0 {
-				headers[one.ID] = one.Headers
-			}
-		}
+		headers = j.messages.Headers()
 	}
 	var err error
 	j.result.IDs, err = j.found.loggedIDs(ctx, headers)

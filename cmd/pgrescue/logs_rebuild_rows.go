@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 
+	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/secrets"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
@@ -59,7 +60,7 @@ func (r *rebuiltRows) Put(row *evidence.Row) error {
 // lostWithin reports whether a row went between --since and --until. One that is there, or of which nobody knows when it
 // went, does.
 func (r *logReading) lostWithin(row *evidence.Row) bool {
-	return row.Operation == "" || row.CommitTime.IsZero() || !row.CommitTime.Before(r.since) && (r.until.IsZero() || row.CommitTime.Before(r.until))
+	return row.Operation == "" || r.within(logparse.Stamp{Time: row.CommitTime})
 }
 
 // count adds a row to those of its table.

@@ -127,15 +127,11 @@ func peekZone(ctx context.Context, source *logparse.Source) (stamp logparse.Stam
 
 // needZone is the error of sources whose times have no zone.
 func needZone(sources []*logparse.Source, stamp logparse.Stamp) error {
-	names := make([]string, len(sources))
-	for i, source := range sources {
-		names[i] = source.Name
-	}
 	what := fmt.Sprintf("times have no zone, such as %s", stamp.Time.Format("2006-01-02 15:04:05"))
 	if stamp.Short != "" {
 		what = fmt.Sprintf("times have a zone of which there are several, as in %s %s", stamp.Time.Format("2006-01-02 15:04:05"), stamp.Short)
 	}
-	return exitcode.Usagef(zoneHint(sources), "logs: in %s %s", shortList(names), what)
+	return exitcode.Usagef(zoneHint(sources), "logs: in %s %s", namesOf(sources), what)
 }
 
 // zoneHint says what to type.

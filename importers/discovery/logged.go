@@ -127,7 +127,7 @@ func (l *LoggedIDs) tells(table string) bool {
 	return false
 }
 
-// remember notes where the ids of a row of logs stand, and its header.
+// remember notes where the ids of a row of logs stand.
 func (l *LoggedIDs) remember(row *evidence.Row) {
 	for i := range row.Values {
 		if row.Values[i].State != evidence.Known || len(row.Values[i].Text) != uuidLength {
