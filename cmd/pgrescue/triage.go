@@ -177,6 +177,11 @@ func (r *triageRun) collect(ctx context.Context) (*triage.Facts, error) {
 		return nil, restoreError(err)
 	}
 	r.progress.end()
+	if s.Card != nil && !facts.OtherCluster { // a case is of one cluster
+		if err := r.found.asked(s.Card); err != nil {
+			return nil, err
+		}
+	}
 	if len(o.logs) > 0 {
 		if err := r.unread(ctx, "the logs", shortList(o.logs), r.readLogs(ctx, facts)); err != nil {
 			return nil, err
@@ -226,8 +231,17 @@ func (r *triageRun) connect(ctx context.Context) error {
 	if err != nil {
 		return restoreError(err)
 	}
-	r.sources.Server, r.sources.Card = conn, card
-	return r.found.asked(card)
+	r.sources.Server, r.sources.Card, r.sources.Open = conn, card, r.open
+	return nil
+}
+
+// open opens a session in another database of the server.
+func (r *triageRun) open(ctx context.Context, database string) (triage.Asker, func(), error) {
+	conn, err := live.Connect(ctx, r.options.dsn, live.Options{Command: "triage", Database: database, StatementTimeout: triageTimeout, LockTimeout: 2 * time.Second})
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, conn.Close, nil
 }
 
 // asked notes which server the command asked.

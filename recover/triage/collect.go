@@ -2,6 +2,7 @@ package triage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -16,7 +17,9 @@ type Sources struct {
 	WALPaths []string           // where WAL lies, if not in the data directory
 	Server   Asker              // in the database that was hurt
 	Card     *live.Card         // of Server
-	Backups  *backups.Options   // where backups are looked for
+	// Open opens a session in another database of the server; nil: nobody looks there.
+	Open     func(ctx context.Context, database string) (Asker, func(), error)
+	Backups  *backups.Options // where backups are looked for
 	Trail    *evidence.Trail
 	Progress func(stage string, bytes int64) func(int64)
 	Asked    Asked
@@ -52,7 +55,12 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 			return nil, err
 		}
 		f.Server, f.Gaps = server, append(f.Gaps, gaps...)
-		f.merge(tables)
+		if f.OtherCluster = f.ofAnother(server.Identifier); !f.OtherCluster {
+			f.merge(tables)
+		}
+		if err := f.lookElsewhere(ctx, s.Open); err != nil {
+			return nil, err
+		}
 	}
 	if s.Backups != nil {
 		options := *s.Backups
@@ -64,6 +72,58 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 		f.Backups, f.Searched, f.Gaps = found, true, append(f.Gaps, gaps...)
 	}
 	return f, nil
+}
+
+// ofAnother reports whether a server's system identifier is not that of the files at hand.
+func (f *Facts) ofAnother(identifier uint64) bool {
+	switch {
+	case identifier == 0:
+		return false
+	case f.DataDir != nil && f.DataDir.SystemIdentifier != 0:
+		return f.DataDir.SystemIdentifier != identifier
+	}
+	return f.WAL != nil && f.WAL.SystemIdentifier != identifier
+}
+
+// mostElsewhere bounds how many other databases are asked.
+const mostElsewhere = 50
+
+// lookElsewhere asks the other databases of the server for tables that were asked for, and are not in this one.
+// A database that lets nobody in has no answer.
+func (f *Facts) lookElsewhere(ctx context.Context, open func(context.Context, string) (Asker, func(), error)) error {
+	var missing []string
+	for i := range f.Asked.Tables {
+		if f.table(f.Asked.Tables[i]) == nil {
+			missing = append(missing, f.Asked.Tables[i].Name)
+		}
+	}
+	if len(missing) == 0 || open == nil {
+		return nil
+	}
+	for i, other := range f.Server.Databases {
+		if other.Name == f.Server.Database || i == mostElsewhere {
+			continue
+		}
+		conn, done, err := open(ctx, other.Name)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
+		for _, name := range missing {
+			err = errors.Join(err, conn.Query(ctx, "look for a table", `SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p', 'm') LIMIT 1`, live.Parameters(name),
+				func([][]byte) error {
+					f.Server.Elsewhere = append(f.Server.Elsewhere, other.Name)
+					return nil
+				}))
+		}
+		done()
+		if err != nil && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // merge adds what a server knows of tables to what the catalogs in a data directory say.

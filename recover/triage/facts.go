@@ -10,18 +10,20 @@ import (
 
 // Facts are what the evidence at hand says. What is not at hand is nil or empty.
 type Facts struct {
-	Now        time.Time
-	Asked      Asked
-	DataDir    *DataDir
-	WAL        *WAL
-	WALPaths   []string // where it lies, if not in DataDir
-	Server     *Server
-	Tables     []Table // of the data directory's catalogs, or of the server's database
-	Statements []Statement
-	Signs      []Sign
-	Logs       []Log
-	Sources    []Source
-	Backups    []backups.Backup
+	Now      time.Time
+	Asked    Asked
+	DataDir  *DataDir
+	WAL      *WAL
+	WALPaths []string // where it lies, if not in DataDir
+	Server   *Server
+	// OtherCluster: the server runs on another cluster than the data directory or the WAL is of.
+	OtherCluster bool
+	Tables       []Table // of the data directory's catalogs, or of the server's database
+	Statements   []Statement
+	Signs        []Sign
+	Logs         []Log
+	Sources      []Source
+	Backups      []backups.Backup
 	// Searched says whether somebody looked for backups at all.
 	Searched bool
 	Gaps     []evidence.Gap

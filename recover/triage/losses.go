@@ -295,6 +295,14 @@ func archived(tx *Transaction, c *TableChange) bool {
 	})
 }
 
+// deleting counts the transactions that deleted rows.
+func (h *Habit) deleting() (count int64) {
+	for _, n := range h.deletes {
+		count += n
+	}
+	return count
+}
+
 // logged finds statements of logs that took something, where the WAL does not reach.
 func (f *Facts) logged(known []Loss) (list []Loss) {
 	for i := range f.Statements {

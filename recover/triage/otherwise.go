@@ -148,6 +148,10 @@ func (w *weigher) wrongPlace() Hypothesis {
 		h.Standing = Proven
 		h.support("catalog", "a table of that name is in database %s", strings.Join(w.Server.Elsewhere, ", "))
 	}
+	if w.OtherCluster {
+		h.Standing = Proven
+		h.support("files", "the server has system identifier %d, and the files that were named are of another cluster", w.Server.Identifier)
+	}
 	if identifier != 0 {
 		if tables == 0 && len(w.losses) == 0 {
 			h.Standing = Supported
@@ -165,7 +169,7 @@ func (w *weigher) wrongPlace() Hypothesis {
 			}
 		}
 	}
-	if len(h.For) == 0 || h.Standing == CannotTell && tables > 0 {
+	if h.Standing == CannotTell && (len(h.For) == 0 || tables > 0) {
 		h.For = nil
 		if tables > 0 {
 			h.Standing = Contradicted

@@ -29,6 +29,7 @@ type WAL struct {
 	// Gaps are what the scan could not read, and behind those the stretches that are not there.
 	Gaps   []wal.Gap
 	unread int // of them
+	from   pg.LSN
 	// Level is wal_level: replica or logical; "": not known.
 	Level string
 	// Cleaned are pages of files that VACUUM or pruning worked on, with the last record of each file.
@@ -86,6 +87,9 @@ func (h *Habit) like(n int64, updates bool) (count int64) {
 	return count
 }
 
+// mostWAL bounds how much WAL a triage reads, from its end back: a triage takes seconds.
+const mostWAL = 8 << 30
+
 // mostTransactions bounds how many transactions are kept with their tables.
 const mostTransactions = 2000
 
@@ -108,8 +112,12 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 	habits := make(map[pg.RelFileLocator]*Habit)
 	truncates := make(map[string]int64)
 	puzzled := false
+	from := ev.Archive.Oldest()
+	if ev.Archive.End()-from > mostWAL {
+		from = ev.Archive.End() - mostWAL
+	}
 	options := xact.Options{
-		Scan:  wal.ScanOptions{From: ev.Archive.Oldest()},
+		Scan:  wal.ScanOptions{From: from},
 		Limit: mostTransactions,
 		Counts: func(file pg.RelFileLocator) bool {
 			return file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.IsToast(file)
@@ -148,7 +156,11 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 	w := &WAL{
 		SystemIdentifier: ev.Archive.SystemIdentifier(), Start: ev.Archive.Start(), End: ev.Archive.End(), Timeline: ev.Archive.Timeline(),
 		First: result.FirstEnd, Checkpoints: result.Checkpoints, Committed: result.Committed, RolledBack: result.Aborted,
-		Habits: make(map[string]*Habit), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), Level: levelOf(ev.Snapshot),
+		Habits: make(map[string]*Habit), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), from: from, Level: levelOf(ev.Snapshot),
+	}
+	if from > ev.Archive.Oldest() {
+		w.Gaps = slices.Insert(w.Gaps, w.unread, wal.Gap{From: ev.Archive.Oldest(), To: from, What: "the older WAL", Why: "a triage reads the last 8 GiB only; pgrescue wal transactions reads all"})
+		w.unread++
 	}
 	for file, habit := range habits {
 		name := names.Of(file)
@@ -214,7 +226,7 @@ func (w *WAL) FollowUp(ctx context.Context, archive *wal.Archive, losses []Loss)
 		return &seen{make(map[string]map[pg.BlockNumber]bool), make(map[string]bool), make(map[string]bool)}
 	}
 	pages := make(map[string]map[pg.BlockNumber]bool)
-	err := wal.Scan(ctx, archive, wal.ScanOptions{From: archive.Oldest(), Rmgrs: wal.Rmgrs(wal.RmgrHeap2, wal.RmgrSmgr), TrustOthers: true}, fresh,
+	err := wal.Scan(ctx, archive, wal.ScanOptions{From: w.from, Rmgrs: wal.Rmgrs(wal.RmgrHeap2, wal.RmgrSmgr), TrustOthers: true}, fresh,
 		func(s *seen, rec *wal.Record) error {
 			if f, ok := wal.DecodeFileRecord(rec); ok {
 				name := f.Relation.String()
