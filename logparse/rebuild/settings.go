@@ -57,7 +57,7 @@ func (b *Builder) learn(e *logparse.Event) {
 
 // server reports whether a server wrote a log.
 func server(source *logparse.Source) bool {
-	return source.Format == "" || strings.HasPrefix(source.Format, "PostgreSQL")
+	return source.Format == "" || logparse.OfServer(source.Format)
 }
 
 // session finds or makes what is known of a session.
