@@ -305,7 +305,7 @@ func TestWhatARowSaysOfItself(t *testing.T) {
 		t.Errorf("origins %+v and %+v, reasons %q and %q", old.Origins, row.Origins, old.Values[2].Reason, row.Values[2].Reason)
 	}
 	table := r.report.Tables[0]
-	if r.report.Committed != 5 || table.Gone != 1 || table.Replaced != 1 || table.Statements != 4 || len(table.Untold) != 1 || table.Untold[0].Line != 4 || len(r.report.Untold) != 1 || r.report.Untold[0].Line != 5 {
+	if r.report.Committed != 5 || row.Operation != evidence.OpDelete || old.Operation != evidence.OpUpdate || table.Statements != 4 || len(table.Untold) != 1 || table.Untold[0].Line != 4 || len(r.report.Untold) != 1 || r.report.Untold[0].Line != 5 {
 		t.Errorf("the report is %+v", r.report)
 	}
 }

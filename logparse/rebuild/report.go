@@ -19,14 +19,9 @@ type Report struct {
 
 // TableReport is what was made of the statements of one table.
 type TableReport struct {
-	Relation    evidence.RelationName
-	Statements  int64 // that count, committed or not
-	Rows        int64 // that are there
-	Gone        int64 // rows that were removed
-	Replaced    int64 // versions that an UPDATE replaced; with Options.Versions, or Options.At
-	Partial     int64 // of all of these, those of which only a part is known
-	Uncommitted int64 // given beside them, with Options.Uncommitted
-	Untold      []Untold
+	Relation   evidence.RelationName
+	Statements int64 // that count, committed or not
+	Untold     []Untold
 }
 
 // Untold is what a log does not tell of statements.
@@ -56,7 +51,7 @@ func (b *Builder) untold(t *table, d *deed, why string, count int64) {
 	}
 }
 
-// Report tells what was made of the statements. The counts of rows are those that Rows gave.
+// Report tells what was made of the statements.
 func (b *Builder) Report() Report {
 	r := b.report
 	meant := b.adopt()

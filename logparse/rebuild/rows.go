@@ -91,30 +91,11 @@ func (b *Builder) give(s *state, rel *evidence.Relation, doubtful bool, sink evi
 	})
 	for _, one := range list {
 		row := s.row(one, rel)
-		b.count(s, one, doubtful)
 		if err := sink.Put(&row); err != nil {
 			return fmt.Errorf("rebuild: give a row of %s: %w", rel.RelationName, err)
 		}
 	}
 	return nil
-}
-
-// count keeps a row in the report.
-func (b *Builder) count(s *state, one given, doubtful bool) {
-	v := &one.chain.versions[one.at]
-	switch {
-	case doubtful:
-		s.report.Uncommitted++
-	case v.gone == nil:
-		s.report.Rows++
-	case v.by == evidence.OpUpdate:
-		s.report.Replaced++
-	default:
-		s.report.Gone++
-	}
-	if v.partial {
-		s.report.Partial++
-	}
 }
 
 // row makes the row of a version.
