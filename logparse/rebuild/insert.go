@@ -31,7 +31,7 @@ func (s *state) twin(old *chain, c *change, row []cell) bool {
 	}
 	for i := range row {
 		has := at(v.cells, i)
-		if row[i].state != evidence.Unknown && has.state != evidence.Unknown && (row[i].state != has.state || row[i].text != has.text) {
+		if row[i].state != evidence.Unknown && has.state != evidence.Unknown && !same(&row[i], has) {
 			return false
 		}
 	}
@@ -141,7 +141,7 @@ func (s *state) uncertain(c *change, row []cell, columns []int, notes ...string)
 	v := version{cells: row, made: c.by, notes: notes}
 	for i := range row {
 		other := set[i]
-		if named[i] || row[i].state == evidence.Unknown || other != nil && other.state == row[i].state && other.text == row[i].text {
+		if named[i] || row[i].state == evidence.Unknown || other != nil && same(other, &row[i]) {
 			continue
 		}
 		row[i].why = "ON CONFLICT: the row may have been there before with another value; if not, " + row[i].why + " is it"
