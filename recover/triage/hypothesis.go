@@ -198,7 +198,7 @@ func (w *weigher) whole() bool {
 			return false
 		}
 	}
-	return (w.Asked.Since.IsZero() || !w.Asked.Since.Before(w.WAL.First)) && len(w.WAL.Transactions) < mostTransactions
+	return (w.Asked.Since.IsZero() || !w.Asked.Since.Before(w.WAL.First)) && (len(w.Asked.Tables) == 0 || len(w.WAL.Transactions) < mostTransactions)
 }
 
 // notCommitted tells of statements of that kind which changed nothing: they are no evidence for it.

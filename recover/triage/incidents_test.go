@@ -40,6 +40,7 @@ func incidents() []incident {
 
 		{"nothing but traffic", nil, "", triage.HurtNothing, "", 0},
 		{"rolled back", []string{"BEGIN; DELETE FROM orders; ROLLBACK", "BEGIN; TRUNCATE orders; ROLLBACK"}, "", triage.HurtNothing, "", 0},
+		{"an empty table is truncated and filled later", []string{"CREATE TABLE history (id int)", "TRUNCATE history", "INSERT INTO history SELECT generate_series(1, 500)", "BEGIN; CREATE TABLE IF NOT EXISTS old (id int); TRUNCATE old; COMMIT", "DROP TABLE old"}, "", triage.HurtNothing, "", 0},
 		{"refused", []string{`DELETE FROM orders WHERE note \!= 'x'`, "DELETE FROM nowhere", "DELETE FROM customers WHERE id = 1 / 0"}, "", triage.HurtNothing, "", 0},
 		{"rewritten", []string{"VACUUM FULL orders", "ALTER TABLE orders ALTER COLUMN note TYPE varchar(90)", "CLUSTER orders USING orders_pkey"}, "", triage.HurtNothing, "", 0},
 		{"a load replaces all rows", []string{"BEGIN; DELETE FROM orders; INSERT INTO orders SELECT i, i % 4, 'new' FROM generate_series(1, 2000) i; COMMIT"}, "", triage.HurtNothing, "", 0},

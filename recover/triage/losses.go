@@ -178,21 +178,19 @@ func (f *Facts) removedBy(tx *Transaction, r RemovedTable) (LostTable, bool) {
 	if r.Loss == undelete.Truncated {
 		lost.Way = ByTruncate
 	}
-	if t := f.byFile(r.File, name); t != nil && t.Rows > 0 {
+	brought := f.WAL.Brought[r.File]
+	switch t := f.byFile(r.File, name); {
+	case f.WAL.Created[r.File]: // the WAL has all of its rows
+		lost.Rows = brought
+	case t != nil && t.File == r.File && t.Rows > 0:
 		lost.Rows = int64(math.Round(t.Rows))
+	case brought > 0:
+		lost.Rows = brought
 	}
-	habit := f.WAL.Habits[r.Table]
-	if habit != nil {
-		if n := habit.Inserted - habit.Deleted; lost.Rows < 0 && n >= 0 && tx.change(r.Table).Inserted == 0 {
-			lost.Rows = n
-		}
-		if len(f.Asked.Tables) == 0 && habit.Truncates >= usual {
-			return lost, false // a staging table
-		}
+	if habit := f.WAL.Habits[r.Table]; habit != nil && len(f.Asked.Tables) == 0 && habit.Truncates >= usual {
+		return lost, false // a staging table
 	}
-	refilled := tx.change(r.Table).Inserted > 0
-	made := f.WAL.Created[r.File] && f.madeAndGone(r)
-	return lost, !refilled && !made && lost.Rows != 0
+	return lost, tx.change(r.Table).Inserted == 0 && lost.Rows != 0
 }
 
 // byFile finds the table that had a file: of two with one name, the one that is gone.
@@ -203,12 +201,6 @@ func (f *Facts) byFile(file string, name evidence.RelationName) *Table {
 		}
 	}
 	return f.table(name)
-}
-
-// madeAndGone reports whether nobody brought rows to a table in the whole of its life.
-func (f *Facts) madeAndGone(r RemovedTable) bool {
-	habit := f.WAL.Habits[r.Table]
-	return habit == nil || habit.Inserted == 0
 }
 
 // replaced reports whether a transaction brought as many rows as it deleted: it loaded the table anew.
@@ -337,7 +329,7 @@ func (f *Facts) habitual(s *Statement) bool {
 
 // covers reports whether the WAL at hand has the transactions of a time.
 func (f *Facts) covers(t time.Time) bool {
-	return f.WAL != nil && !f.WAL.First.IsZero() && !t.Before(f.WAL.First.Add(-sameClock)) && !t.After(f.WAL.Last.Add(sameClock)) && len(f.WAL.Transactions) < mostTransactions
+	return f.WAL != nil && !f.WAL.First.IsZero() && !t.Before(f.WAL.First.Add(-sameClock)) && !t.After(f.WAL.Last.Add(sameClock))
 }
 
 func wayOf(verb string) (Way, bool) {

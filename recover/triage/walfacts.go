@@ -26,6 +26,8 @@ type WAL struct {
 	RolledBack   int64
 	// Habits are what is usual for each table, by its name.
 	Habits map[string]*Habit
+	// Brought are the rows that came to each file and were not deleted from it.
+	Brought map[string]int64
 	// Gaps are what the scan could not read, and behind those the stretches that are not there.
 	Gaps   []wal.Gap
 	unread int // of them
@@ -156,13 +158,14 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 	w := &WAL{
 		SystemIdentifier: ev.Archive.SystemIdentifier(), Start: ev.Archive.Start(), End: ev.Archive.End(), Timeline: ev.Archive.Timeline(),
 		First: result.FirstEnd, Checkpoints: result.Checkpoints, Committed: result.Committed, RolledBack: result.Aborted,
-		Habits: make(map[string]*Habit), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), from: from, Level: levelOf(ev.Snapshot),
+		Habits: make(map[string]*Habit), Brought: make(map[string]int64), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), from: from, Level: levelOf(ev.Snapshot),
 	}
 	if from > ev.Archive.Oldest() {
 		w.Gaps = slices.Insert(w.Gaps, w.unread, wal.Gap{From: ev.Archive.Oldest(), To: from, What: "the older WAL", Why: "a triage reads the last 8 GiB only; pgrescue wal transactions reads all"})
 		w.unread++
 	}
 	for file, habit := range habits {
+		w.Brought[file.String()] = habit.Inserted - habit.Deleted
 		name := names.Of(file)
 		if w.Habits[name] == nil {
 			w.Habits[name] = new(Habit)
