@@ -180,6 +180,10 @@ func shortened(text string) string {
 
 // noneOf says what it means that nothing stands out.
 func (w *weigher) noneOf(h *Hypothesis, way Way) {
+	if text := w.unnamed(way); text != "" {
+		h.oppose("wal", "no committed transaction stands out by %s; %s", way, text)
+		return
+	}
 	switch {
 	case w.WAL != nil && !w.WAL.First.IsZero() && w.whole():
 		h.Standing = Contradicted
@@ -189,6 +193,31 @@ func (w *weigher) noneOf(h *Hypothesis, way Way) {
 	default:
 		h.oppose("wal", "there is no WAL at hand, and only WAL proves what was committed")
 	}
+}
+
+// unnamed tells of the committed transaction that took most rows in one way, where none stands out; "": none took any number worth telling.
+func (w *weigher) unnamed(way Way) string {
+	if w.WAL == nil || way != ByDelete && way != ByUpdate {
+		return ""
+	}
+	most, text := int64(fewest-1), ""
+	for i := range w.WAL.Transactions {
+		tx := &w.WAL.Transactions[i]
+		if tx.State != xact.Committed || !w.Asked.within(tx.End) {
+			continue
+		}
+		for j := range tx.Tables {
+			c := &tx.Tables[j]
+			n := c.Deleted
+			if way == ByUpdate {
+				n = c.Updated
+			}
+			if n > most && w.Asked.wants(NameOf(c.Table)) {
+				most, text = n, fmt.Sprintf("transaction %d took most, %d rows of %s: others take as many there, or it put others in their place, or it is a small part of the table", tx.XID, n, c.Table)
+			}
+		}
+	}
+	return text
 }
 
 // whole reports whether the WAL has no gap, and covers what was asked for.

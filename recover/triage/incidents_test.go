@@ -36,6 +36,7 @@ func incidents() []incident {
 		{"DROP and made again", []string{"CULPRIT DROP TABLE orders", "CREATE TABLE orders (id int PRIMARY KEY)"}, triage.Recreated, triage.HurtTable, "orders", 2000},
 		{"UPDATE without WHERE", []string{"CULPRIT UPDATE orders SET note = 'x'"}, triage.Overwrote, triage.HurtRows, "orders", 2000},
 		{"rolled back first, then done", []string{"BEGIN; DELETE FROM customers; ROLLBACK", "CULPRIT DELETE FROM orders WHERE id > 100"}, triage.Cleanup, triage.HurtRows, "orders", 1900},
+		{"one of a hundred in a big table", []string{"CREATE TABLE big AS SELECT generate_series(1, 100000) AS id", "ANALYZE big", "CULPRIT DELETE FROM big WHERE id % 100 < 2"}, triage.Cleanup, triage.HurtRows, "big", 2000},
 		{"a name that needs quotes", []string{`CULPRIT DELETE FROM "Odd.One"`}, triage.Cleanup, triage.HurtRows, "Odd.One", 50},
 
 		{"nothing but traffic", nil, "", triage.HurtNothing, "", 0},

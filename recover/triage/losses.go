@@ -64,6 +64,8 @@ func (l *Loss) whole() bool { return l.Way == ByTruncate || l.Way == ByDrop }
 const (
 	// fewest is how many rows a transaction takes at least before it can stand out unasked.
 	fewest = 10
+	// many is how many rows stand out in a big table.
+	many = 1000
 	// usual is how many transactions make a habit.
 	usual = 3
 )
@@ -238,7 +240,7 @@ func (f *Facts) lost(c *TableChange) LostTable {
 }
 
 // standsOut reports whether a transaction took of a table what others do not take: a quarter
-// of it, or a tenth where nobody else takes nearly as many rows.
+// of it, or a tenth where nobody else takes nearly as many rows, or many of a big table.
 func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 	n := c.Deleted
 	if updates {
@@ -269,7 +271,7 @@ func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 	if habit == nil || habit.like(n, false) > 1 {
 		return false
 	}
-	return 11*n >= left+n || 21*n >= left+n && f.hurtsMore(tx, c)
+	return 11*n >= left+n || n >= many && 101*n >= left+n || 21*n >= left+n && f.hurtsMore(tx, c)
 }
 
 // hurtsMore reports whether a transaction deleted from another table too what nobody else deletes.
