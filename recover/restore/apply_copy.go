@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
@@ -29,10 +30,17 @@ type copyReader[R any] struct {
 	buf     []byte
 	unread  []byte
 	err     error
+	reading sync.Mutex // held by Read
+	ended   bool
 }
 
 // Read gives the next piece of the text.
 func (r *copyReader[R]) Read(p []byte) (int, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if r.ended {
+		return 0, io.ErrClosedPipe
+	}
 	for len(r.unread) == 0 && r.err == nil {
 		r.fill()
 	}
@@ -42,6 +50,14 @@ func (r *copyReader[R]) Read(p []byte) (int, error) {
 	n := copy(p, r.unread)
 	r.unread = r.unread[n:]
 	return n, nil
+}
+
+// end waits for a Read, and lets no other begin: where a connection is lost or a context is
+// canceled, CopyFrom returns while its goroutine may still be reading.
+func (r *copyReader[R]) end() {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	r.ended = true
 }
 
 func (r *copyReader[R]) fill() {
@@ -89,6 +105,7 @@ func copyRows[R any](ctx context.Context, conn *live.Conn, into string, source *
 	defer stop()
 	source.next = next
 	_, err := conn.PgConn().CopyFrom(ctx, source, "COPY "+into+" FROM STDIN")
+	source.end()
 	if source.err != nil && source.err != io.EOF {
 		// What the case could not give is the cause; the server only says that COPY ended early.
 		return source.err
