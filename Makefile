@@ -29,7 +29,7 @@ race: postgresql compiler ## the tests with the race detector, on one version of
 
 bench: postgresql ## the benchmarks, with the peers' figures beside them; PGRESCUE_BENCH_MB=N sets the size of the WAL
 	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem -timeout 30m ./cmd/pgrescue ./recover/wal ./recover/redo ./recover/undelete ./recover/stream ./recover/casefile ./recover/restore \
-		./importers/csvfile ./importers/jsonfile ./importers/xlsxfile ./logparse ./logparse/pglog
+		./importers/csvfile ./importers/jsonfile ./importers/xlsxfile ./logparse ./logparse/pglog ./logparse/rebuild
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./recover/pg/... ./recover/datum ./recover/evidence ./recover/heap ./importers/mapping ./logparse/statement ./logparse/pyrepr
 
 bench-memory: postgresql ## the peak memory of the commands on 1, 4 and 8 GiB of WAL; PGRESCUE_BENCH_MEMORY_MB=LIST sets the sizes

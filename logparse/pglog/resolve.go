@@ -70,6 +70,8 @@ type observation struct {
 	open    map[int]map[int64]int // how many counts stand at a number, as if it were that of a session's line
 	most    map[int]int64         // the largest number
 	lines   map[int]int           // those that such a count leads to
+	again   map[int]int           // those that the line before had, as the DETAIL of a process has
+	before  map[int]int64         // the number of the line before
 	always  map[int]string        // the number that a column always has; "": it changes
 }
 
@@ -77,7 +79,7 @@ type observation struct {
 func (p *Prefix) observe(lines [][]byte, numbers, words []int) *observation {
 	seen := &observation{
 		numbers: numbers, counts: make(map[int]map[int]int), zeros: make(map[int]int), large: make(map[int]int),
-		fits: make(map[int]map[byte]int), claims: make(map[int]int), always: make(map[int]string), open: make(map[int]map[int64]int), lines: make(map[int]int), most: make(map[int]int64), states: make(map[int]int),
+		fits: make(map[int]map[byte]int), claims: make(map[int]int), always: make(map[int]string), open: make(map[int]map[int64]int), lines: make(map[int]int), again: make(map[int]int), before: make(map[int]int64), most: make(map[int]int64), states: make(map[int]int),
 	}
 	for _, i := range numbers {
 		seen.counts[i], seen.open[i] = make(map[int]int), make(map[int64]int)
@@ -153,6 +155,10 @@ func (o *observation) count(m *matcher, last map[[3]int64]int64, i int, value in
 // sessions apart; those of processes come again and again.
 func (o *observation) goOn(i int, value int64) {
 	open := o.open[i]
+	if before, ok := o.before[i]; ok && before == value {
+		o.again[i]++
+	}
+	o.before[i] = value
 	o.most[i] = max(o.most[i], value)
 	if value == 1 || open[value-1] > 0 {
 		o.lines[i]++
@@ -181,7 +187,7 @@ func (o *observation) number(i int, has map[byte]bool) byte {
 		if !has['x'] {
 			return 'x'
 		}
-	case 10*o.lines[i] > 9*o.heads && o.most[i] > 2: // sessions are not told apart
+	case 10*o.lines[i] > 9*o.heads && o.most[i] > 2 && 4*o.again[i] < o.heads: // sessions are not told apart
 		if !has['l'] {
 			return 'l'
 		}
