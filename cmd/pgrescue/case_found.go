@@ -119,7 +119,12 @@ func (r *recorder) table(t undelete.Target, name string) (*casefile.RunTable, er
 			table.PartitionOf = evidence.RelationName{Database: t.Database.Name, Schema: root.Schema, Name: root.Name}
 		}
 	}
-	key := tableKey{table.Relation.Database, table.Relation.String()}
+	return r.begun(table)
+}
+
+// begun is table for one whose shape is known.
+func (r *recorder) begun(table casefile.Table) (*casefile.RunTable, error) {
+	key := tableKey{table.Relation.Database, table.Relation.RelationName.String()}
 	if known := r.tables[key]; known != nil {
 		return known, nil
 	}
@@ -258,15 +263,20 @@ func didWhat(line *transactionLine) string {
 // transaction notes one transaction in the timeline, at the time when it ended. One
 // of which no time is known has no place there.
 func (r *recorder) transaction(tx *xact.Transaction, did string, detail any) error {
+	if detail == nil {
+		detail = map[string]any{"xid": tx.XID, "end_lsn": tx.EndLSN, "subtransactions": noNil(tx.Subxacts)}
+	}
+	return r.ended(&triage.Transaction{XID: tx.XID, State: tx.State, End: tx.End, EndLSN: tx.EndLSN}, did, detail)
+}
+
+// ended notes the end of a transaction, with what it did.
+func (r *recorder) ended(tx *triage.Transaction, did string, detail any) error {
 	if tx.End.IsZero() {
 		return nil
 	}
 	message := fmt.Sprintf("transaction %d was %s at %s", tx.XID, tx.State, tx.EndLSN)
 	if did != "" {
 		message += ": " + did
-	}
-	if detail == nil {
-		detail = map[string]any{"xid": tx.XID, "end_lsn": tx.EndLSN, "subtransactions": noNil(tx.Subxacts)}
 	}
 	return libraryError(r.run.Event(casefile.Event{
 		Time: tx.End, Source: "wal", Certainty: string(tx.State), Actor: fmt.Sprintf("xid %d", tx.XID), Message: message, Detail: jsonOf(detail),

@@ -12,17 +12,9 @@ func (r *recorder) rebuilt(row *evidence.Row) error {
 	if r == nil {
 		return nil
 	}
-	key := tableKey{row.Relation.Database, row.Relation.RelationName.String()}
-	table := r.tables[key]
-	if table == nil {
-		var err error
-		if table, err = r.run.Table(casefile.Table{Relation: row.Relation}); err != nil {
-			return libraryError(err)
-		}
-		if r.tables == nil {
-			r.tables = make(map[tableKey]*casefile.RunTable)
-		}
-		r.tables[key] = table
+	table, err := r.begun(casefile.Table{Relation: row.Relation})
+	if err != nil {
+		return err
 	}
 	return libraryError(table.Put(row))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -222,7 +221,7 @@ const triageTimeout = 15 * time.Second
 
 // connect opens the session that asks the server.
 func (r *triageRun) connect(ctx context.Context) error {
-	conn, err := live.Connect(ctx, r.options.dsn, live.Options{Command: "triage", StatementTimeout: triageTimeout, LockTimeout: 2 * time.Second})
+	conn, err := r.session(ctx, "")
 	if err != nil {
 		return restoreError(err)
 	}
@@ -235,9 +234,14 @@ func (r *triageRun) connect(ctx context.Context) error {
 	return nil
 }
 
+// session opens a session; the database "" is the one that --dsn names.
+func (r *triageRun) session(ctx context.Context, database string) (*live.Conn, error) {
+	return live.Connect(ctx, r.options.dsn, live.Options{Command: "triage", Database: database, StatementTimeout: triageTimeout, LockTimeout: 2 * time.Second})
+}
+
 // open opens a session in another database of the server.
 func (r *triageRun) open(ctx context.Context, database string) (triage.Asker, func(), error) {
-	conn, err := live.Connect(ctx, r.options.dsn, live.Options{Command: "triage", Database: database, StatementTimeout: triageTimeout, LockTimeout: 2 * time.Second})
+	conn, err := r.session(ctx, database)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -265,16 +269,11 @@ func (r *recorder) losses(facts *triage.Facts, report *triage.Report) error {
 	for i := range report.Losses {
 		for j := range facts.WAL.Transactions {
 			tx := &facts.WAL.Transactions[j]
-			if tx.XID != report.Losses[i].XID || tx.EndLSN != report.Losses[i].EndLSN || tx.End.IsZero() {
+			if tx.XID != report.Losses[i].XID || tx.EndLSN != report.Losses[i].EndLSN {
 				continue
 			}
-			line := transactionLine{XID: tx.XID, State: tx.State, EndLSN: tx.EndLSN, Tables: tx.Tables, RemovedTables: tx.Removed}
-			err := r.run.Event(casefile.Event{
-				Time: tx.End, Source: "wal", Certainty: string(tx.State), Actor: fmt.Sprintf("xid %d", tx.XID), Detail: jsonOf(tx),
-				Message: fmt.Sprintf("transaction %d was %s at %s: %s", tx.XID, tx.State, tx.EndLSN, didWhat(&line)),
-			})
-			if err != nil {
-				return libraryError(err)
+			if err := r.ended(tx, didWhat(&transactionLine{Tables: tx.Tables, RemovedTables: tx.Removed}), tx); err != nil {
+				return err
 			}
 		}
 	}
