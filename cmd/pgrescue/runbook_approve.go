@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,7 +66,7 @@ func runRunbookApprove(ctx context.Context, options *runbookApproveOptions, args
 		result.Who = userName()
 	}
 	if options.run != "" {
-		status, err := options.status(cases)
+		status, err := statusOf([]string{options.run}, &options.valueOptions, cases)
 		if err != nil {
 			return err
 		}
@@ -85,14 +84,4 @@ func runRunbookApprove(ctx context.Context, options *runbookApproveOptions, args
 	}
 	terminal.Infof("%s approves plan %s of %s (%s)", result.Who, result.Plan, result.Book, result.Title)
 	return terminal.Printf("%s\n", result.Token)
-}
-
-func (o *runbookApproveOptions) status(cases *caseOptions) (status *runbook.Status, err error) {
-	options, done, err := o.options(cases, "")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	status, err = runbook.ReadStatus(o.run, options)
-	return status, runbookError(err)
 }

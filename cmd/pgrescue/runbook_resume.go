@@ -39,7 +39,7 @@ below ` + runsFolder + `.`,
 }
 
 func runRunbookResume(ctx context.Context, options *runningOptions, args []string, cases *caseOptions, terminal *term.Terminal) (err error) {
-	status, err := statusOf(args, &options.valueOptions, cases)
+	folder, err := runOf(args)
 	if err != nil {
 		return err
 	}
@@ -48,6 +48,10 @@ func runRunbookResume(ctx context.Context, options *runningOptions, args []strin
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	status, err := runbook.ReadStatus(folder, run.Options)
+	if err != nil {
+		return runbookError(err)
+	}
 	if err := checkSteps(&run, knownTo(status)); err != nil {
 		return err
 	}
