@@ -11,7 +11,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
-	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/applog"
 	"github.com/pgrescue/pgrescue/logparse/secrets"
 )
@@ -91,19 +90,11 @@ func runPatternsSuggest(ctx context.Context, options *patternsOptions, terminal 
 		}
 		defer out.discard()
 	}
-	reading, err := openLogs(ctx, terminal, found, &options.logsOptions)
+	trial, logs, gaps, err := tryPack(ctx, pack, options, terminal, found)
 	if err != nil {
 		return err
 	}
-	trial := applog.NewTrial(pack)
-	if err := reading.messages(ctx, func(entry *logparse.Entry) { trial.Add(entry) }); err != nil {
-		return err
-	}
-	gaps, err := reading.finish()
-	if err != nil {
-		return err
-	}
-	result := suggestResult{Logs: reading.logs(), Messages: trial.Entries, Matched: trial.Matched}
+	result := suggestResult{Logs: logs, Messages: trial.Entries, Matched: trial.Matched}
 	result.Templates, result.Untold = templatesFound(trial.Templates, options.limit, options.carrying)
 	if err := result.print(terminal, out); err != nil {
 		return err

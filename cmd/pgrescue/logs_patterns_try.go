@@ -91,19 +91,11 @@ func runPatternsTest(ctx context.Context, options *patternsOptions, terminal *te
 	if err != nil {
 		return err
 	}
-	reading, err := openLogs(ctx, terminal, found, &options.logsOptions)
+	trial, logs, gaps, err := tryPack(ctx, pack, options, terminal, found)
 	if err != nil {
 		return err
 	}
-	trial := applog.NewTrial(pack)
-	if err := reading.messages(ctx, func(entry *logparse.Entry) { trial.Add(entry) }); err != nil {
-		return err
-	}
-	gaps, err := reading.finish()
-	if err != nil {
-		return err
-	}
-	result := patternsTestResult{Pack: pack.Name, Logs: reading.logs(), Messages: trial.Entries, Matched: trial.Matched, Patterns: []patternTried{}, Idle: noNil(trial.Idle())}
+	result := patternsTestResult{Pack: pack.Name, Logs: logs, Messages: trial.Entries, Matched: trial.Matched, Patterns: []patternTried{}, Idle: noNil(trial.Idle())}
 	for i := range trial.Patterns {
 		if t := &trial.Patterns[i]; t.Count > 0 {
 			result.Patterns = append(result.Patterns, patternTried{t.Pattern.Name, t.Pattern.Proves, t.Count, t.First.String(), maskedFields(t.Example)})
@@ -119,14 +111,24 @@ func runPatternsTest(ctx context.Context, options *patternsOptions, terminal *te
 	return exitcode.PartialIf(gaps)
 }
 
-// messages gives the entries of backends within --since and --until. What PostgreSQL wrote is no matter of patterns.
-func (r *logReading) messages(ctx context.Context, take func(*logparse.Entry)) error {
-	return r.entries(ctx, func(entry *logparse.Entry) error {
-		if !logparse.OfServer(entry.Format) && r.within(entry.Stamp) {
-			take(entry)
+// tryPack compares the messages of backends within --since and --until with a pack. What PostgreSQL wrote is no matter of patterns.
+func tryPack(ctx context.Context, pack *applog.Pack, options *patternsOptions, terminal *term.Terminal, found *recorder) (trial *applog.Trial, logs []logFound, gaps int, err error) {
+	reading, err := openLogs(ctx, terminal, found, &options.logsOptions)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	trial = applog.NewTrial(pack)
+	err = reading.entries(ctx, func(entry *logparse.Entry) error {
+		if !logparse.OfServer(entry.Format) && reading.within(entry.Stamp) {
+			trial.Add(entry)
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	gaps, err = reading.finish()
+	return trial, reading.logs(), gaps, err
 }
 
 // maskedFields are fields without their secrets.
