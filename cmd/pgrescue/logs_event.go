@@ -63,11 +63,7 @@ func (s *shownEvent) fill(e *logparse.Event, at time.Time) {
 		s.prepared = secrets.Text(e.Prepared)
 	}
 	if len(e.IDs) > 0 {
-		masked := make(map[string]string, len(e.IDs))
-		for name, value := range e.IDs {
-			masked[name] = secrets.Field(name, value)
-		}
-		s.ids = string(jsonOf(masked))
+		s.ids = string(jsonOf(maskedFields(e.IDs)))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/logparse"
+	"github.com/pgrescue/pgrescue/logparse/events"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
@@ -257,6 +258,14 @@ func (r *logReading) entriesOf(ctx context.Context, source *logparse.Source, tak
 		}
 	}
 	return nil
+}
+
+// events gives the events that a reader makes of all entries.
+func (r *logReading) events(ctx context.Context, reader *events.Reader, take func(*logparse.Event) error) error {
+	if err := r.entries(ctx, func(e *logparse.Entry) error { return reader.Add(e, take) }); err != nil {
+		return err
+	}
+	return reader.Flush(take)
 }
 
 // within reports whether a time is between --since and --until. What has no time is.

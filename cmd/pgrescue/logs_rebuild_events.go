@@ -16,10 +16,7 @@ type waiting struct {
 
 // read makes events of the logs, for rows and for the case.
 func (j *logsRebuild) read(ctx context.Context) error {
-	err := j.reading.entries(ctx, func(entry *logparse.Entry) error { return j.events.Add(entry, j.event) })
-	if err == nil {
-		err = j.events.Flush(j.event)
-	}
+	err := j.reading.events(ctx, j.events, j.event)
 	for i := range j.waiting {
 		if err == nil {
 			err = j.settled(&j.waiting[i].event, j.waiting[i].joined)

@@ -175,12 +175,7 @@ func runLogsTimeline(ctx context.Context, options *logsTimelineOptions, terminal
 		t.ranks[source] = i % 512
 	}
 	defer t.queue.close()
-	reader := events.New(events.Options{Pack: pack})
-	err = reading.entries(ctx, func(e *logparse.Entry) error { return reader.Add(e, t.take) })
-	if err == nil {
-		err = reader.Flush(t.take)
-	}
-	if err != nil {
+	if err := reading.events(ctx, events.New(events.Options{Pack: pack}), t.take); err != nil {
 		return err
 	}
 	gaps, err := reading.finish()

@@ -32,12 +32,7 @@ func (r *triageRun) readLogs(ctx context.Context, facts *triage.Facts) error {
 		return err
 	}
 	l := &logFacts{facts: facts, reading: reading, logs: make(map[*logparse.Source]*triage.Log)}
-	reader := events.New(events.Options{})
-	err = reading.entries(ctx, func(e *logparse.Entry) error { return reader.Add(e, l.take) })
-	if err == nil {
-		err = reader.Flush(l.take)
-	}
-	if err != nil {
+	if err := reading.events(ctx, events.New(events.Options{}), l.take); err != nil {
 		return err
 	}
 	if l.left > 0 {
@@ -73,7 +68,7 @@ func (l *logFacts) take(e *logparse.Event) error {
 	log := l.logs[e.Source]
 	if log == nil {
 		log = &triage.Log{
-			Name: e.Source.Name, Format: describeLog(e.Source), Server: strings.HasPrefix(e.Source.Format, "PostgreSQL"),
+			Name: e.Source.Name, Format: describeLog(e.Source), Server: logparse.OfServer(e.Source.Format),
 			Container: strings.Contains(e.Source.Wrapper, "Docker") || strings.Contains(e.Source.Wrapper, "Kubernetes"), Payloads: make(map[string]int64),
 		}
 		l.logs[e.Source] = log
