@@ -23,41 +23,28 @@ func (b *Builder) Rows(sink evidence.Sink) error {
 	if b.options.Uncommitted {
 		doubtful = b.fold(deeds, meant, true)
 	}
-	for _, t := range b.inOrder() {
-		rel := b.shape(t, deeds)
-		for _, s := range states {
-			if s.table == t {
-				if err := b.give(s, rel, false, sink); err != nil {
-					return err
-				}
-			}
+	for i, s := range states {
+		rel := s.shape()
+		if err := b.give(s, rel, false, sink); err != nil {
+			return err
 		}
-		for _, s := range doubtful {
-			if s.table == t {
-				if err := b.give(s, rel, true, sink); err != nil {
-					return err
-				}
-			}
+		if doubtful == nil {
+			continue
+		}
+		if err := b.give(doubtful[i], rel, true, sink); err != nil { // of the same table: both have all that have changes
+			return err
 		}
 	}
 	return nil
 }
 
 // shape gives the relation of a table's rows.
-func (b *Builder) shape(t *table, deeds []*deed) *evidence.Relation {
-	if t.relation != nil {
-		return t.relation
+func (s *state) shape() *evidence.Relation {
+	if s.relation != nil {
+		return s.relation
 	}
-	var list []*change
-	for _, d := range deeds {
-		for i := range d.changes {
-			if d.changes[i].table == t {
-				list = append(list, &d.changes[i])
-			}
-		}
-	}
-	rel := &evidence.Relation{RelationName: t.name, Columns: slices.Clone(t.columns)}
-	for _, column := range t.key(list) {
+	rel := &evidence.Relation{RelationName: s.name, Columns: slices.Clone(s.columns)}
+	for _, column := range s.key {
 		rel.Columns[column].Key = true
 	}
 	return rel
