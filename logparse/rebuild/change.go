@@ -226,7 +226,7 @@ func (b *Builder) where(d *deed, t *table, s *statement.Statement, what kind) ch
 			}
 			one.tuples = append(one.tuples, cells)
 		}
-		if !known(one.columns) {
+		if slices.Contains(one.columns, -1) {
 			c.exact = false
 			continue
 		}
@@ -244,15 +244,6 @@ func (b *Builder) where(d *deed, t *table, s *statement.Statement, what kind) ch
 		b.untold(t, d, "its WHERE says more than which columns are equal to what", 1)
 	}
 	return c
-}
-
-func known(columns []int) bool {
-	for _, at := range columns {
-		if at < 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // keyName tells sets of columns apart.

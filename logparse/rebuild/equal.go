@@ -135,16 +135,11 @@ func (w *condition) holds(t *table, row []cell) verdict {
 			switch {
 			case knownWant && knownHas && want != has:
 				one = no
-			case (!knownWant || !knownHas) && !alike(&tuple[i], at(row, column)):
+			case (!knownWant || !knownHas) && !same(&tuple[i], at(row, column)):
 				one = min(one, maybe)
 			}
 		}
 		best = max(best, one)
 	}
 	return best
-}
-
-// alike reports whether two cells have one text, whatever it means.
-func alike(x, y *cell) bool {
-	return x.state == evidence.Known && y.state == evidence.Known && x.text == y.text
 }

@@ -9,13 +9,13 @@ import (
 // insert does an INSERT of one row.
 func (s *state) insert(c *change) {
 	row := c.row()
-	text, known := "", false
-	if len(s.key) > 0 {
-		text, known = s.tuple(s.key, row)
-	}
 	if c.conflict != "" {
 		s.upsert(c, row)
 		return
+	}
+	text, known := "", false
+	if len(s.key) > 0 {
+		text, known = s.tuple(s.key, row)
 	}
 	if old := s.keyed[text]; known && old != nil && old.live() && s.has(old, text) && s.twin(old, c, row) {
 		return
@@ -134,14 +134,10 @@ func (s *state) uncertain(c *change, row []cell, columns []int, notes ...string)
 			set[column] = &c.instead.cells[i]
 		}
 	}
-	named := make(map[int]bool, len(columns))
-	for _, column := range columns {
-		named[column] = true
-	}
 	v := version{cells: row, made: c.by, notes: notes}
 	for i := range row {
 		other := set[i]
-		if named[i] || row[i].state == evidence.Unknown || other != nil && same(other, &row[i]) {
+		if slices.Contains(columns, i) || row[i].state == evidence.Unknown || other != nil && same(other, &row[i]) {
 			continue
 		}
 		row[i].why = "ON CONFLICT: the row may have been there before with another value; if not, " + row[i].why + " is it"
