@@ -54,14 +54,7 @@ func (t *thread) take(event logparse.Event, one statement.Execution, out func(*l
 	if err := t.settleEnding(out); err != nil {
 		return err
 	}
-	words := statement.ReadWords(one.SQL)
-	event.Statement, event.Verb, event.SetsMissing = one.SQL, words.Verb, one.Missing
-	if words.Verb != "SELECT" {
-		event.Table, _ = statement.Target(one.SQL)
-	}
-	for _, set := range one.Sets {
-		event.Sets = append(event.Sets, []evidence.Value(set))
-	}
+	words := describe(&event, one)
 	for i := range t.held {
 		t.held[i].went = true
 	}
@@ -81,6 +74,19 @@ func (t *thread) take(event logparse.Event, one statement.Execution, out func(*l
 		return t.settle(len(t.held), logparse.Executed, "its transaction is too long to wait for its end: see what became of later statements of it", out)
 	}
 	return nil
+}
+
+// describe puts into an event what the log shows of its statement.
+func describe(event *logparse.Event, one statement.Execution) statement.Words {
+	words := statement.ReadWords(one.SQL)
+	event.Statement, event.Verb, event.SetsMissing = one.SQL, words.Verb, one.Missing
+	if words.Verb != "SELECT" {
+		event.Table, _ = statement.Target(one.SQL)
+	}
+	for _, set := range one.Sets {
+		event.Sets = append(event.Sets, []evidence.Value(set))
+	}
+	return words
 }
 
 // outside settles the statement before one that comes where no transaction is under way. Before the first word of a

@@ -23,7 +23,7 @@ func (r *Reader) message(e *logparse.Entry) error {
 	b.event = logparse.Event{Place: e.Place, Stamp: e.Stamp, Rows: -1, Kind: logparse.Message, Text: firstLine(e)}
 	event := &b.event
 	whose(e, event)
-	event.Session = (&thread{key: b.keyOf(e)}).name()
+	event.Session = b.keyOf(e).name()
 	var match applog.Match
 	switch {
 	case r.options.Pack != nil && r.options.Pack.Match(e, &match):

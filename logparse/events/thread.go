@@ -268,18 +268,18 @@ func (t *thread) twice(e *logparse.Entry, message string, word bool) bool {
 
 // of gives what all events of an entry have.
 func (t *thread) of(e *logparse.Entry) logparse.Event {
-	event := logparse.Event{Place: e.Place, Stamp: e.Stamp, Rows: -1, Session: t.name()}
+	event := logparse.Event{Place: e.Place, Stamp: e.Stamp, Rows: -1, Session: t.key.name()}
 	whose(e, &event)
 	return event
 }
 
 // name tells the thread to people.
-func (t *thread) name() string {
+func (k threadKey) name() string {
 	switch {
-	case t.key.id != "":
-		return t.key.id
-	case t.key.pid != 0:
-		return strconv.FormatInt(t.key.pid, 10)
+	case k.id != "":
+		return k.id
+	case k.pid != 0:
+		return strconv.FormatInt(k.pid, 10)
 	}
 	return ""
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/statement"
-	"github.com/pgrescue/pgrescue/recover/evidence"
 )
 
 // tellsTrouble reports whether a text names an error of the database, as drivers and the libraries above them print it.
@@ -83,11 +82,7 @@ func (t *thread) failed(e *logparse.Entry, one statement.Execution, out func(*lo
 	}
 	event := t.of(e)
 	event.Kind, event.Why, event.Text = logparse.Failed, "the error in which it stands", firstLine(e)
-	event.Statement, event.Verb, event.SetsMissing = one.SQL, statement.ReadWords(one.SQL).Verb, one.Missing
-	event.Table, _ = statement.Target(one.SQL)
-	for _, set := range one.Sets {
-		event.Sets = append(event.Sets, []evidence.Value(set))
-	}
+	describe(&event, one)
 	return out(&event)
 }
 
