@@ -142,3 +142,8 @@ type End struct {
 	File int   // of the same Source
 	Line int64 // 0: not known
 }
+
+// EndAt is the end that a line tells.
+func EndAt(place Place, stamp Stamp) End {
+	return End{Stamp: stamp, File: place.File, Line: place.Line}
+}

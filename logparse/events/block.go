@@ -209,7 +209,7 @@ func (b *block) fate() (logparse.EventKind, string) {
 
 // settle hands out the first n statements. Those outside of a transaction have no fate but their own.
 func (t *thread) settle(n int, kind logparse.EventKind, why string, out func(*logparse.Event) error) error {
-	ended := logparse.End{Stamp: t.block.end.Stamp, File: t.block.end.File, Line: t.block.end.Line}
+	ended := logparse.EndAt(t.block.end.Place, t.block.end.Stamp)
 	for i := range n {
 		h := &t.held[i]
 		if h.event.Ended = ended; kind == logparse.Executed {

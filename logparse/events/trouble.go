@@ -76,7 +76,7 @@ func (t *thread) failed(e *logparse.Entry, one statement.Execution, out func(*lo
 			continue
 		}
 		event.Kind, event.Why, event.Text = logparse.Failed, "the error on line "+lineOf(e.Place), firstLine(e)
-		event.Ended = logparse.End{Stamp: e.Stamp, File: e.File, Line: e.Line}
+		event.Ended = logparse.EndAt(e.Place, e.Stamp)
 		t.drop(i, i+1)
 		return out(&event)
 	}

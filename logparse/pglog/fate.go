@@ -58,9 +58,9 @@ func (s *session) apply(one *sentence, at int, out func(*logparse.Event) error) 
 
 // ended tells statements that their transaction ended with the word at that place.
 func ended(statements []held, word *held) {
-	at := &word.event
+	end := logparse.EndAt(word.event.Place, word.event.Stamp)
 	for i := range statements {
-		statements[i].event.Ended = logparse.End{Stamp: at.Stamp, File: at.File, Line: at.Line}
+		statements[i].event.Ended = end
 	}
 }
 

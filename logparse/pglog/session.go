@@ -306,7 +306,7 @@ func (s *session) timed(e *logparse.Entry, what saying, out func(*logparse.Event
 	last := &s.held[len(s.held)-1].event
 	last.Duration = what.duration
 	if last.Line != e.Line {
-		last.Ended = logparse.End{Stamp: e.Stamp, File: e.File, Line: e.Line}
+		last.Ended = logparse.EndAt(e.Place, e.Stamp)
 	}
 	if err := s.finish(out); err != nil {
 		return err
