@@ -50,12 +50,12 @@ const tracebackHead = "Traceback (most recent call last):"
 
 // announces reports whether a line says that the traceback of another error comes.
 func announces(text []byte) bool {
-	return bytes.HasPrefix(text, []byte("During handling of the above")) || bytes.HasPrefix(text, []byte("The above exception was"))
+	return beginsWith(text, "During handling of the above", "The above exception was")
 }
 
 // parameters reports whether a line begins with what SQLAlchemy adds to the message of an error.
 func parameters(text []byte) bool {
-	return bytes.HasPrefix(text, []byte("[SQL: ")) || bytes.HasPrefix(text, []byte("[parameters: "))
+	return beginsWith(text, "[SQL: ", "[parameters: ")
 }
 
 // goesOn reports whether a line belongs to the entry, and notes it then.
@@ -89,7 +89,7 @@ func (c *continuation) belongs(text []byte) bool {
 	if bytes.HasPrefix(text, []byte(tracebackHead)) {
 		return c.heads || c.chain
 	}
-	if behindError(text) || bytes.HasPrefix(text, []byte("[generated in")) || bytes.HasPrefix(text, []byte("[cached since")) {
+	if behindError(text) || beginsWith(text, "[generated in", "[cached since") {
 		return true
 	}
 	return !c.blank && c.heads && !loose(text) && !byServer(text)
@@ -121,27 +121,22 @@ func raised(text []byte) bool {
 
 // byServer reports whether a line begins as one of PostgreSQL's log that has no prefix.
 func byServer(text []byte) bool {
-	for _, word := range []string{"LOG:  ", "STATEMENT:  "} {
-		if bytes.HasPrefix(text, []byte(word)) {
-			return true
-		}
-	}
-	return false
+	return beginsWith(text, "LOG:  ", "STATEMENT:  ")
 }
 
 // behindError reports whether a line is what libpq and SQLAlchemy put behind the message of an error.
 func behindError(text []byte) bool {
-	for _, word := range []string{"DETAIL: ", "HINT: ", "CONTEXT: ", "(Background on this error"} {
-		if bytes.HasPrefix(text, []byte(word)) {
-			return true
-		}
-	}
-	return parameters(text)
+	return beginsWith(text, "DETAIL: ", "HINT: ", "CONTEXT: ", "(Background on this error") || parameters(text)
 }
 
 // loose reports whether a line is known to be printed past the logging.
 func loose(text []byte) bool {
-	for _, word := range []string{"LiteLLM completion() ", "LiteLLM: ", "Provider List: ", "Give Feedback / Get Help: "} {
+	return beginsWith(text, "LiteLLM completion() ", "LiteLLM: ", "Provider List: ", "Give Feedback / Get Help: ")
+}
+
+// beginsWith reports whether a line begins with one of some words.
+func beginsWith(text []byte, words ...string) bool {
+	for _, word := range words {
 		if bytes.HasPrefix(text, []byte(word)) {
 			return true
 		}
