@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,33 @@ func TestFlippedByteIsFound(t *testing.T) {
 		t.Errorf("seed %d: only %d flips were found; this test is blind", seed, found)
 	}
 	t.Logf("seed %d: %d of %d found", seed, found, flips)
+}
+
+// TestEmptyIndexThatLeadsNowhere: an empty page of an index that says of itself that it leads to others is not what
+// integrity_check looks at, but who reads by the index ends there.
+func TestEmptyIndexThatLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	const leaf, interior = 0x0a, 0x02 // of the file format's kinds of pages
+	dir := smallCase(t)
+	path := filepath.Join(dir, DatabaseName)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	empty := 0
+	for at := pageSize; at < len(whole); at += pageSize {
+		if whole[at] != leaf || whole[at+3] != 0 || whole[at+4] != 0 {
+			continue
+		}
+		empty++
+		hurt := slices.Clone(whole)
+		hurt[at] = interior
+		must(t, os.WriteFile(path, hurt, 0o600))
+		if !flipFound(t, dir) {
+			t.Errorf("nobody finds that page %d leads nowhere", at/pageSize+1)
+		}
+	}
+	if empty == 0 {
+		t.Error("the case has no empty index")
+	}
 }
 
 func flipFound(t *testing.T, dir string) bool {
