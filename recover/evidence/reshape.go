@@ -1,7 +1,5 @@
 package evidence
 
-import "slices"
-
 // ReasonNoColumn is why a column of the table asked for is unknown in a row.
 const ReasonNoColumn = "the table that held the row has no such column"
 
@@ -25,7 +23,7 @@ func (r *reshaper) Put(row *Row) error {
 	if r.from != row.Relation {
 		r.from, r.place = row.Relation, r.place[:0]
 		for i := range r.to.Columns {
-			r.place = append(r.place, slices.IndexFunc(row.Relation.Columns, func(c Column) bool { return c.Name == r.to.Columns[i].Name }))
+			r.place = append(r.place, row.Relation.Column(r.to.Columns[i].Name))
 		}
 	}
 	values, successor, origins := r.row.Values[:0], r.row.Successor[:0], r.row.Origins[:0]
