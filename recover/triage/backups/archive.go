@@ -13,6 +13,9 @@ import (
 // (pg_backup_archiver.h).
 const archiveMagic = "PGDMP"
 
+// errNoArchive: a file is no archive of pg_dump.
+var errNoArchive = errors.New("it does not begin as an archive of pg_dump")
+
 const (
 	mostEntries = 200_000 // of a table of contents
 	mostText    = 64 << 20
@@ -71,7 +74,7 @@ func readArchive(r io.Reader, b *Backup) error {
 	a := &archiveReader{r: bufio.NewReader(r), intSize: 4}
 	magic := make([]byte, len(archiveMagic))
 	if _, err := io.ReadFull(a.r, magic); err != nil || string(magic) != archiveMagic {
-		return errors.New("it does not begin as an archive of pg_dump")
+		return errNoArchive
 	}
 	major, minor := a.byte(), a.byte()
 	a.byte() // revision

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -216,7 +215,7 @@ func (f *finder) directoryArchive(path string) {
 		b.Modified = info.ModTime().UTC() // pg_dump writes it last
 	}
 	if err := readArchive(file, &b); err != nil {
-		if strings.Contains(err.Error(), "does not begin") {
+		if errors.Is(err, errNoArchive) {
 			return
 		}
 		b.Broken = err.Error()
@@ -251,7 +250,7 @@ func (f *finder) small(path string) string {
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, 4<<20))
 	if err != nil {
-		f.gap(path, "the whole file", fmt.Sprint(cause(err)), "what it says of a backup is not known")
+		f.gap(path, "the whole file", cause(err), "what it says of a backup is not known")
 		return ""
 	}
 	f.options.Trail.Note(path, evidence.KindBackup)
