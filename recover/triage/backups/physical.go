@@ -28,7 +28,7 @@ func (f *finder) cluster(path string, labelled bool) {
 	}
 	if labelled {
 		b.Kind, b.Ended = Base, time.Time{}
-		f.label(&b, f.small(filepath.Join(path, "backup_label")))
+		b.label(f.small(filepath.Join(path, "backup_label")))
 		if b.Begun.IsZero() && control != nil {
 			b.Begun = control.CheckpointTime
 		}
@@ -42,8 +42,8 @@ func (f *finder) cluster(path string, labelled bool) {
 // labelLine is a line of backup_label (xlog.c).
 var labelLine = regexp.MustCompile(`(?m)^([A-Z ]+): (.*)$`)
 
-// label reads a backup_label. Its time is that of the server's log_timezone.
-func (f *finder) label(b *Backup, text string) {
+// label takes what a backup_label says. Its time is that of the server's log_timezone.
+func (b *Backup) label(text string) {
 	for _, match := range labelLine.FindAllStringSubmatch(text, -1) {
 		switch match[1] {
 		case "START WAL LOCATION":
@@ -94,7 +94,7 @@ func readTar(r io.Reader, b *Backup) bool {
 		case "backup_label":
 			text, _ := io.ReadAll(io.LimitReader(members, 64<<10))
 			b.Kind, b.Format = Base, "tar"
-			(&finder{}).label(b, string(text))
+			b.label(string(text))
 			return true
 		}
 	}
@@ -106,8 +106,8 @@ func (f *finder) pgBackRest(path string) bool {
 	stanzas, _ := filepath.Glob(filepath.Join(path, "backup", "*", "backup.info"))
 	for _, info := range stanzas {
 		stanza := filepath.Base(filepath.Dir(info))
-		section := ""
-		systems := make(map[int]uint64)
+		section, first := "", len(f.found)
+		systems := make(map[uint64]uint64)
 		for line := range strings.Lines(f.small(info)) {
 			line = strings.TrimSpace(line)
 			if strings.HasPrefix(line, "[") {
@@ -123,17 +123,15 @@ func (f *finder) pgBackRest(path string) bool {
 				var db struct {
 					System uint64 `json:"db-system-id"`
 				}
-				if number, err := strconv.Atoi(key); err == nil && json.Unmarshal([]byte(value), &db) == nil {
+				if number, err := strconv.ParseUint(key, 10, 64); err == nil && json.Unmarshal([]byte(value), &db) == nil {
 					systems[number] = db.System
 				}
 			case "[backup:current]":
 				f.pgBackRestBackup(path, stanza, key, value)
 			}
 		}
-		for i := range f.found { // the history stands behind the list
-			if b := &f.found[i]; b.Kind == PgBackRest && b.Path == path && b.SystemIdentifier < 1<<16 {
-				b.SystemIdentifier = systems[int(b.SystemIdentifier)]
-			}
+		for i := first; i < len(f.found); i++ { // the history stands behind the list
+			f.found[i].SystemIdentifier = systems[f.found[i].SystemIdentifier]
 		}
 	}
 	return len(stanzas) > 0
