@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
 // lane is a line of the coverage: a stretch of time that a source tells of, or the
@@ -157,7 +156,7 @@ func (b *builder) laneBar(l *lane, around *span) bar {
 	}
 	for i, d := range b.story.loss {
 		if i < mostBars && !d.Commit.IsZero() {
-			row.Strip.mark(around.percent(d.Commit), "incident", transactionName(d.XID)+", "+b.ended(d))
+			row.Strip.mark(around.percent(d.Commit), "incident", b.culprit(d))
 		}
 	}
 	return row
@@ -211,19 +210,19 @@ func (b *builder) walCoverage(s *section) {
 	if segments == 0 {
 		return
 	}
-	f := &figure{Title: "The WAL by place", From: pg.LSN(whole.From).String(), To: pg.LSN(whole.To).String(), Keys: []key{{"c-span", "segments of the case"}, {"c-loss", "records of the loss"}}}
+	f := &figure{Title: "The WAL by place", From: whole.From.String(), To: whole.To.String(), Keys: []key{{"c-span", "segments of the case"}, {"c-loss", "records of the loss"}}}
 	row := bar{Label: "segments", Value: count(int64(segments)), Strip: newStrip(26)}
 	at := whole.From
-	for _, hole := range append(slices.Clone(holes), span64{whole.To, whole.To}) {
-		from := whole.percent(pg.LSN(at))
-		row.Strip.rect(from, whole.percent(pg.LSN(hole.From))-from, 7, 12, "c-span", fmt.Sprintf("%s to %s", pg.LSN(at), pg.LSN(hole.From)))
+	for _, hole := range append(slices.Clone(holes), stretch{whole.To, whole.To}) {
+		from := whole.percent(at)
+		row.Strip.rect(from, whole.percent(hole.From)-from, 7, 12, "c-span", fmt.Sprintf("%s to %s", at, hole.From))
 		at = hole.To
 	}
 	g := newGrid("The WAL of the case", text("What"), mono("From"), mono("To"))
-	g.add(plural(int64(segments), "segment", "segments"), pg.LSN(whole.From).String(), pg.LSN(whole.To).String())
+	g.add(plural(int64(segments), "segment", "segments"), whole.From.String(), whole.To.String())
 	for i, hole := range holes {
 		if i < mostGaps {
-			g.add("missing in between", pg.LSN(hole.From).String(), pg.LSN(hole.To).String())
+			g.add("missing in between", hole.From.String(), hole.To.String())
 		}
 	}
 	f.Rows = append(f.Rows, row)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -41,16 +42,7 @@ func newManifest(f *facts) *manifest {
 		}
 	}
 	slices.SortStableFunc(m.segments, func(a, b segment) int {
-		if a.Timeline != b.Timeline {
-			return int(int64(a.Timeline) - int64(b.Timeline))
-		}
-		switch {
-		case a.From < b.From:
-			return -1
-		case a.From > b.From:
-			return 1
-		}
-		return 0
+		return cmp.Or(cmp.Compare(a.Timeline, b.Timeline), cmp.Compare(a.From, b.From))
 	})
 	return m
 }
@@ -170,9 +162,9 @@ func (b *builder) file(f *casefile.File, at int) []cell {
 
 // reached describes the stretches of WAL that the case has, of the last timeline that
 // has a segment.
-func (m *manifest) reached() (whole span64, holes []span64, segments int) {
+func (m *manifest) reached() (whole stretch, holes []stretch, segments int) {
 	if len(m.segments) == 0 {
-		return span64{}, nil, 0
+		return stretch{}, nil, 0
 	}
 	timeline := m.segments[len(m.segments)-1].Timeline
 	for _, s := range m.segments {
@@ -182,22 +174,22 @@ func (m *manifest) reached() (whole span64, holes []span64, segments int) {
 		segments++
 		switch {
 		case whole.To == 0:
-			whole = span64{uint64(s.From), uint64(s.To)}
-		case uint64(s.From) > whole.To:
-			holes = append(holes, span64{whole.To, uint64(s.From)})
+			whole = stretch{s.From, s.To}
+		case s.From > whole.To:
+			holes = append(holes, stretch{whole.To, s.From})
 		}
-		whole.To = max(whole.To, uint64(s.To))
+		whole.To = max(whole.To, s.To)
 	}
 	return whole, holes, segments
 }
 
-// span64 is a stretch of the WAL.
-type span64 struct{ From, To uint64 }
+// stretch is a stretch of the WAL.
+type stretch struct{ From, To pg.LSN }
 
 // percent is where a place in the WAL lies across a drawing.
-func (s span64) percent(lsn pg.LSN) float64 {
-	if s.To <= s.From || uint64(lsn) < s.From {
+func (s stretch) percent(lsn pg.LSN) float64 {
+	if s.To <= s.From || lsn < s.From {
 		return 0
 	}
-	return 100 * float64(uint64(lsn)-s.From) / float64(s.To-s.From)
+	return 100 * float64(lsn-s.From) / float64(s.To-s.From)
 }
