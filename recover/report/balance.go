@@ -106,11 +106,15 @@ func equation(least bool, lost int64, list []part) string {
 	for _, p := range list {
 		terms = append(terms, count(p.N)+" "+p.Name)
 	}
-	sign := ""
+	return fmt.Sprintf("%s lost = %s", lostCount(least, lost), strings.Join(terms, " + "))
+}
+
+// lostCount is how many were lost, or how many at least.
+func lostCount(least bool, lost int64) string {
 	if least {
-		sign = "≥ "
+		return "≥ " + count(lost)
 	}
-	return fmt.Sprintf("%s%s lost = %s", sign, count(lost), strings.Join(terms, " + "))
+	return count(lost)
 }
 
 // tableName names a table, and the partitioned table that it is a part of.
@@ -152,7 +156,7 @@ func (b *builder) balance() section {
 		s.note("The case holds no ledger: no command has named yet what was destroyed. `pgrescue undelete` does.")
 		return s
 	}
-	all := totalsOf(b.summary)
+	all := b.totals
 	s.say("Every destroyed row version is one line of the ledger, and every line is settled by one route, in part, or missing with its reason. The numbers add up to the row.")
 	figure := &figure{Title: "Lost row versions by table", Keys: keysOf(&all)}
 	head := []column{text("Table"), number("Lost")}
@@ -194,11 +198,7 @@ func (b *builder) balance() section {
 }
 
 func equationLine(name string, least bool, lost int64, list []part) []string {
-	sign := ""
-	if least {
-		sign = "≥ "
-	}
-	line := []string{name, sign + count(lost)}
+	line := []string{name, lostCount(least, lost)}
 	for _, p := range list {
 		line = append(line, count(p.N))
 	}

@@ -50,7 +50,7 @@ func (b *builder) gapTexts(gap *evidence.Gap) []string {
 // conflictsOf is the section of the versions on which routes disagree.
 func (b *builder) conflicts() section {
 	s := section{ID: "conflicts", Title: "Conflicts"}
-	total := totalsOf(b.summary)
+	total := &b.totals
 	if total.Conflicts == 0 {
 		if total.Lost > 0 {
 			s.say("No two routes disagree on a version of a row.")

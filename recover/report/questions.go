@@ -41,7 +41,7 @@ func (b *builder) questions() section {
 }
 
 func (b *builder) knownImpact() string {
-	t := totalsOf(b.summary)
+	t := &b.totals
 	if t.Lost == 0 {
 		return ""
 	}
@@ -75,7 +75,7 @@ func (b *builder) knownResponse() string {
 }
 
 func (b *builder) knownRecovery() string {
-	t := totalsOf(b.summary)
+	t := &b.totals
 	if t.Restored == 0 {
 		return ""
 	}
@@ -83,7 +83,7 @@ func (b *builder) knownRecovery() string {
 }
 
 func (b *builder) knownOpen() string {
-	t := totalsOf(b.summary)
+	t := &b.totals
 	var parts []string
 	if t.Missing > 0 {
 		parts = append(parts, plural(t.Missing, "row version is missing", "row versions are missing"))

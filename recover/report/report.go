@@ -42,9 +42,8 @@ type Report struct {
 	Title string
 	// Lead says in a few sentences what was lost and what came back.
 	Lead []string
-	// Terms are the equation of all tables together, Sign what stands before what was lost.
+	// Terms are the equation of all tables together.
 	Terms    []part
-	Sign     string
 	Facts    []fact
 	Sections []section
 	Foot     string
@@ -53,7 +52,7 @@ type Report struct {
 }
 
 // Lost is what was lost, as text.
-func (r *Report) Lost() string { return r.Sign + count(r.totals.Lost) }
+func (r *Report) Lost() string { return lostCount(r.totals.AtLeast, r.totals.Lost) }
 
 // Totals are the equation of all tables together.
 type Totals struct {
@@ -130,13 +129,10 @@ func compose(f *facts, opts Options) (*Report, error) {
 	if err := balanced(f.summary); err != nil {
 		return nil, err
 	}
-	b := &builder{facts: f, say: newSpeech(f, opts), manifest: newManifest(f)}
-	r := &Report{Title: "What was lost, and what came back", redacted: opts.Redact, totals: totalsOf(f.summary)}
+	b := &builder{facts: f, totals: totalsOf(f.summary), say: newSpeech(f, opts), manifest: newManifest(f)}
+	r := &Report{Title: "What was lost, and what came back", redacted: opts.Redact, totals: b.totals}
 	r.Lead, r.Facts = b.lead(&r.totals), b.head()
 	r.Terms = parts(&r.totals, r.totals.Settled, r.totals.InPart, r.totals.Missing)
-	if r.totals.AtLeast {
-		r.Sign = "≥ "
-	}
 	for _, make := range []func() section{
 		b.balance, b.fates, b.timeline, b.rate, b.fall, b.coverage, b.gaps, b.conflicts, b.logged, b.evidence, b.journal, b.questions,
 	} {
@@ -151,6 +147,7 @@ func compose(f *facts, opts Options) (*Report, error) {
 // builder makes the sections of a report.
 type builder struct {
 	*facts
+	totals   Totals
 	say      *speech
 	manifest *manifest
 }
