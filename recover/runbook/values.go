@@ -20,9 +20,12 @@ func valueOf(env []string, name string) string {
 	return value
 }
 
+// secretName is looked for once for each line that a block prints.
+var secretName = regexp.MustCompile(`(?i)passw|secret|token|api_?key|private`)
+
 // Secret reports whether the value of an input is kept nowhere, because its name says so.
 func (in *Input) Secret() bool {
-	return regexp.MustCompile(`(?i)passw|secret|token|api_?key|private`).MatchString(in.Name)
+	return secretName.MatchString(in.Name)
 }
 
 // validate refuses a value that cannot be meant.
