@@ -51,38 +51,38 @@ type record struct {
 }
 
 // makeFolder begins a run: nobody else may be running the same book beside it.
-func makeFolder(ctx context.Context, b *Book, folder string, o *RunOptions) (*journal.Lock, *record, error) {
+func makeFolder(ctx context.Context, b *Book, folder string, o *RunOptions) (*journal.Lock, error) {
 	parent := filepath.Dir(folder)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	starting, err := journal.Take(ctx, filepath.Join(parent, startName), startWait, o.Command)
 	if err != nil {
-		return nil, nil, lockError(folder, err)
+		return nil, lockError(folder, err)
 	}
 	defer func() { _ = starting.Release() }() // the process has it no longer than it lives
 	path, err := filepath.Abs(b.Path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := refuseSecond(parent, path); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	entries, err := os.ReadDir(folder)
 	switch {
 	case err == nil && len(entries) > 0:
-		return nil, nil, failure("make run in", folder, ErrOccupied, "`pgrescue runbook resume` goes on with a run; a new one wants a folder of its own", "it holds %s", entries[0].Name())
+		return nil, failure("make run in", folder, ErrOccupied, "`pgrescue runbook resume` goes on with a run; a new one wants a folder of its own", "it holds %s", entries[0].Name())
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, nil, err
+		return nil, err
 	}
 	for _, name := range []string{stepsName, evidenceName} {
 		if err := os.MkdirAll(filepath.Join(folder, name), 0o700); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	lock, err := takeLock(ctx, folder, o.Command)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r := &record{
 		Format: recordFormat, Book: path, Title: b.Title, SHA256: b.SHA256, Dir: o.Dir, Version: o.Version,
@@ -90,9 +90,9 @@ func makeFolder(ctx context.Context, b *Book, folder string, o *RunOptions) (*jo
 	}
 	err = errors.Join(writeFile(filepath.Join(folder, bookName), b.source), writeJSON(filepath.Join(folder, recordName), r))
 	if err != nil {
-		return nil, nil, errors.Join(err, lock.Release())
+		return nil, errors.Join(err, lock.Release())
 	}
-	return lock, r, nil
+	return lock, nil
 }
 
 // refuseSecond looks for a run of the same book that somebody is busy with.

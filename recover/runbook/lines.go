@@ -97,10 +97,8 @@ type Visit struct {
 type history struct {
 	end      journal.End
 	visits   []*Visit
-	plan     string
 	problems []string // what does not fit together
 	ended    bool     // the last command wrote its end
-	last     Line
 }
 
 // readHistory follows the journal of a run.
@@ -129,10 +127,7 @@ func readHistory(folder string) (*history, error) {
 
 // take adds a line to what is known.
 func (h *history) take(line Line) {
-	h.last, h.ended = line, line.Event == LineEnd
-	if line.Event == LineRun || line.Event == LineResume {
-		h.plan = line.Plan
-	}
+	h.ended = line.Event == LineEnd
 	if line.Event == LineStep {
 		h.visits = append(h.visits, &Visit{
 			Step: line.Step, Number: line.Visit, State: StateInterrupted, Began: line.Time, Who: line.Who, Host: line.Host,

@@ -159,7 +159,7 @@ func (p *planner) step(ctx context.Context, step *Step) (Preview, error) {
 		}
 	}
 	for _, block := range step.Blocks(Run) {
-		reason, _ := "", false
+		reason := ""
 		if block.Language == SQL {
 			reason, _ = apartReason(block.Text)
 		}

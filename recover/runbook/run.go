@@ -63,7 +63,7 @@ func Start(ctx context.Context, b *Book, folder string, o RunOptions) (*Result, 
 	if folder, err = filepath.Abs(folder); err != nil {
 		return nil, err
 	}
-	lock, _, err := makeFolder(ctx, b, folder, &o)
+	lock, err := makeFolder(ctx, b, folder, &o)
 	if err != nil {
 		return nil, err
 	}
