@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -98,6 +99,7 @@ type history struct {
 	end      journal.End
 	visits   []*Visit
 	problems []string // what does not fit together
+	changed  string   // the first of these that no stop of the system makes; "": none
 	ended    bool     // the last command wrote its end
 }
 
@@ -113,9 +115,9 @@ func readHistory(folder string) (*history, error) {
 			// A machine that stopped leaves half a line. It tells nothing, and hides nothing.
 			h.problems = append(h.problems, fmt.Sprintf("line %d: it is no whole line: the system stopped while it was written, or it was changed", n))
 		case line.Seq != n:
-			h.problems = append(h.problems, fmt.Sprintf("line %d: it says that it is line %d", n, line.Seq))
+			h.notWritten(fmt.Sprintf("line %d: it says that it is line %d", n, line.Seq))
 		case line.Previous != previous:
-			h.problems = append(h.problems, fmt.Sprintf("line %d: the line before is not the one that it was written behind", n))
+			h.notWritten(fmt.Sprintf("line %d: the line before is not the one that it was written behind", n))
 		default:
 			h.take(line)
 		}
@@ -123,6 +125,12 @@ func readHistory(folder string) (*history, error) {
 		return nil
 	})
 	return h, err
+}
+
+// notWritten notes that the journal is not what pgrescue wrote.
+func (h *history) notWritten(problem string) {
+	h.problems = append(h.problems, problem)
+	h.changed = cmp.Or(h.changed, problem)
 }
 
 // take adds a line to what is known.

@@ -39,10 +39,8 @@ func (r *run) remember() error {
 	if r.history, err = readHistory(r.folder); err != nil {
 		return err
 	}
-	for _, problem := range r.history.problems {
-		if !strings.Contains(problem, "no whole line") {
-			return failure("resume", r.folder, ErrDamaged, "begin a new run; `pgrescue runbook status` shows what this one did", "%s: %s", journalName, problem)
-		}
+	if problem := r.history.changed; problem != "" {
+		return failure("resume", r.folder, ErrDamaged, "begin a new run; `pgrescue runbook status` shows what this one did", "%s: %s", journalName, problem)
 	}
 	if err := r.readInputs(); err != nil {
 		return err
