@@ -9,8 +9,6 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
-	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
-	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 )
 
 // canonicalSamples are texts beside inputSamples.
@@ -30,62 +28,50 @@ var canonicalSamples = map[string][]string{
 func TestCanonicalIsWhatServersPrint(t *testing.T) {
 	t.Parallel()
 	const each = 5000
-	for _, version := range []string{"12", "15", "18"} {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			random := rand.New(rand.NewPCG(seed, 0))
-			c := clustertest.Start(t, cluster.Options{Version: version})
-			conn, err := live.Connect(t.Context(), c.LibpqDSN("postgres"), live.Options{Command: "test", Mode: live.Write})
-			if err != nil {
-				t.Fatal(err)
+	onServers(t, func(t *testing.T, conn *live.Conn, random *rand.Rand) {
+		types := map[string][]string{}
+		for typ, samples := range inputSamples {
+			types[typ] = append(append(types[typ], samples...), canonicalSamples[typ]...)
+		}
+		for typ, samples := range canonicalSamples {
+			if types[typ] == nil {
+				types[typ] = samples
 			}
-			defer conn.Close()
-			types := map[string][]string{}
-			for typ, samples := range inputSamples {
-				types[typ] = append(append(types[typ], samples...), canonicalSamples[typ]...)
-			}
-			for typ, samples := range canonicalSamples {
-				if types[typ] == nil {
-					types[typ] = samples
+		}
+		for typ, samples := range types {
+			var in, want []byte
+			lines := 0
+			for n := range each {
+				sample := samples[n%len(samples)]
+				if n >= len(samples) {
+					sample = changed(random, sample, samples)
 				}
-			}
-			for typ, samples := range types {
-				var in, want []byte
-				lines := 0
-				for n := range each {
-					sample := samples[n%len(samples)]
-					if n >= len(samples) {
-						sample = changed(random, sample, samples)
-					}
-					plain, ok := pg.Canonical(typ, []byte(sample))
-					if !ok {
-						continue
-					}
-					in = append(evidence.AppendCopyText(in, []byte(sample)), '\n')
-					want = append(evidence.AppendCopyText(want, plain), '\n')
-					lines++
-				}
-				if lines < each/200 {
-					t.Errorf("%s: only %d texts have a canonical one", typ, lines)
-				}
-				setup := fmt.Sprintf("DROP TABLE IF EXISTS x; CREATE TEMP TABLE x (v %s, n serial); SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres", typ)
-				if err := conn.Exec(t.Context(), "set up", setup); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := conn.PgConn().CopyFrom(t.Context(), bytes.NewReader(in), "COPY x (v) FROM STDIN"); err != nil {
-					t.Errorf("%s: %v", typ, err)
+				plain, ok := pg.Canonical(typ, []byte(sample))
+				if !ok {
 					continue
 				}
-				var got bytes.Buffer
-				if _, err := conn.PgConn().CopyTo(t.Context(), &got, "COPY (SELECT v FROM x ORDER BY n) TO STDOUT"); err != nil {
-					t.Fatal(err)
-				}
-				compareLines(t, typ, in, want, got.Bytes())
+				in = append(evidence.AppendCopyText(in, []byte(sample)), '\n')
+				want = append(evidence.AppendCopyText(want, plain), '\n')
+				lines++
 			}
-		})
-	}
+			if lines < each/200 {
+				t.Errorf("%s: only %d texts have a canonical one", typ, lines)
+			}
+			setup := fmt.Sprintf("DROP TABLE IF EXISTS x; CREATE TEMP TABLE x (v %s, n serial); SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres", typ)
+			if err := conn.Exec(t.Context(), "set up", setup); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.PgConn().CopyFrom(t.Context(), bytes.NewReader(in), "COPY x (v) FROM STDIN"); err != nil {
+				t.Errorf("%s: %v", typ, err)
+				continue
+			}
+			var got bytes.Buffer
+			if _, err := conn.PgConn().CopyTo(t.Context(), &got, "COPY (SELECT v FROM x ORDER BY n) TO STDOUT"); err != nil {
+				t.Fatal(err)
+			}
+			compareLines(t, typ, in, want, got.Bytes())
+		}
+	})
 }
 
 // compareLines shows the first of the lines that differ.

@@ -89,10 +89,9 @@ func changed(random *rand.Rand, text string, others []string) string {
 	return string(out)
 }
 
-// What CertainInput calls certain is taken by servers old and new, however they read dates.
-func TestCertainInputIsTaken(t *testing.T) {
-	t.Parallel()
-	const each = 20_000
+// onServers runs a test on servers old and new, with random numbers whose seed is logged.
+func onServers(t *testing.T, test func(t *testing.T, conn *live.Conn, random *rand.Rand)) {
+	t.Helper()
 	for _, version := range []string{"12", "15", "18"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -105,40 +104,49 @@ func TestCertainInputIsTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			for typ, samples := range inputSamples {
-				certain := pg.CertainInput(typ)
-				var text []byte
-				lines := 0
-				for n := range each {
-					sample := samples[n%len(samples)]
-					if n >= len(samples) {
-						sample = changed(random, sample, samples)
-					}
-					if certain([]byte(sample)) {
-						text = append(evidence.AppendCopyText(text, []byte(sample)), '\n')
-						lines++
-					}
-				}
-				if lines < each/100 {
-					t.Errorf("%s: only %d texts were certain", typ, lines)
-				}
-				styles := []string{"ISO, YMD"}
-				if strings.HasPrefix(typ, "time") || typ == "date" || typ == "interval" {
-					styles = []string{"ISO, YMD", "ISO, DMY", "SQL, MDY", "SQL, DMY", "German, DMY", "Postgres, MDY"}
-				}
-				for i, style := range styles {
-					interval := []string{"postgres", "sql_standard", "iso_8601", "postgres_verbose"}[i%4]
-					setup := fmt.Sprintf("DROP TABLE IF EXISTS x; CREATE TEMP TABLE x (v %s); SET DateStyle = '%s'; SET IntervalStyle = %s", typ, style, interval)
-					if err := conn.Exec(t.Context(), "set up", setup); err != nil {
-						t.Fatal(err)
-					}
-					if _, err := conn.PgConn().CopyFrom(t.Context(), bytes.NewReader(text), "COPY x FROM STDIN"); err != nil {
-						t.Errorf("%s with DateStyle %s: %v", typ, style, err)
-					}
-				}
-			}
+			test(t, conn, random)
 		})
 	}
+}
+
+// What CertainInput calls certain is taken by servers old and new, however they read dates.
+func TestCertainInputIsTaken(t *testing.T) {
+	t.Parallel()
+	const each = 20_000
+	onServers(t, func(t *testing.T, conn *live.Conn, random *rand.Rand) {
+		for typ, samples := range inputSamples {
+			certain := pg.CertainInput(typ)
+			var text []byte
+			lines := 0
+			for n := range each {
+				sample := samples[n%len(samples)]
+				if n >= len(samples) {
+					sample = changed(random, sample, samples)
+				}
+				if certain([]byte(sample)) {
+					text = append(evidence.AppendCopyText(text, []byte(sample)), '\n')
+					lines++
+				}
+			}
+			if lines < each/100 {
+				t.Errorf("%s: only %d texts were certain", typ, lines)
+			}
+			styles := []string{"ISO, YMD"}
+			if strings.HasPrefix(typ, "time") || typ == "date" || typ == "interval" {
+				styles = []string{"ISO, YMD", "ISO, DMY", "SQL, MDY", "SQL, DMY", "German, DMY", "Postgres, MDY"}
+			}
+			for i, style := range styles {
+				interval := []string{"postgres", "sql_standard", "iso_8601", "postgres_verbose"}[i%4]
+				setup := fmt.Sprintf("DROP TABLE IF EXISTS x; CREATE TEMP TABLE x (v %s); SET DateStyle = '%s'; SET IntervalStyle = %s", typ, style, interval)
+				if err := conn.Exec(t.Context(), "set up", setup); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := conn.PgConn().CopyFrom(t.Context(), bytes.NewReader(text), "COPY x FROM STDIN"); err != nil {
+					t.Errorf("%s with DateStyle %s: %v", typ, style, err)
+				}
+			}
+		}
+	})
 }
 
 // What servers print of common values is certain: else each of them would be asked about.
