@@ -341,11 +341,7 @@ func shownText(text *string) string {
 	if text == nil {
 		return "NULL"
 	}
-	shown := []rune(term.Printable(*text))
-	if len(shown) > mostShownText {
-		return string(shown[:mostShownText]) + "…"
-	}
-	return string(shown)
+	return shorten(term.Printable(*text), mostShownText)
 }
 
 // sentence says what was done.

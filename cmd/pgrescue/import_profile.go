@@ -40,7 +40,7 @@ import. What is printed can be saved, changed, and given to import with --profil
 		Example: `  pgrescue import profile show
   pgrescue import profile show > mine.yaml
   pgrescue import profile show mine.yaml --json`,
-		Args: atMostOneProfile,
+		Args: atMostOne("profile"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return runProfileShow(args, terminal)
 		},
@@ -106,14 +106,6 @@ Conversions, one after the other:
 
 Columns of dates, times and whole numbers are converted as such when no conversion says
 otherwise. All else goes to the server as it stands, which takes it or says why not.`
-
-// atMostOneProfile is the cobra.PositionalArgs of commands that take one profile.
-func atMostOneProfile(command *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return exitcode.Usagef("name one profile", "%s: %d profiles are named", command.CommandPath(), len(args))
-	}
-	return nil
-}
 
 // findProfile finds the profile that ships inside, for "" or its name, or reads a file.
 func findProfile(name string) (*mapping.Profile, error) {

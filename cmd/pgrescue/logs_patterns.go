@@ -35,12 +35,7 @@ pack that can be used, list what its patterns prove. Nothing is written.`,
 		Example: `  pgrescue logs patterns check
   pgrescue logs patterns check mine.yaml
   pgrescue logs patterns check mine.yaml --json`,
-		Args: func(command *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return exitcode.Usagef("name one pack", "%s: %d packs are named", command.CommandPath(), len(args))
-			}
-			return nil
-		},
+		Args: atMostOne("pack"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := discoveryPack
 			if len(args) > 0 {

@@ -70,11 +70,7 @@ func (t *timelineTable) add(e *shownEvent) error {
 			at = "unknown"
 		}
 	}
-	text := []rune(term.Printable(e.message()))
-	if len(text) > longest {
-		text = append(text[:longest], '…')
-	}
-	what := string(text)
+	what := shorten(term.Printable(e.message()), longest)
 	why := e.why
 	if e.wal != "" && (e.walXID != 0 || e.kind != string(logparse.Committed)) {
 		why = strings.TrimPrefix(why+"; "+e.wal, "; ")

@@ -46,6 +46,16 @@ func noArguments(command *cobra.Command, args []string) error {
 	return nil
 }
 
+// atMostOne is the cobra.PositionalArgs of commands that take one thing of a kind, or none.
+func atMostOne(kind string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return exitcode.Usagef("name one "+kind, "%s: %d %ss are named", command.CommandPath(), len(args), kind)
+		}
+		return nil
+	}
+}
+
 // somePaths is the cobra.PositionalArgs of commands that read WAL.
 func somePaths(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
