@@ -188,7 +188,7 @@ func (d *dumper) str(text string) {
 			d.WriteString(`\b`)
 		case r == '\f':
 			d.WriteString(`\f`)
-		case r < ' ' || r >= utf8.RuneSelf && r < 0x10000:
+		case r < ' ' || r > '~' && r < 0x10000:
 			fmt.Fprintf(d, `\u%04x`, r)
 		case r >= 0x10000:
 			r -= 0x10000

@@ -19,6 +19,7 @@ func TestPayloads(t *testing.T) {
 		{KindJSON, `{"Server Name":"web","n":1,"x":[true,null,-0.50]} and more`, `{"Server Name": "web", "n": 1, "x": [true, null, -0.5]}`, ""},
 		{KindJSON, "{\n  \"a\": {\n    \"b\": \"c}\"\n  }\n}", `{"a": {"b": "c}"}}`, ""},
 		{KindJSON, `{"a":"\ud83d\ude00 é \u2060","b":"\"\\\/\n"}`, `{"a": "\ud83d\ude00 \u00e9 \u2060", "b": "\"\\/\n"}`, ""},
+		{KindJSON, `{"a":"x\u007fy"}`, `{"a": "x\u007fy"}`, ""},
 		{KindJSON, `{"a":1e5,"b":1E-7,"c":123456789012345678901234567890,"d":1e16}`, `{"a": 100000.0, "b": 1e-07, "c": 123456789012345678901234567890, "d": 1e+16}`, ""},
 		{KindJSON, `{"a":1,"b":2,"a":3}`, `{"a": 3, "b": 2}`, ""},
 		{KindJSON, `[]`, `[]`, ""},
