@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ type triageOptions struct {
 	tables   []string
 	backups  []string
 	sources  []string
+	outputs  string
 }
 
 func (o *triageOptions) addFlags(command *cobra.Command) {
@@ -42,6 +44,7 @@ func (o *triageOptions) addFlags(command *cobra.Command) {
 	flags.StringArrayVar(&o.backups, "backups", nil, "file or folder to look for backups in; may be repeated")
 	flags.StringArrayVar(&o.sources, "sources", nil, "file or folder that rows may have come from; may be repeated")
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "rows of this table are missing: each transaction that took some is listed; may be repeated")
+	flags.StringVar(&o.outputs, "outputs", "", "`file` that lines NAME=VALUE are appended to, for a runbook to branch on: HURT, HYPOTHESIS, XID, XIDS, TABLES, SPREAD, WAL_COVERS, HEAP_COVERS, BACKUP_COVERS, BACKUP, SOURCES, PAYLOADS")
 	flags.Lookup("since").Usage = "it happened at this `time` or later; with a zone"
 	flags.Lookup("until").Usage = "it happened before this `time`; with a zone"
 }
@@ -139,6 +142,9 @@ func (r *triageRun) run(ctx context.Context) error {
 	if err := errors.Join(r.found.gaps(facts.Gaps), r.found.losses(facts, report)); err != nil {
 		return err
 	}
+	if err := r.writeOutputs(facts, report); err != nil {
+		return err
+	}
 	if r.terminal.JSON() {
 		err = r.terminal.WriteJSON(triageOutput{report, facts.Backups, append(r.told, facts.Gaps...)}.whole())
 	} else {
@@ -148,6 +154,18 @@ func (r *triageRun) run(ctx context.Context) error {
 		return err
 	}
 	return exitcode.PartialIf(len(r.told) + len(facts.Gaps))
+}
+
+// writeOutputs appends what a runbook branches on to the file of --outputs.
+func (r *triageRun) writeOutputs(facts *triage.Facts, report *triage.Report) error {
+	if r.options.outputs == "" {
+		return nil
+	}
+	file, err := os.OpenFile(r.options.outputs, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return exitcode.Usagef("", "triage: --outputs: %w", err)
+	}
+	return errors.Join(triage.WriteOutputs(file, triage.Outputs(facts, report)), file.Close())
 }
 
 // collect reads each source that was named. One that cannot be read is a gap, as long as there is another.

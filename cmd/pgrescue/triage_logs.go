@@ -133,6 +133,7 @@ func (r *triageRun) readSources(ctx context.Context, facts *triage.Facts) error 
 	if err != nil {
 		return importError(err)
 	}
+	facts.SourcesAsked = true
 	for _, source := range sources {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -23,6 +23,7 @@ type Facts struct {
 	Signs        []Sign
 	Logs         []Log
 	Sources      []Source
+	SourcesAsked bool // somebody looked for them
 	Backups      []backups.Backup
 	// Searched says whether somebody looked for backups at all.
 	Searched bool
@@ -155,6 +156,6 @@ type Source struct {
 	Time   time.Time `json:"-"`
 	// Records are those in it; -1: nobody counted them.
 	Records int64 `json:"records"`
-	// Tables are those that its columns fit.
+	// Tables are those that its columns fit; nil: nobody compared them.
 	Tables []string `json:"tables,omitempty"`
 }

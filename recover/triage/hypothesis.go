@@ -2,7 +2,6 @@ package triage
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -66,6 +65,7 @@ func (h *Hypothesis) oppose(source, format string, args ...any) {
 type weigher struct {
 	*Facts
 	losses []Loss
+	spread []Spread
 	named  HypothesisName
 }
 
@@ -258,34 +258,15 @@ func (w *weigher) notCommitted(h *Hypothesis, way Way) {
 
 func (w *weigher) cleanup() Hypothesis {
 	h := w.byWay(Cleanup, ByDelete)
-	w.together(&h)
+	for i := range w.spread {
+		spread := &w.spread[i]
+		h.support("wal", "%d transactions together deleted %d rows of %s, which has about %d left: none of them stands out, and --table lists them", spread.Transactions, spread.Rows, tableText(spread.Table), spread.Left)
+		if h.Standing != Proven {
+			h.Standing = Supported
+		}
+	}
 	w.counters(&h, func(s *Stats) int64 { return s.Deleted }, "n_tup_del")
 	return h
-}
-
-// together looks for tables that many transactions emptied, none of which stands out: four rows of five
-// are gone, and few came.
-func (w *weigher) together(h *Hypothesis) {
-	if w.WAL == nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.WAL.Habits)) {
-		habit, table := w.WAL.Habits[name], NameOf(name)
-		t := w.table(table)
-		if t == nil || t.Rows < 0 || habit.Deleted < 10*fewest || habit.Inserted*4 > habit.Deleted || habit.Truncates > 0 || w.hurt(table) && len(w.Asked.Tables) == 0 {
-			continue
-		}
-		left := int64(t.Rows)
-		if t.Stats != nil && t.Stats.Inserted > 0 {
-			left = min(left, t.Stats.Live)
-		}
-		if count := habit.deleting(); count >= usual && left*4 <= habit.Deleted && w.Asked.wants(table) {
-			h.support("wal", "%d transactions together deleted %d rows of %s, which has about %d left: none of them stands out, and --table lists them", count, habit.Deleted, tableText(table), left)
-			if h.Standing != Proven {
-				h.Standing = Supported
-			}
-		}
-	}
 }
 
 func (w *weigher) updated() Hypothesis {

@@ -180,14 +180,14 @@ func (w *weigher) wrongPlace() Hypothesis {
 }
 
 // cluster is when initdb ran, the system identifier, and how many tables users have.
-func (w *weigher) cluster() (made time.Time, identifier uint64, tables int) {
-	if w.DataDir != nil {
-		made, identifier = w.DataDir.Made, w.DataDir.SystemIdentifier
-	} else if w.Server != nil && w.Server.Identifier != 0 {
-		made, identifier = madeBy(w.Server.Identifier), w.Server.Identifier
+func (f *Facts) cluster() (made time.Time, identifier uint64, tables int) {
+	if f.DataDir != nil {
+		made, identifier = f.DataDir.Made, f.DataDir.SystemIdentifier
+	} else if f.Server != nil && f.Server.Identifier != 0 {
+		made, identifier = madeBy(f.Server.Identifier), f.Server.Identifier
 	}
-	for i := range w.Tables {
-		if !w.Tables[i].Dropped {
+	for i := range f.Tables {
+		if !f.Tables[i].Dropped {
 			tables++
 		}
 	}

@@ -14,6 +14,8 @@ type Report struct {
 	// Named is the hypothesis that the evidence points to; "": nothing was lost as far as it goes.
 	Named  HypothesisName `json:"named,omitempty"`
 	Losses []Loss         `json:"losses"`
+	// Spread are tables that many small transactions emptied together.
+	Spread []Spread `json:"spread,omitempty"`
 	// Statistics are what the counters say, with why they prove nothing alone.
 	Statistics []string `json:"statistics,omitempty"`
 	Routes     []Route  `json:"routes"`
@@ -32,10 +34,11 @@ func Weigh(ctx context.Context, f *Facts, archive *wal.Archive) (*Report, error)
 		losses = Losses(f) // what was made within the WAL is known now
 	}
 	w := &weigher{Facts: f, losses: losses}
-	r := &Report{Losses: losses, Hypotheses: w.hypotheses()}
+	w.spread = w.spreadLosses()
+	r := &Report{Losses: losses, Spread: w.spread, Hypotheses: w.hypotheses()}
 	r.Named = named(r.Hypotheses)
 	if r.Named == "" {
-		r.Losses = nil
+		r.Losses, r.Spread = nil, nil
 	}
 	w.named = r.Named
 	r.Question = w.question(r.Named)

@@ -205,11 +205,7 @@ func (w *weigher) streamRoute(loss *Loss) Route {
 // baseRoute: a base backup that is older, with the WAL since.
 func (w *weigher) baseRoute(loss *Loss) Route {
 	return w.backupRoute("base backup", loss, func(b *backups.Backup) (Covers, string, int64) {
-		_, identifier, _ := w.cluster()
-		if w.WAL != nil && identifier == 0 {
-			identifier = w.WAL.SystemIdentifier
-		}
-		if !b.Physical() || b.Broken != "" || b.SystemIdentifier != 0 && identifier != 0 && b.SystemIdentifier != identifier {
+		if !b.Physical() || b.Broken != "" || !w.ofThisCluster(b) {
 			return CoversNo, "", 0
 		}
 		if w.WAL != nil && b.LSN != 0 && b.LSN >= w.WAL.Start && loss.ByLog == nil {
@@ -217,6 +213,15 @@ func (w *weigher) baseRoute(loss *Loss) Route {
 		}
 		return CoversPart, "it holds the rows as they were when it was made; with the WAL since, as they were just before the loss", -1
 	})
+}
+
+// ofThisCluster reports whether a backup is of the cluster at hand, as far as both say so.
+func (f *Facts) ofThisCluster(b *backups.Backup) bool {
+	_, identifier, _ := f.cluster()
+	if f.WAL != nil && identifier == 0 {
+		identifier = f.WAL.SystemIdentifier
+	}
+	return b.SystemIdentifier == 0 || identifier == 0 || b.SystemIdentifier == identifier
 }
 
 // dumpRoute: the rows of the table in a dump that is older.
