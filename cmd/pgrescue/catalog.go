@@ -72,24 +72,27 @@ type catalogDumpResult struct {
 }
 
 func runCatalogDump(ctx context.Context, options *catalogDumpOptions, terminal *term.Terminal, found *recorder) error {
-	if options.dataDir == "" {
+	sources := sourceOptions{dataDir: options.dataDir}
+	sources.orOfCase(terminal, found)
+	if sources.dataDir == "" {
 		return exitcode.Usagef("--pgdata DIR names it", "catalog dump: no data directory is named")
 	}
 	if options.output == "" {
 		return exitcode.Usagef("-o FILE names it; -o - is stdout", "catalog dump: no output file is named")
 	}
-	evidence := sourceOptions{dataDir: options.dataDir}
-	if err := evidence.keepOut("catalog dump", options.output); err != nil {
+	if err := sources.keepOut("catalog dump", options.output); err != nil {
 		return err
 	}
-	warnIfRunning(terminal, options.dataDir)
+	if !sources.captured {
+		warnIfRunning(terminal, sources.dataDir)
+	}
 	file, err := createOutput(options.output, options.force)
 	if err != nil {
 		return err
 	}
 	defer file.discard()
 	// Not the files alone: in a copy of a crashed server they are behind the WAL.
-	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: options.dataDir, Databases: options.databases, Trail: found.Trail(), Room: "catalog dump"})
+	ev, gaps, err := undelete.Open(ctx, undelete.Sources{DataDir: sources.dataDir, WAL: sources.wal, Databases: options.databases, Trail: found.Trail(), Room: "catalog dump"})
 	terminal.Gaps(gaps, shownGaps)
 	if err != nil {
 		return libraryError(err)

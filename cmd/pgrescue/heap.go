@@ -83,6 +83,7 @@ Lines; those that may be overwritten in part are withheld and counted (exit code
 }
 
 func runHeapRows(ctx context.Context, options *heapRowsOptions, terminal *term.Terminal, found *recorder) error {
+	options.orOfCase(terminal, found)
 	switch {
 	case options.dataDir == "":
 		return exitcode.Usagef("--pgdata DIR names it", "heap rows: no data directory is named")

@@ -142,7 +142,7 @@ func (s *heapScan) openCatalogs(ctx context.Context, spaces map[pg.OID]string) e
 	}
 	sources := undelete.Sources{CatalogFile: o.catalogFile, Databases: o.databases, Progress: s.progress.begin, Trail: s.found.Trail(), Room: "heap scan"}
 	if o.catalogFile == "" {
-		sources.DataDir, sources.Tablespaces = o.dataDir, spaces
+		sources.DataDir, sources.WAL, sources.Tablespaces = o.dataDir, o.wal, spaces
 	}
 	ev, gaps, err := undelete.Open(ctx, sources)
 	s.progress.end()
@@ -175,6 +175,9 @@ func (o *heapScanOptions) history(ctx context.Context, ev *undelete.Evidence) er
 }
 
 func runHeapScan(ctx context.Context, options *heapScanOptions, files []string, terminal *term.Terminal, found *recorder) error {
+	if len(files) == 0 {
+		options.orOfCase(terminal, found)
+	}
 	if err := options.check(files); err != nil {
 		return err
 	}

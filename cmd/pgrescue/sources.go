@@ -28,6 +28,7 @@ type sourceOptions struct {
 	also        []string
 	databases   []string
 	tablespaces []string
+	captured    bool // it is the evidence of the case
 }
 
 func (o *sourceOptions) addDataDir(command *cobra.Command) {
@@ -52,7 +53,7 @@ func (o *sourceOptions) addTimeline(command *cobra.Command) {
 func (o *sourceOptions) open(
 	ctx context.Context, command string, terminal *term.Terminal, progress *stages, found *recorder,
 ) (*undelete.Evidence, []evidence.Gap, error) {
-	if o.dataDir != "" {
+	if o.dataDir != "" && !o.captured { // the copy of a lock file names no server of the copy
 		warnIfRunning(terminal, o.dataDir)
 	}
 	spaces, err := o.tablespaceMap()

@@ -56,14 +56,6 @@ func atMostOne(kind string) cobra.PositionalArgs {
 	}
 }
 
-// somePaths is the cobra.PositionalArgs of commands that read WAL.
-func somePaths(command *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return exitcode.Usagef("name a data directory, a directory with WAL segments, or segment files", "%s: no PATH is named", command.CommandPath())
-	}
-	return nil
-}
-
 // badFlagValue says in plain words that the value of a flag cannot be read.
 func badFlagValue(_ *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError

@@ -145,6 +145,7 @@ code 3). A copy of another cluster is refused.`,
 }
 
 func runUndelete(ctx context.Context, options *undeleteOptions, terminal *term.Terminal, found *recorder) error {
+	options.orOfCase(terminal, found)
 	if options.dataDir == "" && (options.catalogFile == "" || len(options.wal) == 0) {
 		return exitcode.Usagef("--pgdata DIR names it; WAL alone needs --wal PATH and --catalog FILE", "undelete: no data directory is named")
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/wal"
@@ -32,22 +31,23 @@ are; several may be given, in any order. What is encrypted has to be decrypted f
 	)
 }
 
-// openLog opens the WAL in paths, and warns when a server still writes to it.
-func openLog(ctx context.Context, terminal *term.Terminal, paths []string, timeline uint32, found *recorder) (*wal.Archive, error) {
-	if len(paths) == 0 {
-		return nil, exitcode.Usagef("give a data directory, a directory with WAL segments, or segment files", "no path to WAL is named")
+// openLog opens the WAL alone, and warns when a server still writes to it.
+func (o *sourceOptions) openLog(ctx context.Context, terminal *term.Terminal, found *recorder) (*wal.Archive, error) {
+	paths := o.wal
+	if o.captured && len(paths) == 0 {
+		paths = []string{o.dataDir}
 	}
 	for _, path := range paths {
 		if filepath.Base(filepath.Clean(path)) == "pg_wal" {
 			path = filepath.Dir(filepath.Clean(path))
 		}
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if info, err := os.Stat(path); err == nil && info.IsDir() && !o.captured {
 			warnIfRunning(terminal, path)
 		}
 	}
 	progress := &stages{terminal: terminal}
 	archive, err := wal.OpenArchive(paths, wal.OpenOptions{
-		Timeline: pg.TimelineID(timeline), Progress: progress.begin, Interrupted: ctx.Err, Trail: found.Trail(),
+		Timeline: pg.TimelineID(o.timeline), Progress: progress.begin, Interrupted: ctx.Err, Trail: found.Trail(),
 	})
 	progress.end()
 	if err != nil {

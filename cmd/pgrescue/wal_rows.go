@@ -33,7 +33,6 @@ back whose pages are in the WAL, and the others are counted with their reasons.`
 		Example: `  pgrescue wal rows /archive --catalog catalog.json --xid 742 --table public.orders > orders.copy
   pgrescue wal rows /copy/data/pg_wal --pgdata /copy/data --xid 742 --format jsonl
   pgrescue wal rows /archive --catalog catalog.json --table public.orders --since "2026-11-23 14:00Z" --format csv`,
-		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
@@ -51,6 +50,10 @@ back whose pages are in the WAL, and the others are counted with their reasons.`
 }
 
 func runWALRows(ctx context.Context, options *walRowsOptions, terminal *term.Terminal, found *recorder) error {
+	options.orOfCase(terminal, found)
+	if err := options.needPaths("wal rows"); err != nil {
+		return err
+	}
 	if options.dataDir == "" && options.catalogFile == "" {
 		return exitcode.Usagef("add --pgdata DIR, or --catalog FILE made by `pgrescue catalog dump`",
 			"wal rows: rows cannot be decoded without the shapes of the tables")

@@ -16,7 +16,7 @@ import (
 
 // walSummaryOptions are the flags of `wal summary`.
 type walSummaryOptions struct {
-	timeline uint32
+	sourceOptions
 }
 
 func (o *walSummaryOptions) addFlags(command *cobra.Command) {
@@ -36,8 +36,9 @@ the records that it is in; then the exit code is 3.`,
   pgrescue wal summary /copy/data/pg_wal /archive --timeline 1
   pgrescue wal summary /copy/data --json | jq '.checkpoints[-1].redo'`,
 		RunE: func(command *cobra.Command, args []string) error {
+			options.wal = args
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
-				return runWALSummary(ctx, &options, args, terminal, found)
+				return runWALSummary(ctx, &options, terminal, found)
 			})
 		},
 	}
@@ -52,8 +53,12 @@ type walSummary struct {
 	SystemIdentifier uint64 `json:"system_identifier,string"`
 }
 
-func runWALSummary(ctx context.Context, options *walSummaryOptions, paths []string, terminal *term.Terminal, found *recorder) (err error) {
-	archive, err := openLog(ctx, terminal, paths, options.timeline, found)
+func runWALSummary(ctx context.Context, options *walSummaryOptions, terminal *term.Terminal, found *recorder) (err error) {
+	options.orOfCase(terminal, found)
+	if err := options.needPaths("wal summary"); err != nil {
+		return err
+	}
+	archive, err := options.openLog(ctx, terminal, found)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,6 @@ start from, and whether the given WAL reaches back to it.`,
 		Example: `  pgrescue wal target /copy/data/pg_wal --xid 742
   pgrescue wal target /archive --xid 742 --json
   pgrescue wal target /archive /copy/data/pg_wal --timeline 2 --xid 742`,
-		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
@@ -63,6 +62,10 @@ type walTarget struct {
 func runWALTarget(ctx context.Context, options *walTargetOptions, terminal *term.Terminal, found *recorder) error {
 	if options.xid == 0 {
 		return exitcode.Usagef("`pgrescue wal transactions` lists them", "wal target: no transaction is named; --xid N names it")
+	}
+	options.orOfCase(terminal, found)
+	if err := options.needPaths("wal target"); err != nil {
+		return err
 	}
 	progress := &stages{terminal: terminal}
 	ev, gaps, err := options.open(ctx, "wal target", terminal, progress, found)

@@ -60,7 +60,6 @@ listed; --limit 0 takes those in too that only inserted.`,
 		Example: `  pgrescue wal transactions /copy/data/pg_wal --pgdata /copy/data
   pgrescue wal transactions /archive --catalog catalog.json --since "2026-11-23 14:00Z" --min-deletes 100
   pgrescue wal transactions /copy/data --pgdata /copy/data --table public.orders --json`,
-		Args: somePaths,
 		RunE: func(command *cobra.Command, args []string) error {
 			options.wal = args
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
@@ -75,6 +74,10 @@ listed; --limit 0 takes those in too that only inserted.`,
 func runWALTransactions(ctx context.Context, options *walTransactionsOptions, terminal *term.Terminal, found *recorder) error {
 	if options.limit < 0 || options.minDeletes < 0 {
 		return exitcode.Usagef("--limit 0 lists all transactions", "--limit and --min-deletes are counts, and not negative")
+	}
+	options.orOfCase(terminal, found)
+	if err := options.needPaths("wal transactions"); err != nil {
+		return err
 	}
 	progress := &stages{terminal: terminal}
 	ev, gaps, err := options.open(ctx, "wal transactions", terminal, progress, found)
