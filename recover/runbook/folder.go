@@ -40,7 +40,7 @@ const startWait = 5 * time.Second
 // record is run.json: what a run is of. It never changes.
 type record struct {
 	Format  int    `json:"format"`
-	Book    string `json:"book"` // its path
+	Book    string `json:"book"` // its path; not an absolute one: the book is in no file
 	Title   string `json:"title"`
 	SHA256  string `json:"sha256"`
 	Dir     string `json:"dir"` // that blocks run in
@@ -61,9 +61,11 @@ func makeFolder(ctx context.Context, b *Book, folder string, o *RunOptions) (*jo
 		return nil, lockError(folder, err)
 	}
 	defer func() { _ = starting.Release() }() // the process has it no longer than it lives
-	path, err := filepath.Abs(b.Path)
-	if err != nil {
-		return nil, err
+	path := b.Path
+	if b.inFile {
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
 	}
 	if err := refuseSecond(parent, path); err != nil {
 		return nil, err
@@ -160,9 +162,11 @@ func openRun(folder string) (string, *record, *Book, error) {
 
 // bookOf reads the book of a run: the file that it was, or else the copy in the folder.
 func bookOf(folder string, r *record) (*Book, error) {
-	b, err := Open(r.Book)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return b, err
+	if filepath.IsAbs(r.Book) {
+		b, err := Open(r.Book)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return b, err
+		}
 	}
 	source, err := os.ReadFile(filepath.Join(folder, bookName))
 	if err != nil {

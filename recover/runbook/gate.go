@@ -23,7 +23,11 @@ func (v *visiting) allowed(ctx context.Context, b *Block) error {
 	}
 	if v.o.Ask == nil {
 		if !v.o.Yes {
-			return v.refuse(b, "--yes, or --skip "+v.step.Name()+"=REASON", "step %s acts, and nobody is there to say yes", v.step.Name())
+			hint := "--yes, or --skip " + v.step.Name() + "=REASON"
+			if b.Role == Undo {
+				hint = "--yes" // what is undone has run: there is nothing to skip
+			}
+			return v.refuse(b, hint, "step %s acts, and nobody is there to say yes", v.step.Name())
 		}
 		v.mayRun = true
 		return nil
@@ -164,7 +168,7 @@ func (v *visiting) byHand(ctx context.Context, s *scene, b *Block) (Outcome, err
 func (s *scene) forHand(b *Block) string {
 	var text strings.Builder
 	quote := func(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
-	names := append(uses(b), "OUT", "EVIDENCE")
+	names := append(mentions(b), "OUT", "EVIDENCE")
 	if b.Language == SQL {
 		text.WriteString("psql -X -v ON_ERROR_STOP=1")
 		for _, name := range uses(b) {

@@ -66,6 +66,7 @@ type Line struct {
 	Stdout     *Saved            `json:"stdout,omitempty"`
 	Stderr     *Saved            `json:"stderr,omitempty"`
 	Outputs    map[string]string `json:"outputs,omitempty"`
+	Aside      bool              `json:"aside,omitempty"` // of a step: it ran again with --again, and the run goes on elsewhere
 	Question   string            `json:"question,omitempty"`
 	Answer     string            `json:"answer,omitempty"`
 	About      int               `json:"about,omitempty"` // of an answer: the line of the task in the book
@@ -78,17 +79,18 @@ type Line struct {
 
 // Visit is one time that a step was gone through.
 type Visit struct {
-	Step    string            `json:"step"`
-	Number  int               `json:"visit"` // from 1
-	State   StepState         `json:"state"`
-	Reason  string            `json:"reason,omitempty"`
-	Next    string            `json:"next,omitempty"`
-	Began   string            `json:"began"`
-	Ended   string            `json:"ended,omitempty"`
-	Who     string            `json:"who,omitempty"`
-	Host    string            `json:"host,omitempty"`
-	Blocks  []Line            `json:"blocks,omitempty"`  // their ends; a begin that has none
-	Answers []Line            `json:"answers,omitempty"` // of tasks, branches and confirmations
+	Step    string    `json:"step"`
+	Number  int       `json:"visit"` // from 1
+	State   StepState `json:"state"`
+	Reason  string    `json:"reason,omitempty"`
+	Next    string    `json:"next,omitempty"`
+	Began   string    `json:"began"`
+	Ended   string    `json:"ended,omitempty"`
+	Who     string    `json:"who,omitempty"`
+	Host    string    `json:"host,omitempty"`
+	Blocks  []Line    `json:"blocks,omitempty"`  // their ends; a begin that has none
+	Answers []Line    `json:"answers,omitempty"` // of tasks, branches and confirmations
+	aside   bool
 	values  map[string]string // that its blocks use
 	text    string            // hash of its lines
 	version string
@@ -139,7 +141,7 @@ func (h *history) take(line Line) {
 	if line.Event == LineStep {
 		h.visits = append(h.visits, &Visit{
 			Step: line.Step, Number: line.Visit, State: StateInterrupted, Began: line.Time, Who: line.Who, Host: line.Host,
-			values: line.Values, text: line.Text, version: line.Version,
+			aside: line.Aside, values: line.Values, text: line.Text, version: line.Version,
 		})
 		return
 	}
@@ -161,6 +163,9 @@ func (h *history) take(line Line) {
 	case LineAnswer:
 		if line.Question == questionStale {
 			visit.text, visit.version = line.Text, line.Version
+			if line.Values != nil {
+				visit.values = line.Values
+			}
 		}
 		visit.Answers = append(visit.Answers, line)
 	case LineStepEnd:
@@ -187,6 +192,26 @@ func (h *history) latest(step string) *Visit {
 	return nil
 }
 
+// givenAgain is what a step that had given a value before a visit gave for it when it ran
+// once more behind that visit.
+func (h *history) givenAgain(name string, visit *Visit) (value string, again bool) {
+	givers := make(map[string]bool)
+	behind := false
+	for _, v := range h.visits {
+		behind = behind || v == visit
+		for _, block := range v.Blocks {
+			given, gives := block.Outputs[name]
+			switch {
+			case gives && !behind:
+				givers[v.Step] = true
+			case gives && givers[v.Step]:
+				value, again = given, true
+			}
+		}
+	}
+	return value, again
+}
+
 // position is the step that the run goes on with: "" when it came to its end.
 func (h *history) position(b *Book) string {
 	if len(h.visits) == 0 {
@@ -195,7 +220,11 @@ func (h *history) position(b *Book) string {
 		}
 		return ""
 	}
-	last := h.visits[len(h.visits)-1]
+	n := len(h.visits) - 1
+	for n > 0 && h.besideTheWay(n) {
+		n--
+	}
+	last := h.visits[n]
 	switch last.State {
 	case StateDone, StateSkipped:
 		return last.Next
@@ -205,6 +234,21 @@ func (h *history) position(b *Book) string {
 		}
 	}
 	return last.Step
+}
+
+// besideTheWay reports whether a visit was one with --again that led where the step had led
+// before: then the run goes on where it had stopped, and not behind it.
+func (h *history) besideTheWay(n int) bool {
+	v := h.visits[n]
+	if !v.aside || v.State != StateDone && v.State != StateSkipped {
+		return false
+	}
+	for i := n - 1; i >= 0; i-- {
+		if h.visits[i].Step == v.Step {
+			return h.visits[i].Next == v.Next
+		}
+	}
+	return false
 }
 
 // now is the time as journals have it.

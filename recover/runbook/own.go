@@ -1,6 +1,9 @@
 package runbook
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // program is the name under which blocks know pgrescue.
 const program = "pgrescue"
@@ -25,6 +28,12 @@ func ownCommands(script string, lookup func(string) (string, bool)) ([][]string,
 			return commands, len(commands) > 0
 		}
 	}
+}
+
+// callsPgrescue reports whether a block runs pgrescue, by itself or among other commands.
+// Its exit code 2 is that of a wrong command line, which is no warning.
+func callsPgrescue(b *Block) bool {
+	return b.Language == Shell && regexp.MustCompile(`(?m)(?:^|[\s;|&({!])`+program+`\s`).MatchString(shellText(b.Text))
 }
 
 // words splits a script as sh does, as long as it is simple.

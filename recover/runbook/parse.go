@@ -64,7 +64,11 @@ func Open(path string) (*Book, error) {
 	if _, err := buffer.ReadFrom(file); err != nil {
 		return nil, &evidence.Error{Op: "runbook: read", Place: path, Err: err}
 	}
-	return Parse(path, buffer.Bytes())
+	b, err := Parse(path, buffer.Bytes())
+	if err == nil {
+		b.inFile = true
+	}
+	return b, err
 }
 
 func tooLong(size int64) error {

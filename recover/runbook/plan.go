@@ -45,7 +45,7 @@ type Preview struct {
 	Assumes  []string      `json:"assumes,omitempty"` // steps that would have run before
 	Checks   []CheckResult `json:"checks,omitempty"`
 	Runs     []PlannedRun  `json:"runs,omitempty"`
-	Missing  []string      `json:"missing,omitempty"` // inputs without a value
+	Missing  []string      `json:"missing,omitempty"` // inputs without a value, which no step gives
 	Severe   bool          `json:"severe,omitempty"`
 	Approval bool          `json:"approval,omitempty"`
 	Branches []*Branch     `json:"branches,omitempty"`
@@ -149,9 +149,11 @@ type planner struct {
 }
 
 func (p *planner) step(ctx context.Context, step *Step) (Preview, error) {
-	preview := Preview{
-		Step: step.Name(), Title: step.Title, Line: step.Line, Severe: step.Severe(), Approval: p.book.NeedsApproval(step),
-		Missing: p.book.lacking(step.Blocks(Check, Run, Verify), p.values),
+	preview := Preview{Step: step.Name(), Title: step.Title, Line: step.Line, Severe: step.Severe(), Approval: p.book.NeedsApproval(step)}
+	for _, name := range p.book.lacking(step.Blocks(Check, Run, Verify), p.values) {
+		if p.book.giver(name) == nil {
+			preview.Missing = append(preview.Missing, name)
+		}
 	}
 	for _, part := range step.Parts {
 		if part.Branch != nil {
@@ -226,6 +228,11 @@ const previewOutput = 2 << 10
 func (p *planner) check(ctx context.Context, step *Step, block *Block) (CheckResult, error) {
 	result := CheckResult{Line: block.Line}
 	if missing := p.book.lacking([]*Block{block}, p.values); len(missing) > 0 {
+		for i, name := range missing {
+			if giver := p.book.giver(name); giver != nil {
+				missing[i] = fmt.Sprintf("%s, which step %s gives", name, giver.Name())
+			}
+		}
 		result.Problem = "no value yet: " + strings.Join(missing, ", ")
 		return result, nil
 	}

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,10 +55,9 @@ func (r *run) remember() error {
 			if err != nil || len(outputs) != len(block.Outputs) {
 				return failure("resume", r.folder, ErrDamaged, "begin a new run", "the outputs of the block of line %d are not what they were", block.Block)
 			}
-			maps.Copy(r.values, outputs)
+			r.take(outputs)
 		}
 	}
-	maps.Copy(r.values, r.o.Inputs)
 	return nil
 }
 
@@ -83,6 +82,8 @@ func (r *run) stale() []Stale {
 		for _, name := range sortedKeys(visit.values) {
 			if r.changed[name] {
 				why = append(why, name+" was "+visit.values[name]+", and is "+r.mask(r.inputs[name]))
+			} else if given, again := r.history.givenAgain(name, visit); again && given != visit.values[name] {
+				why = append(why, name+" was "+visit.values[name]+", and a step that ran again gave "+given)
 			}
 		}
 		if visit.version != r.o.Version {
@@ -115,13 +116,8 @@ func Resume(ctx context.Context, folder string, o RunOptions) (*Result, error) {
 		return nil, err
 	}
 	err = r.write(Line{Event: LineResume, Plan: r.plan, Who: o.Who, Host: o.Host, Version: o.Version})
-	for _, step := range r.accepted {
-		if visit := r.history.latest(step.ID); err == nil && visit != nil {
-			err = r.write(Line{
-				Event: LineAnswer, Step: step.ID, Visit: visit.Number, Question: questionStale, Answer: AnswerYes, Note: "said with --accept",
-				Text: hashOf(step.Text), Version: o.Version,
-			})
-		}
+	if err == nil {
+		err = r.keepAccepted(r.accepted)
 	}
 	if err == nil {
 		err = r.keepBook()
@@ -133,6 +129,31 @@ func Resume(ctx context.Context, folder string, o RunOptions) (*Result, error) {
 		err = r.goOn(ctx)
 	}
 	return r.close(err)
+}
+
+// keepAccepted writes down that steps stay as they are, so that nobody is asked again.
+func (r *run) keepAccepted(steps []*Step) error {
+	for _, step := range steps {
+		visit := r.history.latest(step.ID)
+		if visit == nil {
+			continue
+		}
+		values := make(map[string]string)
+		for name, value := range visit.values {
+			if given, again := r.history.givenAgain(name, visit); again {
+				value = given
+			}
+			values[name] = value
+		}
+		err := r.write(Line{
+			Event: LineAnswer, Step: step.ID, Visit: visit.Number, Question: questionStale, Answer: AnswerYes, Note: "said with --accept",
+			Text: hashOf(step.Text), Values: values, Version: r.o.Version,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepBook takes the book as it is now into the folder. The one before stays, under
@@ -156,6 +177,9 @@ func (r *run) refuseStale() error {
 			step = &Step{ID: stale.Step}
 		}
 		if step.in(r.o.Accept) && !step.in(r.o.Again) {
+			if slices.Contains(r.accepted, step) {
+				continue
+			}
 			r.accepted = append(r.accepted, step)
 			continue
 		}
@@ -175,7 +199,7 @@ func (r *run) goOn(ctx context.Context) error {
 		if before == nil || !step.in(r.o.Again) || step == position {
 			continue
 		}
-		next, err := r.visit(ctx, step)
+		next, err := r.goThrough(ctx, &visiting{run: r, step: step, aside: true})
 		if err != nil {
 			return err
 		}
@@ -183,6 +207,14 @@ func (r *run) goOn(ctx context.Context) error {
 			// It leads elsewhere now.
 			return r.follow(ctx, next)
 		}
+	}
+	// What ran again may have found something else than the steps behind it went by.
+	accepted := len(r.accepted)
+	if err := r.refuseStale(); err != nil {
+		return err
+	}
+	if err := r.keepAccepted(r.accepted[accepted:]); err != nil {
+		return err
 	}
 	return r.follow(ctx, position)
 }

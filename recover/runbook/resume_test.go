@@ -127,6 +127,48 @@ func TestStaleStepsAreRefused(t *testing.T) {
 	}
 }
 
+// TestFoundAgain: a step that runs again and gives another value makes those stale that went by the first.
+func TestFoundAgain(t *testing.T) {
+	t.Parallel()
+	book := "### 1. Find\n\n´´´sh check\necho \"it=$(cat is 2>/dev/null || echo one)\" >> \"$OUT\"\n´´´\n\n" +
+		act("2", "two", "", "echo $it >> trace", "true") + act("3", "three", "", "", "test -e there")
+	const before = "1-find: done, 2-two: done, 3-three: failed"
+	begin := func(t *testing.T) *desk {
+		d := newDesk(t, book)
+		result, err := d.start(d.options())
+		d.wants(result, err, ErrVerify, "", before, "two one three")
+		must(t, os.WriteFile(filepath.Join(d.dir, "there"), nil, 0o600))
+		return d
+	}
+	again := func(steps ...string) RunOptions {
+		o := newDesk(t, book).options()
+		o.Again = steps
+		return o
+	}
+	d := begin(t)
+	o := again("1")
+	o.Dir = d.dir
+	result, err := d.resume(o)
+	d.wants(result, err, nil, "", before+", 1-find: done, 3-three: done", "two one three three")
+
+	d = begin(t)
+	must(t, os.WriteFile(filepath.Join(d.dir, "is"), []byte("other"), 0o600))
+	result, err = d.resume(again("1"))
+	d.wants(result, err, ErrStale, "step 2 ran before, and is not what it was: it was one, and a step that ran again gave other", before+", 1-find: done", "two one three")
+	o = d.options()
+	o.Accept = []string{"2"}
+	result, err = d.resume(o)
+	d.wants(result, err, nil, "", before+", 1-find: done, 3-three: done", "two one three three")
+	if _, err := d.resume(d.options()); err != nil {
+		t.Errorf("accepted before: %v", err)
+	}
+
+	d = begin(t)
+	must(t, os.WriteFile(filepath.Join(d.dir, "is"), []byte("other"), 0o600))
+	result, err = d.resume(again("1", "2"))
+	d.wants(result, err, nil, "", before+", 1-find: done, 2-two: done, 3-three: done", "two one three two other three")
+}
+
 // TestInterruptedStep is stopped by its context, as by Ctrl-C or a lost connection.
 func TestInterruptedStep(t *testing.T) {
 	t.Parallel()
@@ -259,16 +301,40 @@ func TestUndo(t *testing.T) {
 		o    RunOptions
 	}{
 		"no such step": {"7", `no step "7"`, d.options()}, "no undo block": {"2", "no undo block", d.options()},
-		"nobody says yes": {"1", "--yes", func() RunOptions { o := d.options(); o.Yes = false; return o }()},
+		"nobody says yes": {"1", "nobody is there to say yes / hint: --yes", func() RunOptions { o := d.options(); o.Yes = false; return o }()},
 	} {
 		if _, err := UndoStep(t.Context(), d.folder("a"), test.step, test.o); err == nil || !strings.Contains(err.Error()+hintOf(err), test.text) {
 			t.Errorf("%s: %v%s", name, err, hintOf(err))
+		} else if strings.Contains(hintOf(err), "--skip") {
+			t.Errorf("%s: undo has no --skip: %s", name, hintOf(err))
 		}
 	}
 	result, err = UndoStep(t.Context(), d.folder("a"), "1", d.options())
 	d.wants(result, err, nil, "", "1-one: undone, 2-two: failed", "one two back")
 	if _, err := UndoStep(t.Context(), d.folder("a"), "1", d.options()); err == nil || !strings.Contains(err.Error(), "undone already") {
 		t.Errorf("twice: %v", err)
+	}
+}
+
+// TestBookOfNoFile is called by its name, from wherever its run is looked at.
+func TestBookOfNoFile(t *testing.T) {
+	d := newDesk(t, act("1", "one", "", "", "true"))
+	book, err := Parse("built-in:BOOK.md", []byte(backquotes(act("1", "one", "", "", "test -e there")+"´´´sh undo\necho back >> trace\n´´´\n")))
+	must(t, err)
+	if _, err := Start(t.Context(), book, d.folder("a"), d.options()); !errors.Is(err, ErrVerify) || !strings.Contains(err.Error(), " built-in:BOOK.md:11: ") {
+		t.Errorf("run: %v", err)
+	}
+	// A file of that name is another book.
+	t.Chdir(filepath.Dir(d.path))
+	must(t, os.WriteFile("built-in:BOOK.md", []byte("# Another\n\n### 7. Another\n"), 0o600))
+	o := d.options()
+	o.Yes = false
+	if _, err := UndoStep(t.Context(), d.folder("a"), "1", o); err == nil || !strings.Contains(err.Error(), " built-in:BOOK.md:15: ") {
+		t.Errorf("undo: %v", err)
+	}
+	status, err := ReadStatus(d.folder("a"), d.options().Options)
+	if err != nil || status.Book != "built-in:BOOK.md" || len(status.Steps) != 1 || status.Steps[0].Step != "1" {
+		t.Errorf("status: %+v, %v", status, err)
 	}
 }
 

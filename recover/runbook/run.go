@@ -158,6 +158,19 @@ func (r *run) close(err error) (*Result, error) {
 // shortestSecret is what is looked for in texts: a shorter one would take half of them away.
 const shortestSecret = 4
 
+// take takes in what a block gave. What somebody has said before goes for more than what a
+// block finds out.
+func (r *run) take(outputs map[string]string) {
+	for _, name := range sortedKeys(outputs) {
+		said, stands := r.inputs[name]
+		if !stands {
+			r.values[name] = outputs[name]
+		} else if said != outputs[name] {
+			r.tell(Event{Kind: Told, Text: r.mask(fmt.Sprintf("%s stays %q, as was said; the block gives %q", name, said, outputs[name]))})
+		}
+	}
+}
+
 func (r *run) mask(text string) string {
 	for _, in := range r.book.Inputs {
 		if value := r.values[in.Name]; in.Secret() && len(value) >= shortestSecret {
@@ -186,7 +199,12 @@ func (r *run) tell(e Event) {
 
 // visit goes once through a step, and gives the step that follows; nil is the end.
 func (r *run) visit(ctx context.Context, step *Step) (*Step, error) {
-	v := &visiting{run: r, step: step, before: r.history.latest(step.ID), number: 1}
+	return r.goThrough(ctx, &visiting{run: r, step: step})
+}
+
+func (r *run) goThrough(ctx context.Context, v *visiting) (*Step, error) {
+	step := v.step
+	v.before, v.number = r.history.latest(step.ID), 1
 	if v.before != nil {
 		v.number = v.before.Number + 1
 	}
@@ -222,6 +240,7 @@ type visiting struct {
 	step   *Step
 	number int
 	before *Visit // the one before, or nil
+	aside  bool   // with --again, out of the order of the run
 	left   time.Duration
 	boxed  bool
 	code   int // of the last block
@@ -233,7 +252,7 @@ type visiting struct {
 func (v *visiting) begin() error {
 	used := make(map[string]string)
 	for _, block := range v.step.Blocks(Check, Run, Verify) {
-		for _, name := range uses(block) {
+		for _, name := range mentions(block) {
 			for known, value := range v.values {
 				if strings.EqualFold(known, name) {
 					used[known] = value
@@ -242,7 +261,7 @@ func (v *visiting) begin() error {
 		}
 	}
 	return v.write(Line{
-		Event: LineStep, Step: v.step.ID, Visit: v.number, Text: hashOf(v.step.Text), Values: v.maskAll(v.book.shown(used)),
+		Event: LineStep, Step: v.step.ID, Visit: v.number, Text: hashOf(v.step.Text), Values: v.maskAll(v.book.shown(used)), Aside: v.aside,
 		Who: v.o.Who, Host: v.o.Host, Version: v.o.Version,
 	})
 }

@@ -275,6 +275,8 @@ func TestStepsThatFail(t *testing.T) {
 		{"it hangs, and the book knows a way", act("1", "one", "- **Time box:** 1 s, then [Other](#other)\n", "sleep 1000", "true") + two + other, ErrTimeBox, "step 1 took longer", "1-one: out of time, other: done", "one other"},
 		{"a check stops", "### 1. One\n\n´´´sh check\nexit 1\n´´´\n\n" + two, ErrStopped, "exit code 1", "1-one: failed", ""},
 		{"a check warns", "### 1. One\n\n´´´sh check\nexit 2\n´´´\n\n" + two, nil, "", "1-one: done, 2-two: done", "two"},
+		{"a command line of pgrescue is wrong", "### 1. One\n\n´´´sh check\npgrescue() { return 2; }\npgrescue wal\n´´´\n\n" + two, ErrBlock, "exit code 2", "1-one: failed", ""},
+		{"a check that talks of pgrescue warns", "### 1. One\n\n´´´sh check\necho 'pgrescue wal'; exit 2\n´´´\n\n" + two, nil, "", "1-one: done, 2-two: done", "two"},
 		{"a check breaks", "### 1. One\n\n´´´sh check\nexit 3\n´´´\n\n" + two, ErrBlock, "exit code 3", "1-one: failed", ""},
 		{"a branch waits for it", "### 1. One\n\n´´´sh check\nexit 3\n´´´\n\n- If exit code 1 -> [2](#2-two)\n- If exit code 3 or 4 -> [Other](#other)\n- Otherwise -> on\n\n" + two + other, nil, "", "1-one: done, other: done", "other"},
 		{"a branch waits for 0", "### 1. One\n\n´´´sh check\ntrue\n´´´\n\n- If the exit code is 0 -> [Other](#other)\n- Otherwise -> on\n\n" + two + other, nil, "", "1-one: done, other: done", "other"},
@@ -294,6 +296,42 @@ func TestStepsThatFail(t *testing.T) {
 			d.wants(result, err, test.kind, test.text, test.visits, test.trace)
 		})
 	}
+}
+
+// TestBlocksFillInputs: what a block gives stands for an input that nobody has given.
+func TestBlocksFillInputs(t *testing.T) {
+	t.Parallel()
+	book := "## You need\n\n| name | meaning | example |\n|---|---|---|\n| ´IT´ | what | ´x´ |\n\n" +
+		"### 1. Find\n\n- **Gives:** ´IT´\n\n´´´sh check\nif test -e quiet; then exit 0; fi\necho IT=found >> \"$OUT\"\n´´´\n\n´´´sh check\necho \"$IT\" >> trace\n´´´\n\n" +
+		"- If ´IT = found´ -> [2](#2-two)\n- Otherwise -> [3](#3-three)\n\n" + act("2", "two", "", "echo $IT >> trace", "true") + act("3", "three", "", "", "true")
+	d := newDesk(t, book)
+	result, err := d.start(d.options())
+	d.wants(result, err, nil, "", "1-find: done, 2-two: done, 3-three: done", "found two found three")
+
+	// Somebody has said it: that goes for more, also later.
+	d = newDesk(t, strings.Replace(book, "echo three", "echo three $IT", 1)+act("4", "four", "", "", "test -e there"))
+	o := d.options()
+	o.Inputs = map[string]string{"IT": "said"}
+	var told []string
+	o.Tell = func(e Event) {
+		if e.Kind == Told {
+			told = append(told, e.Text)
+		}
+	}
+	result, err = d.start(o)
+	d.wants(result, err, ErrVerify, "", "1-find: done, 3-three: done, 4-four: failed", "said three said four")
+	if len(told) == 0 || told[0] != `IT stays "said", as was said; the block gives "found"` {
+		t.Errorf("told %q", told)
+	}
+	must(t, os.WriteFile(filepath.Join(d.dir, "there"), nil, 0o600))
+	result, err = d.resume(d.options())
+	d.wants(result, err, nil, "", "1-find: done, 3-three: done, 4-four: failed, 4-four: done", "said three said four four")
+
+	// Nobody gives it, and nobody is there to ask: the block that needs it is where the run stops.
+	d = newDesk(t, book)
+	must(t, os.WriteFile(filepath.Join(d.dir, "quiet"), nil, 0o600))
+	result, err = d.start(d.options())
+	d.wants(result, err, ErrInput, "--set IT=VALUE", "1-find: interrupted", "")
 }
 
 // TestCirclesEnd though no branch leads out of them.

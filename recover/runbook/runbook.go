@@ -32,6 +32,7 @@ type Book struct {
 	SHA256 string            `json:"sha256"`
 
 	source   []byte
+	inFile   bool      // Path names a file
 	links    []link    // those that lead to a heading of the book
 	headings []heading // all of them
 	outside  []Block   // blocks with a role that belong to no step

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,19 +58,28 @@ func (v *visiting) prepare(ctx context.Context) error {
 			return failure("begin", v.place(), ErrInput, "", "step %s needs %s, which no step before has given", v.step.Name(), name)
 		}
 	}
-	missing := v.book.lacking(v.step.Blocks(Check, Run, Verify), v.values)
+	// What its own blocks give is asked for when a block comes that still lacks it.
+	own := gives(v.step)
+	missing := slices.DeleteFunc(v.book.lacking(v.step.Blocks(Check, Run, Verify), v.values), func(name string) bool { return slices.Contains(own, name) })
 	for _, name := range needs(v.step) {
 		if _, known := v.value(name); !known && v.book.input(name) != nil {
 			missing = append(missing, name)
 		}
 	}
-	for _, name := range missing {
-		if err := v.askInput(ctx, v.book.input(name)); err != nil {
-			return err
-		}
+	if err := v.askInputs(ctx, missing); err != nil {
+		return err
 	}
 	if len(v.step.Blocks(Run)) > 0 && v.book.NeedsApproval(v.step) {
 		return v.approve(ctx)
+	}
+	return nil
+}
+
+func (v *visiting) askInputs(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := v.askInput(ctx, v.book.input(name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -179,6 +188,9 @@ func (v *visiting) task(ctx context.Context, task *Task) error {
 
 // block runs one block, and judges how it ended.
 func (v *visiting) block(ctx context.Context, b *Block) error {
+	if err := v.askInputs(ctx, v.book.lacking([]*Block{b}, v.values)); err != nil {
+		return err
+	}
 	if b.Role == Run {
 		if err := v.allowed(ctx, b); err != nil {
 			return err
@@ -249,7 +261,7 @@ func (v *visiting) perform(ctx context.Context, b *Block) (Outcome, error) {
 	case err != nil:
 		return outcome, &troubleError{state: StateFailed, err: failure("run", v.book.place(b.Line), ErrBlock, "", "the block could not be run: %w", err)}
 	}
-	maps.Copy(v.values, outcome.Outputs)
+	v.take(outcome.Outputs)
 	return outcome, nil
 }
 
@@ -260,7 +272,7 @@ func (v *visiting) judge(b *Block, o Outcome) error {
 	case Verify:
 		kind = ErrVerify
 	case Check:
-		if o.Code == 2 {
+		if o.Code == 2 && !callsPgrescue(b) {
 			v.tell(Event{Kind: Told, Step: v.step, Block: b, Text: "the check warns, and the run goes on"})
 			return nil
 		}

@@ -48,10 +48,8 @@ func (v *visiting) undo(ctx context.Context) error {
 	}
 	v.mayRun, v.boxed = false, false
 	for _, b := range blocks {
-		for _, name := range v.book.lacking([]*Block{b}, v.values) {
-			if err := v.askInput(ctx, v.book.input(name)); err != nil {
-				return err
-			}
+		if err := v.askInputs(ctx, v.book.lacking([]*Block{b}, v.values)); err != nil {
+			return err
 		}
 		if err := v.allowed(ctx, b); err != nil {
 			return plain(err)

@@ -16,11 +16,21 @@ func wellKnown(name string) bool {
 	}, strings.ToUpper(name))
 }
 
-// uses lists the variables that a block reads and does not set itself, each once.
-func uses(b *Block) []string {
-	read, set := shellVariables(b.Text)
+// uses lists the variables that a block cannot do without: it reads them, does not set
+// them itself, and says nothing to take in their place. Each is there once.
+func uses(b *Block) []string { return variables(b, false) }
+
+// mentions lists those that uses lists, and those that may have no value, as in
+// ${NAME:-other} and ${NAME:+more}.
+func mentions(b *Block) []string { return variables(b, true) }
+
+func variables(b *Block, all bool) []string {
+	read, spared, set := shellVariables(b.Text)
 	if b.Language == SQL {
 		read, set = sqlVariables(b.Text)
+	}
+	if all {
+		read = append(read, spared...)
 	}
 	var found []string
 	for _, name := range read {
@@ -32,8 +42,9 @@ func uses(b *Block) []string {
 }
 
 // shellVariables reads a script as far as it takes to tell variables from what looks
-// like them: comments, quotes, here-documents that expand nothing.
-func shellVariables(script string) (read, set []string) {
+// like them: comments, quotes, here-documents that expand nothing. Spared are those that
+// may have no value.
+func shellVariables(script string) (read, spared, set []string) {
 	text := shellText(script)
 	for _, match := range regexp.MustCompile(`(?m)(?:^|[\s;|&(])([A-Za-z_]\w*)\+?=|\bfor\s+([A-Za-z_]\w*)\b|\b(?:read|mapfile|readarray|local|export|declare)((?:\s+-\w+)*(?:\s+[A-Za-z_]\w*\b)+)|\bgetopts\s+\S+\s+(\w+)`).FindAllStringSubmatch(text, -1) {
 		for _, names := range match[1:] {
@@ -45,12 +56,13 @@ func shellVariables(script string) (read, set []string) {
 		}
 	}
 	for _, match := range regexp.MustCompile(`\$(?:([A-Za-z_]\w*)|\{[#!]?([A-Za-z_]\w*)(:?[-=+])?)`).FindAllStringSubmatch(text, -1) {
-		name, fallback := match[1]+match[2], match[3]
-		if fallback == "" {
+		if name, fallback := match[1]+match[2], match[3]; fallback == "" {
 			read = append(read, name)
+		} else {
+			spared = append(spared, name)
 		}
 	}
-	return read, set
+	return read, spared, set
 }
 
 // shellText is a script with spaces in place of what a shell does not expand.
@@ -129,6 +141,16 @@ func needs(s *Step) []string {
 		found = append(found, match[1]+match[2])
 	}
 	return found
+}
+
+// giver is the first step that gives a variable its value, or nil.
+func (b *Book) giver(name string) *Step {
+	for _, step := range b.Steps {
+		if slices.Contains(gives(step), name) {
+			return step
+		}
+	}
+	return nil
 }
 
 // gives lists the outputs of a step: what its fact Gives names, and what its blocks
