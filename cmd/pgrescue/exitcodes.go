@@ -52,7 +52,7 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Locked, exitcode.Interrupted,
 		}
 	case "pgrescue runbook show", "pgrescue runbook lint", "pgrescue runbook plan", "pgrescue runbook approve", "pgrescue runbook run",
-		"pgrescue runbook resume", "pgrescue runbook undo", "pgrescue runbook status", "pgrescue runbook export":
+		"pgrescue runbook resume", "pgrescue runbook undo", "pgrescue runbook status", "pgrescue runbook export", "pgrescue runbook drill":
 		return runbookCodes(command.Name())
 	case "pgrescue import":
 		return readingCodes(exitcode.Findings)
@@ -111,6 +111,8 @@ func runbookCodes(verb string) exitcode.Set {
 		return append(codes, exitcode.Findings)
 	case "plan", "export":
 		return append(codes, exitcode.Refused)
+	case "drill":
+		return append(codes, exitcode.Findings, exitcode.Refused)
 	case "approve":
 		return append(codes, exitcode.Refused, exitcode.Stale)
 	case "run", "resume", "undo":

@@ -50,6 +50,8 @@ func rooms() map[string][]string {
 	table["recover/runbook"] = append(slices.Clone(base), "recover/journal")
 	table["recover/triage"] = append(slices.Clone(below), "recover/live", "recover/packed")
 	below = append(below, "recover/journal", "recover/runbook", "recover/triage")
+	table["recover/drill"] = append(slices.Clone(table["recover/pitr"]), "recover/wal", "recover/runbook", "recover/pitr")
+	below = append(below, "recover/drill")
 	table["importers"] = append(slices.Clone(base), "recover/catalog", "recover/packed")
 	for _, room := range []string{"importers/csvfile", "importers/xlsxfile", "importers/jsonfile", "importers/mapping", "importers/discovery"} {
 		table[room] = append(slices.Clone(table["importers"]), "importers", "importers/mapping")

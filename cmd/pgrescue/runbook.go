@@ -52,6 +52,7 @@ book with what was done. It can be resumed.`,
 		newRunbookUndoCommand(terminal, cases),
 		newRunbookStatusCommand(terminal, cases),
 		newRunbookExportCommand(terminal),
+		newRunbookDrillCommand(terminal, cases),
 	)
 }
 

@@ -113,6 +113,9 @@ func (w *weigher) unlogged() Hypothesis {
 	}
 	what := "unlogged: " + strings.Join(tables[:min(len(tables), mostPoints)], ", ")
 	switch {
+	case len(empty) > 0 && w.DataDir != nil && w.DataDir.RestoredBy != "":
+		h.For = nil
+		h.oppose("files", "%s; %s is there, and a base backup brings unlogged tables back empty: that is no sign of a crash", what, w.DataDir.RestoredBy)
 	case len(empty) > 0 && crashed:
 		h.Standing = Proven
 		h.support("catalog", "%s", what)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -16,11 +17,8 @@ import (
 // DSN is the connection string of a database over the server's socket, in
 // libpq's keyword form. The session is set up as an oracle: UTC, ISO dates.
 func (c *Cluster) DSN(db string) string {
-	port := socketPort
-	if srv := c.running(); srv != nil {
-		port = srv.port
-	}
-	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s application_name=pgrescue TimeZone=UTC DateStyle=ISO IntervalStyle=postgres",
+	_, port, _ := c.Socket()
+	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s application_name=pgrescue TimeZone=UTC DateStyle=ISO IntervalStyle=postgres",
 		quoteDSN(c.socketDir()), port, Superuser, quoteDSN(db))
 }
 
@@ -41,6 +39,15 @@ func (c *Cluster) TCPDSN(db string) string {
 func (c *Cluster) LibpqDSN(db string) string {
 	dsn, _, _ := strings.Cut(c.DSN(db), " TimeZone=")
 	return dsn
+}
+
+// Socket is where a superuser's psql reaches the running server: PGHOST, PGPORT and PGUSER.
+func (c *Cluster) Socket() (host, port, user string) {
+	number := socketPort
+	if srv := c.running(); srv != nil {
+		number = srv.port
+	}
+	return c.socketDir(), strconv.Itoa(number), Superuser
 }
 
 func quoteDSN(value string) string {

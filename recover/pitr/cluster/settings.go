@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,14 +23,22 @@ func olderSettings() []olderSetting {
 	}
 }
 
+// Major is the cluster's major version, such as "15".
+func (c *Cluster) Major() (string, error) {
+	raw, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
+	if err != nil {
+		return "", fmt.Errorf("cluster: read version: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
 // translated gives settings in the words of the cluster's version. Without
 // PG_VERSION, which initdb leaves, they stay as they are.
 func (c *Cluster) translated(settings map[string]string) map[string]string {
-	raw, err := os.ReadFile(filepath.Join(c.DataDir(), "PG_VERSION"))
+	major, err := c.Major()
 	if err != nil {
 		return settings
 	}
-	major := strings.TrimSpace(string(raw))
 	out := make(map[string]string, len(settings))
 	for name, value := range settings {
 		for _, old := range olderSettings() {
