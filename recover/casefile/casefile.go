@@ -12,6 +12,9 @@
 //   - plan: what `restore` decided for each row, and the batches that it applied.
 //   - event: an entry of the timeline, with the line of the log that tells of it;
 //     count: how many rows of a table there are, as a log says.
+//   - triage: what may have happened, each hypothesis with its points for and against,
+//     and coverage: which ways back cover the loss, and until when.
+//   - foreign key: of a child table, by which a loss of its parent pulled it down.
 //   - journal: one line for the begin and the end of each run. Each line holds the
 //     hash of the one before, so that a changed or missing line is found.
 //
@@ -59,7 +62,7 @@ const (
 
 const (
 	applicationID = 0x70677263 // "pgrc": what `file` tells case.db by
-	schemaVersion = 2
+	schemaVersion = versionTriage
 	pageSize      = 8192
 	cacheKiB      = 64 << 10
 )

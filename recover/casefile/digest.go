@@ -19,9 +19,13 @@ import (
 // runTables are the tables that a run writes, planTables those that plans and
 // batches write. The schema itself is one of the first.
 func runTables() []string {
-	return []string{
-		"sqlite_schema", "route", "confidence", "operation", "cluster", "run", "evidence", "relation", "shape", "loss", "gap", "text", "event", tableCounts,
+	tables := []string{
+		"sqlite_schema", "route", "confidence", "operation", "cluster", "run", "evidence", "relation", "shape", "loss", "gap", "text", "event",
 	}
+	for version := int64(1); version <= schemaVersion; version++ {
+		tables = append(tables, newTables()[version]...)
+	}
+	return tables
 }
 
 func planTables() []string { return []string{"plan", "plan_batch", "plan_absent"} }
@@ -45,10 +49,10 @@ func (c *Case) digest(tables []string) error {
 
 // present leaves out the tables that an older case does not have.
 func (c *Case) present(tables []string) []string {
-	if c.version >= versionOrigins {
-		return tables
+	for version := c.version + 1; version <= schemaVersion; version++ {
+		tables = slices.DeleteFunc(tables, func(table string) bool { return slices.Contains(newTables()[version], table) })
 	}
-	return slices.DeleteFunc(tables, func(table string) bool { return table == tableCounts })
+	return tables
 }
 
 // digestOf hashes the content of a table, in the order of its first two columns.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"zombiezen.com/go/sqlite"
+
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -64,5 +66,29 @@ func (r *Run) Evidence(f File) error {
 		return r.exec(`INSERT INTO evidence (path, kind, size, sha256, mtime, how, relfile, first_run, last_run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
 ON CONFLICT (path, sha256) DO UPDATE SET kind = ?2, size = ?3, mtime = ?5, how = ?6, relfile = ?7, last_run = ?8`,
 			f.Path, f.Kind, f.Size, f.SHA256, modified, f.How, f.RelFile, r.id)
+	})
+}
+
+// RunbookRun is a run of a runbook that wrote to the case.
+type RunbookRun struct {
+	Folder string `json:"folder"` // absolute
+	Book   string `json:"book"`   // its title
+}
+
+// RunbookRun notes where the journal of a runbook's run is.
+func (r *Run) RunbookRun(of RunbookRun) error {
+	return r.do("note a runbook's run in", func() error {
+		return r.exec("INSERT INTO runbook_run (folder, book, run_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET book = excluded.book", of.Folder, of.Book, r.id)
+	})
+}
+
+// listRunbooks lists the runs of runbooks that the case knows, in the order in which they were noted.
+func (c *Case) listRunbooks(s *Summary) error {
+	if c.version < versionTriage {
+		return nil
+	}
+	return c.each("SELECT folder, book FROM runbook_run ORDER BY run_id, folder", func(stmt *sqlite.Stmt) error {
+		s.Runbooks = append(s.Runbooks, RunbookRun{stmt.ColumnText(0), stmt.ColumnText(1)})
+		return nil
 	})
 }

@@ -209,6 +209,11 @@ func (p *pseudonyms) replaceAll() error {
 			return err
 		}
 	}
+	if p.c.version >= versionTriage { // what a log says quotes values
+		if err := sqlitex.ExecuteTransient(p.c.conn, "UPDATE point SET text = ? WHERE source = 'log'", &sqlitex.ExecOptions{Args: []any{takenOut}}); err != nil {
+			return err
+		}
+	}
 	if err := p.c.setMeta(metaPseudonymized, "yes"); err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 -- and then user_version goes up. An older pgrescue refuses a newer one. A newer one
 -- reads an older case as it is, and adds what it lacks when it opens it for writing,
 -- in one transaction; see upgrade.go. Version 2 added row.origins, event.line and
--- logged_count.
+-- logged_count; version 3 triage and what belongs to it, foreign_key and runbook_run.
 --
 -- Times are microseconds since 1970-01-01 00:00:00 UTC. An LSN is one number; the
 -- views print it as PostgreSQL does. Column "sum" is a checksum of the line's
@@ -207,6 +207,85 @@ CREATE TABLE logged_count (
     why         TEXT NOT NULL,    -- what says so
     run_id      INTEGER NOT NULL REFERENCES run,
     PRIMARY KEY (relation_id, what, source, line)
+) WITHOUT ROWID;
+
+-- What a triage made of the evidence that was at hand. The last one has the last word;
+-- those before it stay.
+CREATE TABLE triage (
+    run_id INTEGER PRIMARY KEY REFERENCES run,
+    hurt   TEXT NOT NULL, -- rows, table or files, or that nothing is, or that it cannot be told
+    why    TEXT NOT NULL,
+    named  TEXT NOT NULL  -- the hypothesis that the evidence points to; '' when nothing was lost as far as it goes
+);
+
+-- The tables that a triage takes for hurt, those of the worst loss first.
+CREATE TABLE triage_table (
+    run_id    INTEGER NOT NULL REFERENCES triage,
+    place     INTEGER NOT NULL, -- from 1
+    database  TEXT NOT NULL,
+    schema    TEXT NOT NULL,    -- '' when a log did not say it
+    name      TEXT NOT NULL,
+    xid       INTEGER NOT NULL, -- of the transaction; 0 when it is not known
+    way       TEXT NOT NULL,    -- DELETE, UPDATE, TRUNCATE or DROP
+    rows      INTEGER,          -- how many are taken for lost; NULL: not known
+    PRIMARY KEY (run_id, place)
+) WITHOUT ROWID;
+
+-- What may have happened, in the order of the triage.
+CREATE TABLE hypothesis (
+    run_id   INTEGER NOT NULL REFERENCES triage,
+    place    INTEGER NOT NULL, -- from 1
+    name     TEXT NOT NULL,
+    standing TEXT NOT NULL,    -- proven, supported, contradicted, cannot be told
+    loses    INTEGER NOT NULL, -- whether rows are gone if it is true
+    PRIMARY KEY (run_id, place)
+) WITHOUT ROWID;
+
+-- One piece of evidence for or against a hypothesis.
+CREATE TABLE point (
+    run_id  INTEGER NOT NULL REFERENCES triage,
+    place   INTEGER NOT NULL, -- of the hypothesis
+    nth     INTEGER NOT NULL, -- from 1
+    against INTEGER NOT NULL,
+    source  TEXT NOT NULL,    -- wal, log, catalog, statistics, files, backups
+    text    TEXT NOT NULL,
+    PRIMARY KEY (run_id, place, nth)
+) WITHOUT ROWID;
+
+-- The ways back as a triage saw them, in order of trust.
+CREATE TABLE coverage (
+    run_id  INTEGER NOT NULL REFERENCES triage,
+    place   INTEGER NOT NULL, -- from 1
+    name    TEXT NOT NULL,    -- heap, wal, stream, base backup, dump, source files, logs
+    covers  TEXT NOT NULL,    -- yes, no, in part, cannot be told
+    why     TEXT NOT NULL,
+    rows    INTEGER,          -- that it is expected to give; NULL: not known
+    lost    INTEGER,          -- rows, of which; NULL: not known
+    expires INTEGER,          -- at the latest; NULL: no moment can be named
+    expiry  TEXT NOT NULL,    -- what it ends with; '' when nothing was there to end
+    PRIMARY KEY (run_id, place)
+) WITHOUT ROWID;
+
+-- Foreign keys of the tables that the case knows, as catalogs had them. The last word on a key counts.
+CREATE TABLE foreign_key (
+    database       TEXT NOT NULL,
+    schema         TEXT NOT NULL,
+    name           TEXT NOT NULL, -- the table that has the key: the child
+    constraint_name TEXT NOT NULL,
+    columns        TEXT NOT NULL, -- JSON array of names; empty when they are not known
+    parent_schema  TEXT NOT NULL,
+    parent         TEXT NOT NULL, -- the table that it refers to
+    parent_columns TEXT NOT NULL,
+    on_delete      TEXT NOT NULL, -- NO ACTION, RESTRICT, CASCADE, SET NULL, SET DEFAULT; '' when it is not known
+    run_id         INTEGER NOT NULL REFERENCES run,
+    PRIMARY KEY (database, schema, name, constraint_name)
+) WITHOUT ROWID;
+
+-- Folders of the runs of runbooks that wrote to this case: their journals say what responders did.
+CREATE TABLE runbook_run (
+    folder TEXT PRIMARY KEY, -- absolute
+    book   TEXT NOT NULL,    -- its title
+    run_id INTEGER NOT NULL REFERENCES run
 ) WITHOUT ROWID;
 
 -- Plans of `restore plan`; header is plan.json without its hashes, with what a person

@@ -27,6 +27,9 @@ type Summary struct {
 	Gaps             []evidence.Gap `json:"gaps"`
 	Events           int64          `json:"events"`
 	Plans            []PlanSummary  `json:"plans"`
+	Triage           *Triage        `json:"triage,omitempty"` // the last one
+	ForeignKeys      []ForeignKey   `json:"foreign_keys,omitempty"`
+	Runbooks         []RunbookRun   `json:"runbook_runs,omitempty"`
 }
 
 // TableSummary is the equation of one table, and what was found beside it:
@@ -102,6 +105,7 @@ func (c *Case) Summary(ctx context.Context) (*Summary, error) {
 		func() error { return c.sumLogged(ctx, byID, shapes) },
 		func() error { return c.listCluster(s) }, func() error { return c.listRuns(s) }, func() error { return c.listEvidence(s) },
 		func() error { return c.listGaps(s) }, func() error { return c.listPlans(s) },
+		func() (err error) { s.Triage, err = c.lastTriage(); return err }, func() error { return c.listForeignKeys(s) }, func() error { return c.listRunbooks(s) },
 	} {
 		if err := read(); err != nil {
 			return nil, c.fail(ctx, "read", err)

@@ -8,9 +8,21 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// versionOrigins is the first version of the schema with row.origins, event.line and
-// the counts of logs.
-const versionOrigins = 2
+// Versions of the schema, by what was new in them.
+const (
+	// versionOrigins has row.origins, event.line and the counts of logs.
+	versionOrigins = 2
+	// versionTriage has what triage says, foreign keys and the runs of runbooks.
+	versionTriage = 3
+)
+
+// newTables are the tables that a version added.
+func newTables() map[int64][]string {
+	return map[int64][]string{
+		versionOrigins: {tableCounts},
+		versionTriage:  {"triage", "triage_table", "hypothesis", "point", "coverage", "foreign_key", "runbook_run"},
+	}
+}
 
 // originsColumn is row.origins in a query, and lineColumn event.line: an older case
 // that is open for reading only has none.
@@ -36,25 +48,30 @@ func (c *Case) upgrade() error {
 	if c.mode == Read || c.version >= schemaVersion {
 		return nil
 	}
-	sound, err := c.soundTables("sqlite_schema", "event")
+	// The schema itself changes, and event with it once.
+	changed, err := c.soundTables("sqlite_schema", "event")
 	if err != nil {
 		return err
+	}
+	var statements []string
+	for version := c.version + 1; version <= schemaVersion; version++ {
+		if version == versionOrigins {
+			statements = append(statements, "ALTER TABLE row ADD COLUMN origins TEXT", "ALTER TABLE event ADD COLUMN line INTEGER",
+				"DROP VIEW row_list", schemaStatement("CREATE VIEW row_list"))
+		}
+		for _, table := range newTables()[version] {
+			statements = append(statements, schemaStatement("CREATE TABLE "+table+" ("))
+			changed = append(changed, table)
+		}
 	}
 	if err := sqlitex.ExecuteTransient(c.conn, "BEGIN IMMEDIATE", nil); err != nil {
 		return err
 	}
-	err = c.script(strings.Join([]string{
-		"ALTER TABLE row ADD COLUMN origins TEXT",
-		"ALTER TABLE event ADD COLUMN line INTEGER",
-		schemaStatement("CREATE TABLE " + tableCounts),
-		"DROP VIEW row_list",
-		schemaStatement("CREATE VIEW row_list"),
-		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion),
-	}, ";\n"))
+	err = c.script(strings.Join(append(statements, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)), ";\n"))
 	before := c.version
 	c.version = schemaVersion
 	if err == nil {
-		err = c.digest(append(sound, tableCounts))
+		err = c.digest(changed)
 	}
 	if err == nil {
 		err = sqlitex.ExecuteTransient(c.conn, "COMMIT", nil)
