@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -36,5 +37,44 @@ func TestBuildCarriesTheRevision(t *testing.T) {
 				t.Errorf("go was called with %s%s, want %s", stdout, stderr, test.want)
 			}
 		})
+	}
+}
+
+// TestRaceDetectorWatchesWhatWeCall reads which modules `make race` leaves out: each is
+// there, and only other modules call it. What our code hands to two goroutines is then
+// seen in the module that it is handed to.
+func TestRaceDetectorWatchesWhatWeCall(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, err := shell(t, root, "make --silent --dry-run race")
+	if err != nil {
+		t.Fatalf("make race: %v\n%s", err, stderr)
+	}
+	modules, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unwatched := regexp.MustCompile(`-gcflags='([^']*)/\.\.\.=-race=false'`).FindAllStringSubmatch(stdout, -1)
+	if len(unwatched) == 0 || strings.Count(stdout, "gcflags") != len(unwatched) {
+		t.Fatalf("which modules are left out is not to be read in\n%s", stdout)
+	}
+	for _, pattern := range unwatched {
+		found := false
+		for line := range strings.Lines(string(modules)) {
+			module, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if module != pattern[1] && !strings.HasPrefix(module, pattern[1]+"/") {
+				continue
+			}
+			found = true
+			if !strings.HasSuffix(rest, "// indirect") {
+				t.Errorf("our code calls %s, and the race detector does not watch it", module)
+			}
+		}
+		if !found {
+			t.Errorf("go.mod has no module %s", pattern[1])
+		}
 	}
 }
