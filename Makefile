@@ -68,7 +68,7 @@ vulncheck:
 	@bash .ci/vulncheck '$(RUN) $(GOVULNCHECK)'
 
 postgresql:
-	@bash .ci/install postgresql postgis servers archivers
+	@bash .ci/install postgresql postgis servers archivers redis
 
 compiler:
 	@bash .ci/install compiler

@@ -22,16 +22,18 @@ const (
 func rooms() map[string][]string {
 	base := []string{"recover/pg", "recover/pg/pglz", "recover/binreader", "recover/evidence"}
 	table := map[string][]string{
-		"recover/pg":        nil,
-		"recover/pg/pglz":   {"recover/pg", "recover/binreader"},
-		"recover/binreader": nil,
-		"recover/evidence":  {"recover/pg"},
-		"recover/packed":    base,
-		"recover/journal":   nil,
-		"recover/casefile":  append(slices.Clone(base), "recover/journal"),
-		"recover/wal":       append(slices.Clone(base), "recover/packed"),
-		"recover/heap":      base,
-		"recover/live":      base,
+		"recover/pg":         nil,
+		"recover/pg/pglz":    {"recover/pg", "recover/binreader"},
+		"recover/binreader":  nil,
+		"recover/evidence":   {"recover/pg"},
+		"recover/packed":     base,
+		"recover/journal":    nil,
+		"recover/casefile":   append(slices.Clone(base), "recover/journal"),
+		"recover/wal":        append(slices.Clone(base), "recover/packed"),
+		"recover/heap":       base,
+		"recover/live":       base,
+		"recover/containers": {"recover/evidence"},
+		"recover/rediskeys":  {"recover/evidence"},
 		// pitr holds only the test clusters so far; it moves up when it plans recoveries.
 		"recover/pitr": {"recover/pg", "recover/evidence"},
 		"cmd/internal": {"recover/pg", "recover/evidence"},
@@ -48,7 +50,7 @@ func rooms() map[string][]string {
 	table["recover/restore"] = append(slices.Clone(base), "recover/casefile", "recover/live")
 	table["recover/report"] = append(slices.Clone(base), "recover/casefile")
 	table["recover/runbook"] = append(slices.Clone(base), "recover/journal")
-	table["recover/triage"] = append(slices.Clone(below), "recover/live", "recover/packed")
+	table["recover/triage"] = append(slices.Clone(below), "recover/live", "recover/packed", "recover/containers", "recover/rediskeys")
 	below = append(below, "recover/journal", "recover/runbook", "recover/triage")
 	table["recover/drill"] = append(slices.Clone(table["recover/pitr"]), "recover/wal", "recover/runbook", "recover/pitr")
 	below = append(below, "recover/drill")
@@ -68,7 +70,7 @@ func rooms() map[string][]string {
 	table["logparse/events"] = append(slices.Clone(table["logparse/applog"]), "logparse/pglog", "logparse/applog")
 	table["logparse/rebuild"] = append(slices.Clone(table["logparse/applog"]), "logparse/applog")
 	below = append(below, "logparse", "logparse/pyrepr", "logparse/secrets", "logparse/statement", "logparse/pglog", "logparse/applog", "logparse/events", "logparse/rebuild")
-	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/report", "recover/live", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
+	table["cmd/pgrescue"] = append(below, "recover/stream", "recover/casefile", "recover/report", "recover/live", "recover/containers", "recover/rediskeys", "recover/restore", "recover/pitr", "cmd/internal", "testdata")
 	return table
 }
 
@@ -80,6 +82,7 @@ func onlyIn() map[string][]string {
 		"golang.org/x/term":               {"cmd/internal/term"},
 		"github.com/jackc/":               {"recover/pitr", "recover/live", "recover/stream"},
 		"github.com/jackc/pglogrepl":      {"recover/stream"},
+		"github.com/redis/go-redis/":      {"recover/rediskeys"},
 		"github.com/ulikunitz/":           {"recover/wal/archives", "recover/packed"},
 		"github.com/andybalholm/":         {"recover/wal/archives"},
 		"zombiezen.com/go/sqlite":         {"recover/casefile"},
