@@ -17,6 +17,7 @@ type olderSetting struct {
 // olderSettings lets a test name settings as the newest version does.
 func olderSettings() []olderSetting {
 	return []olderSetting{
+		{before: "13", name: "wal_keep_size", value: "0", oldName: "wal_keep_segments", oldText: "0"},
 		// A count of segments, whatever their size: as good as all of them.
 		{before: "13", name: "wal_keep_size", oldName: "wal_keep_segments", oldText: "5000"},
 		{before: "15", name: "wal_compression", value: "pglz", oldName: "wal_compression", oldText: "on"},
