@@ -114,9 +114,7 @@ func (r *triageRun) close() {
 
 func (r *triageRun) run(ctx context.Context) error {
 	o := r.options
-	if !o.dsnGiven {
-		o.orOfCase(r.terminal, r.found)
-	}
+	o.orOfCase(r.terminal, r.found) // with --dsn too: what was captured and what the server knows belong together
 	if o.dataDir == "" && len(o.wal) == 0 && !o.dsnGiven && len(o.logs)+len(o.backups)+len(o.sources) == 0 {
 		return exitcode.Usagef("name what exists: --pgdata, --wal, --dsn, --log, --backups, --sources", "triage: nothing is named to look at")
 	}

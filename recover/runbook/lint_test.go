@@ -110,6 +110,7 @@ cat <<'END'
 $INSIDE
 END
 awk '{ print $NF }' file
+set -- ${MAYBE:+--file "$MAYBE"} ${OR:-}
 echo \$ESCAPED covers=full >> "$OUT"
 ´´´
 

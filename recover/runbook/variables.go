@@ -55,6 +55,12 @@ func shellVariables(script string) (read, spared, set []string) {
 			}
 		}
 	}
+	// What stands behind ${NAME:+ is only read where NAME has a value.
+	text = regexp.MustCompile(`\$\{[A-Za-z_]\w*:?\+[^{}]*\}`).ReplaceAllStringFunc(text, func(part string) string {
+		name, rest, _ := strings.Cut(part[len("${"):], "+")
+		name = strings.TrimSuffix(name, ":")
+		return "${" + name + ":+" + regexp.MustCompile(`\$`+name+`\b`).ReplaceAllString(rest, "")
+	})
 	for _, match := range regexp.MustCompile(`\$(?:([A-Za-z_]\w*)|\{[#!]?([A-Za-z_]\w*)(:?[-=+])?)`).FindAllStringSubmatch(text, -1) {
 		if name, fallback := match[1]+match[2], match[3]; fallback == "" {
 			read = append(read, name)
