@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/stream"
@@ -34,9 +35,37 @@ func (r *recorder) opened(ev *undelete.Evidence, gaps []evidence.Gap) error {
 		for i := range snapshot.Databases {
 			names = append(names, snapshot.Databases[i].Name)
 		}
-		return libraryError(r.run.Cluster(snapshot.SystemIdentifier, snapshot.Version, names...))
+		if err := r.run.Cluster(snapshot.SystemIdentifier, snapshot.Version, names...); err != nil {
+			return libraryError(err)
+		}
+		return r.foreignKeys(snapshot)
 	case ev.Archive != nil:
 		return r.openedLog(ev.Archive)
+	}
+	return nil
+}
+
+// mostForeignKeys bounds how many foreign keys of a cluster a case keeps.
+const mostForeignKeys = 20_000
+
+// foreignKeys notes the foreign keys that catalogs tell: by these a loss of parents reached their children.
+func (r *recorder) foreignKeys(snapshot *catalog.Snapshot) error {
+	n := 0
+	for i := range snapshot.Databases {
+		db := &snapshot.Databases[i]
+		for _, key := range db.References() {
+			if n++; n > mostForeignKeys {
+				return nil
+			}
+			err := r.run.ForeignKey(casefile.ForeignKey{
+				Name: key.Name, Child: evidence.RelationName{Database: db.Name, Schema: key.From.Schema, Name: key.From.Name}, Columns: key.From.ColumnNames(key.Columns),
+				Parent: evidence.RelationName{Database: db.Name, Schema: key.To.Schema, Name: key.To.Name}, ParentColumns: key.To.ColumnNames(key.ParentColumns),
+				OnDelete: catalog.OnDeleteText(key.OnDelete),
+			})
+			if err != nil {
+				return libraryError(err)
+			}
+		}
 	}
 	return nil
 }

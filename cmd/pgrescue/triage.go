@@ -140,7 +140,7 @@ func (r *triageRun) run(ctx context.Context) error {
 	}
 	r.progress.end()
 	r.terminal.Gaps(facts.Gaps, shownGaps)
-	if err := errors.Join(r.found.gaps(facts.Gaps), r.found.losses(facts, report), r.found.triage(report)); err != nil {
+	if err := errors.Join(r.found.gaps(facts.Gaps), r.found.losses(facts, report), r.found.triage(facts, report)); err != nil {
 		return err
 	}
 	if err := r.writeOutputs(facts, report); err != nil {

@@ -9,9 +9,16 @@ import (
 const mostHurtTables = 1000
 
 // triage gives to the case what a triage says: preserve and report read it there.
-func (r *recorder) triage(said *triage.Report) error {
+func (r *recorder) triage(facts *triage.Facts, said *triage.Report) error {
 	if r == nil {
 		return nil
+	}
+	if facts.Server != nil && !facts.OtherCluster {
+		for _, key := range facts.Server.ForeignKeys {
+			if err := r.run.ForeignKey(casefile.ForeignKey(key)); err != nil {
+				return libraryError(err)
+			}
+		}
 	}
 	t := &casefile.Triage{Hurt: string(said.Question.Hurt), Why: said.Question.Why, Named: string(said.Named)}
 	for i := range said.Losses {

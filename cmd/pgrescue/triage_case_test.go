@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
+	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/triage"
 )
 
@@ -44,6 +46,12 @@ func TestTriageIntoACase(t *testing.T) {
 		if got.Name != route.Name || got.Covers != string(route.Covers) || got.Rows != route.Rows || got.Lost != route.Of || got.Why != route.Why || got.Expiry != route.Expiry.Text || !got.Expires.Equal(route.Expiry.At) {
 			t.Errorf("got  %+v\nwant %+v", got, route)
 		}
+	}
+	keys := showCase(t, dir).ForeignKeys
+	if !slices.ContainsFunc(keys, func(k casefile.ForeignKey) bool {
+		return k.OnDelete == "CASCADE" && len(k.Columns) == 1 && len(k.ParentColumns) == 1 && k.Child.Database != "" && k.Name != ""
+	}) {
+		t.Errorf("foreign keys: %+v", keys)
 	}
 	if first, want := kept.Tables[0], said.Losses[0]; first.RelationName != want.Tables[0].Name || first.Rows != want.Tables[0].Rows || first.XID != want.XID {
 		t.Errorf("got  %+v\nwant %+v", first, want)

@@ -52,6 +52,8 @@ type Database struct {
 	Relations  []Relation `json:"relations"`
 	Types      []Type     `json:"types"`
 	Sequences  []Sequence `json:"sequences,omitempty"`
+	// ForeignKeys are those between the relations; of a snapshot that an older pgrescue made none is known.
+	ForeignKeys []ForeignKey `json:"foreign_keys,omitempty"`
 	// Names are read only when a column holds references to such objects.
 	Names *Names `json:"names,omitempty"`
 	// Version is that of the snapshot which the database is in.

@@ -56,6 +56,12 @@ func (r *reader) readDatabase(ctx context.Context, row databaseRow) (*Database, 
 		return nil, err
 	}
 	db.Relations, db.Sequences = d.relations(attributes, keys, d.parentsOf(parents)), d.sequences()
+	constraints := r.layout.constraintTable()
+	foreign, err := optional(ctx, d, &constraints, foreignKeyDecoder(&constraints), "foreign keys are not known")
+	if err != nil {
+		return nil, err
+	}
+	db.ForeignKeys = d.foreignKeys(foreign, db.Relations)
 	if d.types, err = optional(ctx, d, &r.layout.types, typeDecoder(&r.layout.types), "user types are not known"); err != nil {
 		return nil, err
 	}

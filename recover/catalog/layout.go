@@ -88,7 +88,7 @@ func layouts() []*layout {
 
 // tables lists the catalogs of a database; the shared pg_database is not one of them.
 func (l *layout) tables() []table {
-	return []table{l.class, l.attribute, l.types, l.namespace, l.enum, l.index, inheritsTable()}
+	return []table{l.class, l.attribute, l.types, l.namespace, l.enum, l.index, inheritsTable(), l.constraintTable()}
 }
 
 // The shapes that catalog columns have. A name is 64 bytes (NAMEDATALEN).

@@ -45,6 +45,10 @@ var schemaSQL = []string{
 	`CREATE TABLE renamed_once (a int); ALTER TABLE renamed_once RENAME TO renamed_twice; ALTER TABLE renamed_twice RENAME a TO b`,
 	`CREATE TABLE rewritten (a int PRIMARY KEY, t text); INSERT INTO rewritten SELECT i, repeat('x', i) FROM generate_series(1, 100) i`,
 	`CREATE TABLE empty_now (a text); CREATE TABLE no_columns ()`,
+	`CREATE TABLE key_parent (b int, a int, UNIQUE (a, b)); CREATE TABLE key_child (x int REFERENCES plain ON DELETE CASCADE, gone int, y int, z int CONSTRAINT "Ключ" REFERENCES plain ON DELETE SET NULL DEFERRABLE,
+		v verypositive REFERENCES plain ON DELETE SET DEFAULT, FOREIGN KEY (z, y) REFERENCES key_parent (b, a) ON DELETE RESTRICT); ALTER TABLE key_child DROP COLUMN gone;
+		ALTER TABLE key_parent ADD self int UNIQUE REFERENCES key_parent (self); CREATE TABLE key_parted (k int REFERENCES plain) PARTITION BY LIST (k); CREATE TABLE key_parted_1 PARTITION OF key_parted FOR VALUES IN (1);
+		CREATE TABLE key_lost (x int REFERENCES plain); ALTER TABLE key_lost DROP CONSTRAINT key_lost_x_fkey`,
 	// More rows of pg_attribute than one read of the file gives.
 	`DO $$ BEGIN FOR i IN 1..20 LOOP
 		EXECUTE (SELECT format('CREATE TABLE wide_%s (%s)', i, string_agg('c' || n || ' int', ',')) FROM generate_series(1, 200) n);
@@ -56,7 +60,7 @@ const lz4SQL = `CREATE TABLE long_lz4 (a int); INSERT INTO long_lz4 VALUES (1); 
 
 // rewriteSQL gives relations, catalogs among them, new files.
 var rewriteSQL = []string{
-	`VACUUM FULL pg_class`, `VACUUM FULL pg_attribute`, `VACUUM FULL pg_namespace`, `VACUUM FULL pg_enum`, `VACUUM FULL pg_index`, `VACUUM FULL pg_inherits`,
+	`VACUUM FULL pg_class`, `VACUUM FULL pg_attribute`, `VACUUM FULL pg_namespace`, `VACUUM FULL pg_enum`, `VACUUM FULL pg_index`, `VACUUM FULL pg_inherits`, `VACUUM FULL pg_constraint`,
 	`VACUUM FULL pg_type`, `VACUUM FULL pg_database`, `TRUNCATE empty_now`, `CLUSTER rewritten USING rewritten_pkey`, `VACUUM FULL plain`,
 }
 
@@ -215,6 +219,20 @@ func compareRelations(t *testing.T, db *catalog.Database, want map[pg.OID]catalo
 	}
 }
 
+const foreignKeySQL = `SELECT conname, conrelid, confrelid, array_to_string(conkey, ' '), array_to_string(confkey, ' '), confdeltype FROM pg_constraint
+	WHERE contype = 'f' AND conparentid = 0 ORDER BY conrelid, conname COLLATE "C"`
+
+func compareForeignKeys(t *testing.T, db *catalog.Database, want [][]string) {
+	t.Helper()
+	var got [][]string
+	for _, k := range db.ForeignKeys {
+		got = append(got, []string{k.Name, fmt.Sprint(k.Child), fmt.Sprint(k.Parent), strings.Trim(fmt.Sprint(k.Columns), "[]"), strings.Trim(fmt.Sprint(k.ParentColumns), "[]"), k.OnDelete})
+	}
+	if !reflect.DeepEqual(got, want) || len(want) != 6 {
+		t.Errorf("%s: foreign keys\n got %v\nwant %v", db.Name, got, want)
+	}
+}
+
 const typeSQL = `SELECT t.oid, nspname, typname, typlen, typalign, typtype, typcategory, typdelim, typelem, typbasetype, typrelid,
 		(SELECT string_agg(e.oid || '=' || enumlabel, '|' ORDER BY enumsortorder) FROM pg_enum e WHERE enumtypid = t.oid),
 		coalesce((SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid), 0), coalesce((SELECT rngtypid FROM pg_range r WHERE to_jsonb(r) ->> 'rngmultitypid' = t.oid::text), 0),
@@ -318,9 +336,11 @@ func readAgrees(t *testing.T, c *cluster.Cluster, version string) {
 	t.Helper()
 	names := []string{"postgres", "Вторая"}
 	relations := map[string]map[pg.OID]catalog.Relation{}
+	foreignKeys := map[string][][]string{}
 	types := map[string]map[pg.OID]catalog.Type{}
 	for _, db := range names {
 		relations[db], types[db] = expected(t, c, db), expectedTypes(t, c, db)
+		foreignKeys[db] = queryRows(t, c, db, foreignKeySQL)
 	}
 	identifier := clustertest.Value(t, c, "postgres", "SELECT system_identifier FROM pg_control_system()")
 	if err := c.Stop(t.Context(), cluster.Fast); err != nil {
@@ -345,6 +365,7 @@ func readAgrees(t *testing.T, c *cluster.Cluster, version string) {
 			t.Fatal(err)
 		}
 		compareRelations(t, db, relations[name])
+		compareForeignKeys(t, db, foreignKeys[name])
 		compareTypes(t, db, types[name])
 		if db.Encoding != "UTF8" {
 			t.Errorf("%s: encoding %s", name, db.Encoding)

@@ -73,8 +73,29 @@ func tablesOf(snapshot *catalog.Snapshot) (list []Table) {
 			}
 			list = append(list, t)
 		}
+		list = cascading(list, db)
 	}
 	return list
+}
+
+// cascading notes of the tables of a database from which parents a DELETE comes to them. A
+// snapshot of an older pgrescue holds no foreign keys, and tells nothing by that.
+func cascading(tables []Table, db *catalog.Database) []Table {
+	if len(db.ForeignKeys) == 0 {
+		return tables
+	}
+	parents := make(map[pg.OID][]evidence.RelationName)
+	for _, key := range db.References() {
+		if key.OnDelete == "c" {
+			parents[key.Child] = append(parents[key.Child], evidence.RelationName{Database: db.Name, Schema: key.To.Schema, Name: key.To.Name})
+		}
+	}
+	for i := range tables {
+		if t := &tables[i]; t.Name.Database == db.Name {
+			t.Parents, t.ParentsKnown = parents[t.OID], true
+		}
+	}
+	return tables
 }
 
 // files looks whether the files of the tables are there, and how long they are.

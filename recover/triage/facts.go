@@ -92,6 +92,16 @@ type Table struct {
 	Stats        *Stats `json:"statistics,omitempty"`
 }
 
+// ForeignKey is a foreign key between two tables.
+type ForeignKey struct {
+	Name          string
+	Child         evidence.RelationName
+	Columns       []string
+	Parent        evidence.RelationName
+	ParentColumns []string
+	OnDelete      string // in SQL's words
+}
+
 // Stats are the counters of a table (pg_stat_user_tables), and what its next VACUUM depends on.
 type Stats struct {
 	Inserted   int64     `json:"n_tup_ins"`

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
 
@@ -22,9 +23,19 @@ func (w *weigher) cascade() Hypothesis {
 		unnamed := unstated(loss)
 		switch {
 		case len(pairs) > 0:
-			h.Standing = Proven
 			h.support("wal", "%s", describe(loss))
 			h.support("catalog", "%s refers to it with ON DELETE CASCADE", strings.Join(pairs, ", "))
+			if len(unnamed) > 0 {
+				h.support("log", "no statement of the transaction in the logs names %s", strings.Join(unnamed, ", "))
+			}
+			if w.oneRoot(loss) {
+				h.Standing = Proven
+				break
+			}
+			if h.Standing == CannotTell {
+				h.Standing = Supported
+			}
+			h.oppose("catalog", "one DELETE and its cascade do not explain all tables of transaction %d: several of them refer to none of the others with ON DELETE CASCADE", loss.XID)
 		case len(unnamed) > 0:
 			h.support("wal", "%s", describe(loss))
 			h.support("log", "no statement of the transaction in the logs names %s", strings.Join(unnamed, ", "))
@@ -34,7 +45,7 @@ func (w *weigher) cascade() Hypothesis {
 		case known:
 			h.oppose("catalog", "no foreign key with ON DELETE CASCADE joins the tables of transaction %d", loss.XID)
 		default:
-			h.oppose("catalog", "transaction %d deleted from %d tables; which foreign keys they had, only a server tells: add --dsn", loss.XID, len(loss.Tables))
+			h.oppose("catalog", "transaction %d deleted from %d tables; which foreign keys they had, the catalogs at hand do not tell: add --dsn", loss.XID, len(loss.Tables))
 		}
 	}
 	switch {
@@ -47,7 +58,7 @@ func (w *weigher) cascade() Hypothesis {
 	return h
 }
 
-// cascades are the children among the tables of a loss, with their parents; known: a server told the foreign keys.
+// cascades are the children among the tables of a loss, with their parents; known: a server or catalogs told the foreign keys.
 func (w *weigher) cascades(loss *Loss) (pairs []string, known bool) {
 	for i := range loss.Tables {
 		t := w.table(loss.Tables[i].Name)
@@ -56,12 +67,31 @@ func (w *weigher) cascades(loss *Loss) (pairs []string, known bool) {
 		}
 		known = true
 		for _, parent := range t.Parents {
-			if slices.ContainsFunc(loss.Tables, func(other LostTable) bool { return SameTable(other.Name, parent) }) && !SameTable(parent, t.Name) {
-				pairs = append(pairs, tableText(t.Name)+" → "+tableText(parent))
+			pair := tableText(t.Name) + " → " + tableText(parent)
+			if loss.takes(parent) && !SameTable(parent, t.Name) && !slices.Contains(pairs, pair) {
+				pairs = append(pairs, pair)
 			}
 		}
 	}
 	return pairs, known
+}
+
+// takes reports whether a loss took from a table.
+func (l *Loss) takes(name evidence.RelationName) bool {
+	return slices.ContainsFunc(l.Tables, func(t LostTable) bool { return SameTable(t.Name, name) })
+}
+
+// oneRoot reports whether a DELETE of one table explains the whole loss: all others refer to a table of it.
+func (w *weigher) oneRoot(loss *Loss) bool {
+	roots := 0
+	for i := range loss.Tables {
+		name := loss.Tables[i].Name
+		t := w.table(name)
+		if t == nil || !slices.ContainsFunc(t.Parents, func(parent evidence.RelationName) bool { return !SameTable(parent, name) && loss.takes(parent) }) {
+			roots++
+		}
+	}
+	return roots == 1
 }
 
 func (w *weigher) everyKeyKnown() bool {

@@ -211,7 +211,7 @@ func (f *Facts) precedes(b *backups.Backup, losses []*Loss) bool {
 func (f *Facts) fitting(losses []*Loss) (n int) {
 	for i := range f.Sources {
 		fits := func(table string) bool {
-			return len(losses) == 0 || slices.ContainsFunc(losses, func(loss *Loss) bool { return contains(loss, table) })
+			return len(losses) == 0 || slices.ContainsFunc(losses, func(loss *Loss) bool { return loss.takes(NameOf(table)) })
 		}
 		if f.Sources[i].Tables == nil || slices.ContainsFunc(f.Sources[i].Tables, fits) {
 			n++
@@ -224,7 +224,7 @@ func (f *Facts) fitting(losses []*Loss) (n int) {
 func (f *Facts) payloads(losses []*Loss) (n int64) {
 	for i := range f.Logs {
 		for table, count := range f.Logs[i].Payloads {
-			if len(losses) == 0 || slices.ContainsFunc(losses, func(loss *Loss) bool { return contains(loss, table) }) {
+			if len(losses) == 0 || slices.ContainsFunc(losses, func(loss *Loss) bool { return loss.takes(NameOf(table)) }) {
 				n += count
 			}
 		}

@@ -339,7 +339,7 @@ func (w *weigher) logRoute(loss *Loss) Route {
 	n := int64(0)
 	for i := range w.Logs {
 		for table, count := range w.Logs[i].Payloads {
-			if loss == nil || contains(loss, table) {
+			if loss == nil || loss.takes(NameOf(table)) {
 				n += count
 			}
 		}
@@ -349,14 +349,4 @@ func (w *weigher) logRoute(loss *Loss) Route {
 		r.Why = fmt.Sprintf("they show %d statements that brought rows there, with their values; which of those are lost, pgrescue logs rebuild tells", n)
 	}
 	return r
-}
-
-// contains reports whether a loss took from a table.
-func contains(loss *Loss, table string) bool {
-	for i := range loss.Tables {
-		if SameTable(loss.Tables[i].Name, NameOf(table)) {
-			return true
-		}
-	}
-	return false
 }

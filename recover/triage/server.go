@@ -2,10 +2,12 @@ package triage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -35,6 +37,8 @@ type Server struct {
 	Settings   map[string]string
 	Slots      []Slot
 	Databases  []OtherDatabase
+	// ForeignKeys are those of the database.
+	ForeignKeys []ForeignKey
 	// Snapshot is since when the oldest transaction runs, which keeps dead rows from VACUUM; zero: none does.
 	Snapshot time.Time
 	// Elsewhere are databases that have tables which were asked for, and this one has not.
@@ -125,7 +129,10 @@ func (r *serverReader) questions(version pg.Version) []question {
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
 			WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
 			ORDER BY s.n_dead_tup DESC NULLS LAST LIMIT ` + mostTables, r.table},
-		{"the foreign keys", `SELECT conrelid, confrelid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confdeltype = 'c'`, r.foreignKey},
+		{"the foreign keys", `SELECT conrelid, confrelid, conname, confdeltype,
+			(SELECT pg_catalog.json_agg(a.attname ORDER BY k.n) FROM pg_catalog.unnest(conkey) WITH ORDINALITY k(at, n) JOIN pg_catalog.pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.at),
+			(SELECT pg_catalog.json_agg(a.attname ORDER BY k.n) FROM pg_catalog.unnest(confkey) WITH ORDINALITY k(at, n) JOIN pg_catalog.pg_attribute a ON a.attrelid = confrelid AND a.attnum = k.at)
+			FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conparentid = 0 LIMIT ` + mostTables, r.foreignKey},
 		{"the running VACUUMs", "SELECT relid FROM pg_catalog.pg_stat_progress_vacuum WHERE datname = current_database()", func(row [][]byte) error {
 			if at, known := r.byOID[string(row[0])]; known && r.tables[at].Stats != nil {
 				r.tables[at].Stats.Busy = true
@@ -217,10 +224,16 @@ func (r *serverReader) table(row [][]byte) error {
 func (r *serverReader) foreignKey(row [][]byte) error {
 	child, known := r.byOID[string(row[0])]
 	parent, knownToo := r.byOID[string(row[1])]
-	if known && knownToo {
-		r.tables[child].Parents = append(r.tables[child].Parents, r.tables[parent].Name)
+	if !known || !knownToo {
+		return nil
 	}
-	return nil
+	key := ForeignKey{Name: string(row[2]), Child: r.tables[child].Name, Parent: r.tables[parent].Name, OnDelete: catalog.OnDeleteText(string(row[3]))}
+	if string(row[3]) == "c" {
+		r.tables[child].Parents = append(r.tables[child].Parents, key.Parent)
+	}
+	err := errors.Join(json.Unmarshal(row[4], &key.Columns), json.Unmarshal(row[5], &key.ParentColumns))
+	r.server.ForeignKeys = append(r.server.ForeignKeys, key)
+	return err
 }
 
 func (r *serverReader) slot(row [][]byte) error {
