@@ -4,7 +4,7 @@
 //   - Incident: something that happens to a shop under traffic, with how a good run ends:
 //     the rows are back, there is nothing to have, they are elsewhere, or nothing was lost.
 //   - truth: what COPY gave of the hurt tables just before and just after the loss, in the
-//     transaction that made it. It lies outside of the cluster, in memory.
+//     transaction that made it. It lies outside of the cluster.
 //   - newcomer: a row that traffic brought. It must be there in the end as it came.
 //   - Score: rows back of rows lost, the time of each step, the lies, and whether triage
 //     named the right transactions and the right hypothesis.

@@ -71,6 +71,16 @@ SELECT 1 / (count(*) = 0)::int FROM sales.prices WHERE amount = 0;
 	})
 }
 
+// TestSecondPerson: a book that wants the approval of a second person is drilled without one.
+func TestSecondPerson(t *testing.T) {
+	t.Parallel()
+	s := rehearse(t, "busy", "### 1. Act\n\n- **Changes:** a comment\n- **Confirm:** the name of the database\n- **Approval:** the owner\n- **Undo:** none, because this is a test\n\n~~~sql run\nCOMMENT ON TABLE sales.invoices IS 'x';\n~~~\n\n~~~sql verify\nSELECT 1;\n~~~\n")
+	log, err := os.ReadFile(filepath.Join(s.Folder, "journal.jsonl"))
+	if err != nil || !s.Passed || !strings.Contains(string(log), "this is a drill") {
+		t.Errorf("%v, %+v\n%s", err, s, log)
+	}
+}
+
 // TestLies: books that say what is not so, and what the score says of each.
 func TestLies(t *testing.T) {
 	t.Parallel()

@@ -43,6 +43,9 @@ func Run(ctx context.Context, b *runbook.Book, in *Incident, o Options) (score *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
+	if err := s.keepTruth(filepath.Join(folder, "truth")); err != nil {
+		return nil, err
+	}
 	d := &drilled{book: b, incident: in, scene: s, folder: folder, first: readState(ctx, s.cluster)}
 	began := time.Now()
 	result, runErr := runbook.Start(ctx, b, d.runFolder(), d.options(ctx, o.Run))
@@ -76,7 +79,7 @@ func (d *drilled) runFolder() string { return filepath.Join(d.folder, "run") }
 
 // options add what a person would say, and the values of the incident.
 func (d *drilled) options(ctx context.Context, run runbook.RunOptions) runbook.RunOptions {
-	run.Command, run.Ask, run.Yes, run.Tick = "runbook drill", nil, true, []string{"all"}
+	run.Command, run.Ask, run.Yes, run.Rehearsal, run.Tick = "runbook drill", nil, true, true, []string{"all"}
 	run.Env = d.environment(run.Env)
 	if run.Dir == "" {
 		run.Dir = d.folder

@@ -3,6 +3,10 @@ package drill
 import (
 	"context"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
@@ -131,6 +135,24 @@ func (s *scene) destroy(ctx context.Context, tables []table, sql ...string) erro
 		}
 		return nil
 	})
+}
+
+// keepTruth writes the lost rows of each table into a file, as COPY writes them, for whoever looks into a drill.
+func (s *scene) keepTruth(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("drill: %w", err)
+	}
+	for i, h := range s.truth {
+		var text strings.Builder
+		for _, line := range slices.Sorted(maps.Keys(h.lost)) {
+			text.WriteString(strings.Repeat(line, int(h.lost[line])))
+		}
+		name := fmt.Sprintf("%d-%s.copy", i+1, strings.NewReplacer(`"`, "", "/", "_", " ", "_").Replace(h.table.name))
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text.String()), 0o600); err != nil {
+			return fmt.Errorf("drill: %w", err)
+		}
+	}
+	return nil
 }
 
 // remember notes all rows of a table as lost, before something takes them that is no transaction.

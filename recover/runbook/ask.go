@@ -84,6 +84,7 @@ type RunOptions struct {
 	Yes       bool              // --yes: steps that are not severe may run
 	Confirm   []string          // --confirm NAME: the names of targets that severe steps may act on
 	Approvals []string          // --approval TOKEN
+	Rehearsal bool              // a drill: steps that need an approval go without one
 	ByHand    bool              // --by-hand: blocks are shown, and somebody runs them elsewhere
 	Tick      []string          // --tick STEP: what a person does in these steps is done; "all"
 	Skip      map[string]string // --skip STEP=REASON
