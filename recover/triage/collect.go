@@ -33,7 +33,7 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 	if ev := s.Evidence; ev != nil {
 		var err error
 		if ev.Archive != nil {
-			if f.WAL, err = ReadWAL(ctx, ev, s.Progress); err != nil {
+			if f.WAL, err = ReadWAL(ctx, ev, s.Trail, s.Progress); err != nil {
 				return nil, err
 			}
 			for i := range f.WAL.unread { // the others were told when the log was opened
@@ -42,7 +42,11 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 				}
 			}
 		}
-		if f.DataDir, f.Tables, err = ReadDataDir(ctx, ev, s.Trail); err != nil {
+		var removed map[string]bool
+		if f.WAL != nil {
+			removed = f.WAL.Gone
+		}
+		if f.DataDir, f.Tables, err = ReadDataDir(ctx, ev, removed, s.Trail); err != nil {
 			return nil, err
 		}
 		if ev.DataDir != "" {

@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,12 +13,14 @@ import (
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/heap"
 	"github.com/pgrescue/pgrescue/recover/pg"
+	"github.com/pgrescue/pgrescue/recover/triage/backups"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
 // ReadDataDir tells what a data directory and its catalogs say. Of relations it asks the size
 // of their files only.
-func ReadDataDir(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail) (*DataDir, []Table, error) {
+// removed are files that the WAL says transactions removed, after the catalogs on disk were written.
+func ReadDataDir(ctx context.Context, ev *undelete.Evidence, removed map[string]bool, trail *evidence.Trail) (*DataDir, []Table, error) {
 	var tables []Table
 	if ev.DataDir == "" {
 		return nil, tablesOf(ev.Snapshot), nil
@@ -30,19 +33,50 @@ func ReadDataDir(ctx context.Context, ev *undelete.Evidence, trail *evidence.Tra
 	}
 	_, alive, err := catalog.RunningServer(ev.DataDir)
 	d.Running = err == nil && alive
-	for _, sign := range []string{"backup_label.old", "tablespace_map.old", "recovery.done"} {
-		if _, err := os.Stat(filepath.Join(ev.DataDir, sign)); err == nil {
-			d.RestoredBy = sign
-			break
-		}
-	}
+	d.restored(trail)
 	tables = tablesOf(ev.Snapshot)
 	if ev.Snapshot != nil {
 		for i := range ev.Snapshot.Databases {
 			d.Databases = append(d.Databases, ev.Snapshot.Databases[i].Name)
 		}
 	}
-	return d, tables, d.files(ctx, dir, ev.Snapshot, tables)
+	return d, tables, d.files(ctx, dir, ev.Snapshot, tables, removed)
+}
+
+// onlyBegun reports whether a base backup left the rows of an unlogged table out: of its files only the one that it begins with is there.
+func onlyBegun(rel *catalog.Relation, path string) bool {
+	if rel.Persistence != "u" {
+		return false
+	}
+	_, err := os.Stat(path + "_init")
+	return err == nil
+}
+
+// restored looks for what recovery from a base backup leaves behind.
+func (d *DataDir) restored(trail *evidence.Trail) {
+	for _, sign := range []string{"backup_label.old", "tablespace_map.old", "recovery.done"} {
+		if _, err := os.Stat(filepath.Join(d.Path, sign)); err == nil {
+			d.RestoredBy = sign
+			break
+		}
+	}
+	for _, sign := range []string{"standby.signal", "recovery.conf"} {
+		if _, err := os.Stat(filepath.Join(d.Path, sign)); err == nil {
+			d.Standby = true
+		}
+	}
+	if !strings.HasPrefix(d.RestoredBy, "backup_label") {
+		return
+	}
+	file, err := trail.Open(filepath.Join(d.Path, d.RestoredBy), evidence.KindBackup)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if text, err := io.ReadAll(io.LimitReader(file, 64<<10)); err == nil {
+		label := backups.ReadLabel(string(text))
+		d.BackupStart, d.BackupTime = label.LSN, label.Begun
+	}
 }
 
 // ofUser reports whether a relation is a table that somebody made.
@@ -99,7 +133,7 @@ func cascading(tables []Table, db *catalog.Database) []Table {
 }
 
 // files looks whether the files of the tables are there, and how long they are.
-func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog.Snapshot, tables []Table) error {
+func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog.Snapshot, tables []Table, removed map[string]bool) error {
 	if snapshot == nil {
 		return nil
 	}
@@ -127,8 +161,8 @@ func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog
 			t := at[rel.File.String()]
 			switch {
 			case err == nil && t != nil && ofUser(rel):
-				t.Bytes = info.Size()
-			case errors.Is(err, fs.ErrNotExist):
+				t.Bytes, t.Written = info.Size(), info.ModTime().UTC()
+			case errors.Is(err, fs.ErrNotExist) && !removed[rel.File.String()] && !onlyBegun(rel, path):
 				if d.MissingCount++; len(d.Missing) < mostPoints {
 					d.Missing = append(d.Missing, rel.QualifiedName()+" ("+path+")")
 				}

@@ -63,12 +63,17 @@ type DataDir struct {
 	Redo          pg.LSN
 	Timeline      pg.TimelineID
 	Running       bool // a server works on it now
-	RestoredBy    string
-	Databases     []string
-	UserTables    int
-	Autovacuum    string // as postgresql.conf has it, where it does; "": not set
-	Missing       []string
-	MissingCount  int
+	// RestoredBy is a file that recovery from a base backup leaves behind; BackupStart is where that backup's WAL
+	// begins, and BackupTime when it was begun, as far as it says so.
+	RestoredBy   string
+	BackupStart  pg.LSN
+	BackupTime   time.Time
+	Standby      bool // it follows another server
+	Databases    []string
+	UserTables   int
+	Autovacuum   string // as postgresql.conf has it, where it does; "": not set
+	Missing      []string
+	MissingCount int
 }
 
 // madeBy is when initdb ran, as xlog.c makes a system identifier: the seconds stand in its upper half.
@@ -80,11 +85,13 @@ type Table struct {
 	OID  pg.OID                `json:"oid"`
 	File string                `json:"file,omitempty"`
 	// Rows is what the last VACUUM or ANALYZE counted; -1: none did.
-	Rows            float64 `json:"estimated_rows"`
-	Unlogged        bool    `json:"unlogged,omitempty"`
-	Bytes           int64   `json:"bytes"` // of its file; -1: not known
-	Dropped         bool    `json:"dropped,omitempty"`
-	ReplicaIdentity string  `json:"replica_identity,omitempty"`
+	Rows     float64 `json:"estimated_rows"`
+	Unlogged bool    `json:"unlogged,omitempty"`
+	Bytes    int64   `json:"bytes"` // of its file; -1: not known
+	// Written is when the file was written last; zero: not known.
+	Written         time.Time `json:"-"`
+	Dropped         bool      `json:"dropped,omitempty"`
+	ReplicaIdentity string    `json:"replica_identity,omitempty"`
 	// Parents are the tables that it refers to by a foreign key with ON DELETE CASCADE.
 	Parents []evidence.RelationName `json:"cascades_from,omitempty"`
 	// ParentsKnown: somebody looked for them.
@@ -140,6 +147,7 @@ type SignKind string
 // The kinds of signs.
 const (
 	SignCrash    SignKind = "crash"    // the server was not shut down properly
+	SignNoFile   SignKind = "no file"  // the server did not find the file of a relation
 	SignRecovery SignKind = "recovery" // from a backup: archive recovery, a new timeline
 	SignRestore  SignKind = "restore"  // a dump was restored
 	SignVacuum   SignKind = "vacuum"

@@ -20,6 +20,7 @@ const (
 	Truncated  HypothesisName = "a table was truncated"
 	Recreated  HypothesisName = "a table was dropped, and perhaps made again"
 	Overwrote  HypothesisName = "rows were updated"
+	Reshaped   HypothesisName = "columns were dropped"
 	Undone     HypothesisName = "it was rolled back or refused"
 	OldBackup  HypothesisName = "an old backup was restored"
 	Unlogged   HypothesisName = "unlogged tables were emptied after a crash"
@@ -72,7 +73,7 @@ type weigher struct {
 // hypotheses weighs all of them. Those that say that rows are gone stand first where they are named.
 func (w *weigher) hypotheses() []Hypothesis {
 	list := []Hypothesis{
-		w.filesGone(), w.truncated(), w.recreated(), w.cascade(), w.cleanup(), w.unlogged(), w.wrongPlace(), w.oldBackup(), w.updated(), w.undone(),
+		w.filesGone(), w.truncated(), w.recreated(), w.cascade(), w.cleanup(), w.columns(), w.unlogged(), w.wrongPlace(), w.oldBackup(), w.updated(), w.undone(),
 	}
 	for i := range list {
 		if h := &list[i]; len(h.For)+len(h.Against) == 0 {
@@ -140,11 +141,14 @@ func (w *weigher) byWay(name HypothesisName, way Way) Hypothesis {
 // describe says what a transaction did.
 func describe(loss *Loss) string {
 	text := fmt.Sprintf("transaction %d, committed at %s, %s: ", loss.XID, loss.EndLSN, pg.FormatTime(loss.End))
-	verb := map[Way]string{ByDelete: "deleted", ByUpdate: "updated", ByTruncate: "truncated", ByDrop: "dropped"}[loss.Way]
+	verb := map[Way]string{ByDelete: "deleted", ByUpdate: "updated", ByTruncate: "truncated", ByDrop: "dropped", ByColumn: "dropped"}[loss.Way]
 	var parts []string
 	for i := range loss.Tables {
 		t := &loss.Tables[i]
 		part := verb + " " + tableText(t.Name)
+		if loss.Way == ByColumn {
+			part = verb + " " + columnsText(t.Columns) + " of " + tableText(t.Name)
+		}
 		if t.Rows >= 0 && (loss.Way == ByDelete || loss.Way == ByUpdate) {
 			part = fmt.Sprintf("%s %d rows of %s", verb, t.Rows, tableText(t.Name))
 			if t.Left >= 0 && loss.Way == ByDelete {
@@ -259,11 +263,7 @@ func (w *weigher) notCommitted(h *Hypothesis, way Way) {
 func (w *weigher) cleanup() Hypothesis {
 	h := w.byWay(Cleanup, ByDelete)
 	for i := range w.spread {
-		spread := &w.spread[i]
-		h.support("wal", "%d transactions together deleted %d rows of %s, which has about %d left: none of them stands out, and --table lists them", spread.Transactions, spread.Rows, tableText(spread.Table), spread.Left)
-		if h.Standing != Proven {
-			h.Standing = Supported
-		}
+		w.spread[i].say(&h)
 	}
 	w.counters(&h, func(s *Stats) int64 { return s.Deleted }, "n_tup_del")
 	return h
@@ -273,6 +273,19 @@ func (w *weigher) updated() Hypothesis {
 	h := w.byWay(Overwrote, ByUpdate)
 	w.counters(&h, func(s *Stats) int64 { return s.Updated }, "n_tup_upd")
 	return h
+}
+
+func (w *weigher) columns() Hypothesis { return w.byWay(Reshaped, ByColumn) }
+
+func columnsText(names []string) string {
+	quoted := make([]string, 0, len(names))
+	for _, name := range names {
+		quoted = append(quoted, pg.QuoteIdent(name))
+	}
+	if len(names) == 1 {
+		return "column " + quoted[0]
+	}
+	return "columns " + strings.Join(quoted, ", ")
 }
 
 func (w *weigher) truncated() Hypothesis { return w.byWay(Truncated, ByTruncate) }

@@ -1,6 +1,7 @@
 package triage_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -37,6 +38,10 @@ func incidents() []incident {
 		{"rolled back first, then done", []string{"BEGIN; DELETE FROM customers; ROLLBACK", "CULPRIT DELETE FROM orders WHERE id > 100"}, triage.Cleanup, triage.HurtRows, "orders", 1900},
 		{"one of a hundred in a big table", []string{"CREATE TABLE big AS SELECT generate_series(1, 100000) AS id", "ANALYZE big", "CULPRIT DELETE FROM big WHERE id % 100 < 2"}, triage.Cleanup, triage.HurtRows, "big", 2000},
 		{"a name that needs quotes", []string{`CULPRIT DELETE FROM "Odd.One"`}, triage.Cleanup, triage.HurtRows, "Odd.One", 50},
+		{"DROP COLUMN", []string{"CULPRIT ALTER TABLE orders DROP COLUMN note"}, triage.Reshaped, triage.HurtTable, "orders", 2000},
+		{"DROP TYPE CASCADE", []string{"CREATE TYPE mood AS ENUM ('good', 'bad')", "ALTER TABLE customers ADD COLUMN feels mood DEFAULT 'good'", "CULPRIT DROP TYPE mood CASCADE"}, triage.Reshaped, triage.HurtTable, "customers", 100},
+		{"DROP SCHEMA CASCADE", []string{"CREATE SCHEMA app", "CREATE TABLE app.big AS SELECT generate_series(1, 900) AS id", "CREATE TABLE app.small AS SELECT generate_series(1, 30) AS id", "ANALYZE", "CULPRIT DROP SCHEMA app CASCADE"}, triage.Recreated, triage.HurtTable, "big", 900},
+		{"a DELETE that fails before one that does not", []string{`DELETE FROM customers WHERE id \!= 5`, "CULPRIT DELETE FROM orders WHERE tenant > 0"}, triage.Cleanup, triage.HurtRows, "orders", 1500},
 
 		{"nothing but traffic", nil, "", triage.HurtNothing, "", 0},
 		{"rolled back", []string{"BEGIN; DELETE FROM orders; ROLLBACK", "BEGIN; TRUNCATE orders; ROLLBACK"}, "", triage.HurtNothing, "", 0},
@@ -45,8 +50,22 @@ func incidents() []incident {
 		{"rewritten", []string{"VACUUM FULL orders", "ALTER TABLE orders ALTER COLUMN note TYPE varchar(90)", "CLUSTER orders USING orders_pkey"}, "", triage.HurtNothing, "", 0},
 		{"a load replaces all rows", []string{"BEGIN; DELETE FROM orders; INSERT INTO orders SELECT i, i % 4, 'new' FROM generate_series(1, 2000) i; COMMIT"}, "", triage.HurtNothing, "", 0},
 		{"a load truncates first", []string{"BEGIN; TRUNCATE orders; INSERT INTO orders SELECT i, i % 4, 'new' FROM generate_series(1, 2000) i; COMMIT"}, "", triage.HurtNothing, "", 0},
+		{"columns are added, filled, renamed and made anew", []string{"ALTER TABLE customers ADD COLUMN mail text NOT NULL DEFAULT ''", "ALTER TABLE customers RENAME COLUMN mail TO email", "CREATE TABLE empty (a int, b int)", "ALTER TABLE empty DROP COLUMN b", "BEGIN; ALTER TABLE orders DROP COLUMN note; ROLLBACK"}, "", triage.HurtNothing, "", 0},
+		{"a queue is worked off", append([]string{"CREATE TABLE jobs (id int PRIMARY KEY)", "ANALYZE jobs"}, jobs()...), "", triage.HurtNothing, "", 0},
 		{"rows move to an archive", []string{"CREATE TABLE past (LIKE orders)", "WITH gone AS (DELETE FROM orders WHERE id < 1500 RETURNING *) INSERT INTO past SELECT * FROM gone"}, "", triage.HurtNothing, "", 0},
 	}
+}
+
+// jobs come one by one, and are deleted one by one later.
+func jobs() (list []string) {
+	for _, sql := range []string{"INSERT INTO jobs VALUES (%d)", "DELETE FROM jobs WHERE id = %d"} {
+		var all []string
+		for i := range 150 {
+			all = append(all, fmt.Sprintf(sql, i))
+		}
+		list = append(list, "COMMIT; "+strings.Join(all, "; COMMIT; "))
+	}
+	return list
 }
 
 // shop makes the tables, and traffic that deletes and updates as it always does.
@@ -227,7 +246,7 @@ func (in *incident) checkRoutes(t *testing.T, r *triage.Report) {
 		}
 	}
 	heap := triage.CoversYes
-	if in.hurt == triage.HurtTable {
+	if in.hurt == triage.HurtTable && in.named != triage.Reshaped {
 		heap = triage.CoversNo
 	}
 	if len(r.Routes) != 7 || covers["wal"].Covers != triage.CoversYes || covers["wal"].Rows < in.rows || covers["heap"].Covers != heap && covers["heap"].Covers != triage.CoversPart {

@@ -21,6 +21,7 @@ const (
 	ByUpdate   Way = "UPDATE"
 	ByTruncate Way = "TRUNCATE"
 	ByDrop     Way = "DROP"
+	ByColumn   Way = "DROP COLUMN"
 )
 
 // Loss is what one transaction took, as far as it stands out from what is usual.
@@ -45,6 +46,8 @@ type LostTable struct {
 	Rows int64                 `json:"rows"` // -1: not known
 	// Left is about how many rows the table had beside those; -1: not known.
 	Left int64 `json:"left"`
+	// Columns are those that were dropped, where the rows are there still.
+	Columns []string `json:"columns,omitempty"`
 }
 
 // rows adds up what is known; -1: nothing is.
@@ -84,21 +87,34 @@ func Losses(f *Facts) []Loss {
 		}
 	}
 	list = append(list, f.logged(list)...)
+	list = append(list, f.columnLosses()...)
+	rank := map[Way]int{ByTruncate: 0, ByDrop: 0, ByDelete: 1, ByColumn: 2, ByUpdate: 3}
 	slices.SortStableFunc(list, func(a, b Loss) int {
-		whole := func(l *Loss) int {
-			if l.whole() {
-				return 0
-			}
-			return 1
-		}
-		update := func(l *Loss) int {
-			if l.Way == ByUpdate {
-				return 1
-			}
-			return 0
-		}
-		return cmp.Or(cmp.Compare(whole(&a), whole(&b)), cmp.Compare(update(&a), update(&b)), cmp.Compare(b.rows(), a.rows()), b.End.Compare(a.End))
+		return cmp.Or(cmp.Compare(rank[a.Way], rank[b.Way]), cmp.Compare(b.rows(), a.rows()), b.End.Compare(a.End))
 	})
+	return list
+}
+
+// columnLosses are the columns that were dropped from tables with rows.
+func (f *Facts) columnLosses() (list []Loss) {
+	if f.WAL == nil {
+		return nil
+	}
+	for i := range f.WAL.Columns {
+		c := &f.WAL.Columns[i]
+		t := f.byFile(c.File, c.Table)
+		at := slices.IndexFunc(f.WAL.reshaped, func(tx xact.Transaction) bool { return tx.XID == c.XID })
+		if at < 0 || c.Rows == 0 || t != nil && t.Bytes == 0 || !f.Asked.wants(c.Table) || !f.Asked.within(f.WAL.reshaped[at].End) {
+			continue
+		}
+		tx := &f.WAL.reshaped[at]
+		lost := LostTable{Name: c.Table, File: c.File, Way: ByColumn, Rows: int64(math.Round(c.Rows)), Left: -1, Columns: c.Columns}
+		if same := slices.IndexFunc(list, func(l Loss) bool { return l.XID == c.XID }); same >= 0 {
+			list[same].Tables = append(list[same].Tables, lost)
+			continue
+		}
+		list = append(list, Loss{Way: ByColumn, XID: tx.XID, End: tx.End, FirstLSN: cmp.Or(tx.First, tx.EndLSN), EndLSN: tx.EndLSN, Tables: []LostTable{lost}, Statements: f.told(&Transaction{XID: tx.XID, Subxacts: tx.Subxacts})})
+	}
 	return list
 }
 
@@ -344,6 +360,8 @@ func wayOf(verb string) (Way, bool) {
 		return ByTruncate, true
 	case "DROP":
 		return ByDrop, true
+	case "ALTER": // of those only what drops columns is taken from logs
+		return ByColumn, true
 	}
 	return "", false
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/triage/backups"
 )
 
@@ -24,10 +25,10 @@ func (w *weigher) next() []Command {
 		list = append(list, Command{fmt.Sprintf(format, args...), why})
 	}
 	var loss *Loss
-	if w.named != "" && len(w.losses) > 0 {
-		loss = &w.losses[0]
+	if w.named != "" {
+		loss = w.loss()
 	}
-	if loss != nil && !loss.whole() && w.Server != nil {
+	if loss != nil && !loss.whole() && loss.Way != ByColumn && w.Server != nil {
 		table := tableText(loss.Tables[0].Name) // quoted already where SQL needs it
 		add("dead rows stay: no autovacuum comes to the table", `psql -c "ALTER TABLE %s SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)"`, table)
 	}
@@ -41,6 +42,14 @@ func (w *weigher) next() []Command {
 			add("a copy that nothing changes any more", "cp -a %s /safe/data", shell(dir))
 			dir = "/safe/data"
 		}
+		if len(w.losses) == 0 {
+			s := &w.spread[0]
+			since := s.Since
+			if since.IsZero() {
+				since = w.WAL.First
+			}
+			add("what they took together, and the balance", `pgrescue undelete --pgdata %s%s --table %s --since "%s" -o rescued`, shell(dir), w.walFlag(), shell(tableText(s.Table)), pg.FormatTime(since))
+		}
 		for _, other := range w.biggest() {
 			add(fmt.Sprintf("what transaction %d took, and the balance", other.XID), "pgrescue undelete --pgdata %s%s --xid %d -o rescued-%d", shell(dir), w.walFlag(), other.XID, other.XID)
 		}
@@ -49,7 +58,7 @@ func (w *weigher) next() []Command {
 			add("a copy of the data directory, on the server's machine; then triage again with --pgdata", "cp -a %s /safe/data", shell(dir))
 		}
 	}
-	if loss != nil && loss.ByLog == nil && w.DataDir != nil {
+	if len(w.losses) > 0 && loss != nil && loss.ByLog == nil && w.DataDir != nil {
 		add("where recovery beside production has to stop", "pgrescue wal target %s --xid %d", shell(w.DataDir.Path), w.earliest().XID)
 	}
 	if b := w.bestDump(loss); b != nil {
@@ -82,6 +91,9 @@ func (w *weigher) nextWithoutLoss() (list []Command) {
 
 // biggest are the first two losses of the way that is named: a cleanup is often several transactions.
 func (w *weigher) biggest() []*Loss {
+	if len(w.losses) == 0 {
+		return nil
+	}
 	list := w.ofWay(w.losses[0].Way)
 	return list[:min(len(list), 2)]
 }

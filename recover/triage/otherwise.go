@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -113,17 +112,7 @@ func unstated(loss *Loss) (names []string) {
 // unlogged: a crash empties unlogged tables, for their pages are in no WAL.
 func (w *weigher) unlogged() Hypothesis {
 	h := Hypothesis{Name: Unlogged, Loses: true, Standing: CannotTell}
-	var tables, empty []string
-	for i := range w.Tables {
-		t := &w.Tables[i]
-		if !t.Unlogged || t.Dropped || len(w.Asked.Tables) > 0 && !w.Asked.wants(t.Name) {
-			continue
-		}
-		tables = append(tables, tableText(t.Name))
-		if t.Bytes == 0 {
-			empty = append(empty, tableText(t.Name))
-		}
-	}
+	tables, empty, emptied := w.unloggedTables()
 	crashed := false
 	for i := range w.Signs {
 		if s := &w.Signs[i]; s.Kind == SignCrash && w.Asked.within(s.Time) {
@@ -141,18 +130,22 @@ func (w *weigher) unlogged() Hypothesis {
 		h.oppose("catalog", "no table is unlogged")
 		return h
 	}
-	what := "unlogged: " + strings.Join(tables[:min(len(tables), mostPoints)], ", ")
+	what := "unlogged: " + few(tables)
 	switch {
-	case len(empty) > 0 && w.DataDir != nil && w.DataDir.RestoredBy != "":
-		h.For = nil
-		h.oppose("files", "%s; %s is there, and a base backup brings unlogged tables back empty: that is no sign of a crash", what, w.DataDir.RestoredBy)
-	case len(empty) > 0 && crashed:
+	case len(emptied) > 0 && w.restored():
+		h.support("files", "%s; the catalogs count rows of %s, and its file holds none of them", what, few(emptied))
+		h.oppose("files", "a base backup was restored, which leaves unlogged tables empty too")
+	case len(emptied) > 0:
 		h.Standing = Proven
 		h.support("catalog", "%s", what)
-		h.support("files", "the file of %s is empty", strings.Join(empty[:min(len(empty), mostPoints)], ", "))
+		h.support("files", "the last VACUUM or ANALYZE counted rows of %s, and its file is too short for them: so a crash leaves it, and neither DELETE nor TRUNCATE", few(emptied))
+	case len(empty) > 0 && crashed:
+		h.Standing = Supported
+		h.support("catalog", "%s", what)
+		h.support("files", "the file of %s is empty; whether it had rows, nothing at hand tells", few(empty))
 	case len(empty) > 0:
-		h.support("catalog", "%s; the file of %s is empty", what, strings.Join(empty[:min(len(empty), mostPoints)], ", "))
-		h.oppose("log", "no log at hand tells of a crash")
+		h.support("catalog", "%s; the file of %s is empty", what, few(empty))
+		h.oppose("log", "no log at hand tells of a crash, and the catalogs count no rows of it")
 	case crashed && w.DataDir != nil && !w.DataDir.Running:
 		h.oppose("files", "the files of the unlogged tables are not empty: copy them before a server starts on them, which empties them")
 	case w.DataDir != nil && !w.DataDir.CleanShutdown && w.DataDir.State != "":
@@ -164,112 +157,48 @@ func (w *weigher) unlogged() Hypothesis {
 	return h
 }
 
-// young is how new a cluster is that somebody may have taken for another.
-const young = 48 * time.Hour
+// few is the beginning of a list of names.
+func few(names []string) string { return strings.Join(names[:min(len(names), mostPoints)], ", ") }
 
-// wrongPlace: the rows are somewhere else.
-func (w *weigher) wrongPlace() Hypothesis {
-	h := Hypothesis{Name: WrongPlace, Loses: true, Standing: CannotTell}
-	made, identifier, tables := w.cluster()
-	for i := range w.Asked.Tables {
-		if name := w.Asked.Tables[i]; len(w.Tables) > 0 && !slices.ContainsFunc(w.Tables, func(t Table) bool { return SameTable(t.Name, name) }) {
-			h.support("catalog", "no table %s is here, and none was dropped as far as the catalogs go", tableText(name))
-			h.Standing = Supported
-		}
-	}
-	if w.Server != nil && len(w.Server.Elsewhere) > 0 {
-		h.Standing = Proven
-		h.support("catalog", "a table of that name is in database %s", strings.Join(w.Server.Elsewhere, ", "))
-	}
-	if w.OtherCluster {
-		h.Standing = Proven
-		h.support("files", "the server has system identifier %d, and the files that were named are of another cluster", w.Server.Identifier)
-	}
-	if identifier != 0 {
-		if tables == 0 && len(w.losses) == 0 {
-			h.Standing = Supported
-			h.support("catalog", "there is no table of a user")
-		}
-		if text := "initdb made this cluster at " + pg.FormatTime(made); w.Now.Sub(made) < young {
-			h.support("files", "%s", text)
-		} else if tables > 0 {
-			h.oppose("files", "%s", text)
-		}
-		for i := range w.Backups {
-			if b := &w.Backups[i]; b.SystemIdentifier != 0 && b.SystemIdentifier != identifier && tables == 0 {
-				h.Standing = Proven
-				h.support("backups", "%s (%s) is of the cluster %d, and this one is %d", b.Path, b.Kind, b.SystemIdentifier, identifier)
-			}
-		}
-	}
-	if h.Standing == CannotTell && (len(h.For) == 0 || tables > 0) {
-		h.For = nil
-		if tables > 0 {
-			h.Standing = Contradicted
-			h.oppose("catalog", "there are %d tables of users here", tables)
-		}
-	}
-	return h
-}
+// mostOnPage is how many rows a page holds at most (MaxHeapTuplesPerPage), and pageSize how long it is unless somebody built the server otherwise.
+const (
+	mostOnPage = 291
+	pageSize   = 8192
+)
 
-// cluster is when initdb ran, the system identifier, and how many tables users have.
-func (f *Facts) cluster() (made time.Time, identifier uint64, tables int) {
-	if f.DataDir != nil {
-		made, identifier = f.DataDir.Made, f.DataDir.SystemIdentifier
-	} else if f.Server != nil && f.Server.Identifier != 0 {
-		made, identifier = madeBy(f.Server.Identifier), f.Server.Identifier
-	}
-	for i := range f.Tables {
-		if !f.Tables[i].Dropped {
-			tables++
-		}
-	}
-	return made, identifier, tables
-}
-
-// oldBackup: somebody restored what was older.
-func (w *weigher) oldBackup() Hypothesis {
-	h := Hypothesis{Name: OldBackup, Loses: true, Standing: CannotTell}
-	for i := range w.Signs {
-		s := &w.Signs[i]
-		if s.Kind != SignRecovery && s.Kind != SignRestore || !w.Asked.within(s.Time) || len(h.For) >= mostPoints {
+// unloggedTables are the unlogged tables, those whose file is empty though nobody knows whether they had rows, and those
+// whose file cannot hold the rows that the catalogs count.
+func (w *weigher) unloggedTables() (tables, empty, emptied []string) {
+	for i := range w.Tables {
+		t := &w.Tables[i]
+		if !t.Unlogged || t.Dropped || len(w.Asked.Tables) > 0 && !w.Asked.wants(t.Name) {
 			continue
 		}
-		h.support("log", "%s: %s", s.Where, shortened(s.Text))
-		if s.Kind == SignRecovery {
-			h.Standing = Supported
+		name := tableText(t.Name)
+		tables = append(tables, name)
+		switch {
+		case t.Bytes < 0:
+		case t.Rows > float64(t.Bytes/pageSize*mostOnPage):
+			emptied = append(emptied, name)
+		case t.Bytes == 0 && (t.Stats == nil || t.Stats.Inserted == 0):
+			empty = append(empty, name)
 		}
 	}
-	if w.DataDir != nil && w.DataDir.RestoredBy != "" {
-		h.Standing = Supported
-		h.support("files", "the data directory has a file %s: it was restored from a base backup", w.DataDir.RestoredBy)
-	}
-	if w.DataDir != nil && w.DataDir.Timeline > 1 {
-		h.Standing = Supported
-		h.support("files", "the cluster is on timeline %d: it was recovered or promoted; what the timeline before had behind the switch is not in it", w.DataDir.Timeline)
-	}
-	if len(h.For) == 0 && w.DataDir != nil && w.DataDir.Timeline == 1 {
-		h.Standing = Contradicted
-		h.oppose("files", "timeline 1, and no file of a restored base backup")
-	}
-	return h
+	return tables, empty, emptied
 }
 
-// filesGone: the catalogs name files that are not there.
-func (w *weigher) filesGone() Hypothesis {
-	h := Hypothesis{Name: FilesGone, Loses: true, Standing: CannotTell}
-	if w.DataDir == nil {
-		h.oppose("files", "no data directory was looked at")
-		return h
+// restored reports whether the files tell that a base backup was restored, within what the WAL at hand reaches.
+func (f *Facts) restored() bool {
+	d := f.DataDir
+	switch {
+	case d == nil || d.RestoredBy == "" || d.Standby || f.Server != nil && f.Server.Standby:
+		return false
+	case d.BackupStart == 0:
+		return false
+	case f.WAL != nil:
+		return d.BackupStart >= f.WAL.Start
 	}
-	if w.DataDir.MissingCount == 0 {
-		h.Standing = Contradicted
-		h.oppose("files", "each relation of the catalogs has its file")
-		return h
-	}
-	h.Standing = Proven
-	h.support("files", "%s", fmt.Sprintf("%d files of relations are not there, such as %s", w.DataDir.MissingCount, strings.Join(w.DataDir.Missing, ", ")))
-	return h
+	return !d.BackupTime.IsZero() && f.Now.Sub(d.BackupTime) < young
 }
 
 // statistics says what the counters say, and why they alone prove nothing.

@@ -27,6 +27,8 @@ func (n HypothesisName) Word() string {
 		return "recreated"
 	case Overwrote:
 		return "overwrote"
+	case Reshaped:
+		return "column"
 	case Undone:
 		return "undone"
 	case OldBackup:
@@ -76,6 +78,11 @@ func Outputs(f *Facts, r *Report) (list []Output) {
 	xids := xidsOf(losses)
 	if len(xids) > 0 {
 		add("XID", xids[0])
+	}
+	for i := range r.Spread {
+		xids = append(xids, namesOf(r.Spread[i].XIDs)...)
+	}
+	if len(xids) <= mostXIDs {
 		add("XIDS", strings.Join(xids, " "))
 	}
 	add("TABLES", strings.Join(r.hurtTables(losses), " "))
@@ -130,7 +137,7 @@ func (r *Report) word() string {
 // namedLosses are the losses that ask for the same first move as the hypothesis that is named.
 func (r *Report) namedLosses() (list []*Loss) {
 	ways := map[HypothesisName][]Way{
-		Truncated: {ByTruncate, ByDrop}, Recreated: {ByTruncate, ByDrop}, Cleanup: {ByDelete}, Cascade: {ByDelete}, Overwrote: {ByUpdate},
+		Truncated: {ByTruncate, ByDrop}, Recreated: {ByTruncate, ByDrop}, Cleanup: {ByDelete}, Cascade: {ByDelete}, Overwrote: {ByUpdate}, Reshaped: {ByColumn},
 	}[r.Named]
 	for i := range r.Losses {
 		if slices.Contains(ways, r.Losses[i].Way) {
@@ -140,11 +147,22 @@ func (r *Report) namedLosses() (list []*Loss) {
 	return list
 }
 
-func xidsOf(losses []*Loss) (list []string) {
+// mostXIDs bounds the transactions of one output: a longer list is no argument of a command.
+const mostXIDs = 5000
+
+func xidsOf(losses []*Loss) []string {
+	var xids []pg.XID
 	for _, loss := range losses {
-		if xid := strconv.FormatUint(uint64(loss.XID), 10); loss.XID != pg.InvalidXID && !slices.Contains(list, xid) {
-			list = append(list, xid)
+		if loss.XID != pg.InvalidXID && !slices.Contains(xids, loss.XID) {
+			xids = append(xids, loss.XID)
 		}
+	}
+	return namesOf(xids)
+}
+
+func namesOf(xids []pg.XID) (list []string) {
+	for _, xid := range xids {
+		list = append(list, strconv.FormatUint(uint64(xid), 10))
 	}
 	return list
 }

@@ -48,6 +48,12 @@ func (w *weigher) question(name HypothesisName) Question {
 			[]string{"keep the WAL: a slot or a copy of pg_wal, before the next checkpoint", "stop what writes to the disk: the blocks of the old file are free", "take a base backup or an older copy out of rotation"},
 			[]string{"do not look for dead rows in the new file: they were in the old one", "do not restart the server: a checkpoint comes with it, and unlogged tables are emptied after a crash"},
 		}
+	case Reshaped:
+		return Question{
+			HurtTable, string(name),
+			[]string{"keep the application from changing the table's rows: each still has the value until it is updated or the table is rewritten", "capture the pages of the table and pg_wal", "take a base backup or an older copy out of rotation"},
+			[]string{"no VACUUM FULL, CLUSTER or ALTER TABLE that rewrites the table", "do not add the column again and fill it before the pages are captured: that updates every row"},
+		}
 	case Cleanup, Cascade, Overwrote:
 		return Question{
 			HurtRows, string(name),

@@ -27,8 +27,8 @@ type Report struct {
 func Weigh(ctx context.Context, f *Facts, archive *wal.Archive) (*Report, error) {
 	f.joinLogs()
 	losses := Losses(f)
-	if f.WAL != nil && archive != nil && len(losses) > 0 {
-		if err := f.WAL.FollowUp(ctx, archive, losses); err != nil {
+	if f.WAL != nil && archive != nil {
+		if err := f.WAL.FollowUp(ctx, archive, append(f.together(), losses...)); err != nil {
 			return nil, err
 		}
 		losses = Losses(f) // what was made within the WAL is known now

@@ -32,8 +32,8 @@ type Route struct {
 // routes is the coverage strip: each route for the loss that is named, in order of trust.
 func (w *weigher) routes() []Route {
 	var loss *Loss
-	if w.named != "" && len(w.losses) > 0 {
-		loss = &w.losses[0]
+	if w.named != "" {
+		loss = w.loss()
 	}
 	list := []Route{w.heapRoute(loss), w.walRoute(loss), w.streamRoute(loss), w.baseRoute(loss), w.dumpRoute(loss), w.sourceRoute(), w.logRoute(loss)}
 	for i := range list {
@@ -55,6 +55,17 @@ func (w *weigher) routes() []Route {
 	return list
 }
 
+// loss is the one that is named first; nil: none is.
+func (w *weigher) loss() *Loss {
+	switch {
+	case len(w.losses) > 0:
+		return &w.losses[0]
+	case len(w.spread) > 0:
+		return w.spread[0].asLoss()
+	}
+	return nil
+}
+
 // heapRoute: dead rows in the files of the table.
 func (w *weigher) heapRoute(loss *Loss) Route {
 	r := Route{Name: "heap", Covers: CoversUnknown, Rows: -1}
@@ -68,6 +79,10 @@ func (w *weigher) heapRoute(loss *Loss) Route {
 	case loss.whole():
 		r.Covers, r.Why = CoversNo, "the file of the table went with its rows"
 		r.Expiry = Expiry{Text: "over already"}
+		return r
+	case loss.Way == ByColumn:
+		r.Covers, r.Why = CoversYes, "each row still has the value, until it is updated or the table is rewritten; new rows have none"
+		r.Expiry = Expiry{Text: "with each UPDATE of a row, and with VACUUM FULL, CLUSTER or an ALTER TABLE that rewrites the table; VACUUM leaves it"}
 		return r
 	}
 	first := loss.Tables[0]

@@ -210,7 +210,9 @@ func (r *serverReader) table(row [][]byte) error {
 		Name: evidence.RelationName{Database: r.server.Database, Schema: string(row[1]), Name: string(row[2])}, OID: pg.OID(number(row[0])), Rows: rows,
 		Unlogged: string(row[4]) == "u", Bytes: number(row[5]), ReplicaIdentity: string(row[6]), ParentsKnown: true,
 	}
-	if string(row[14]) != "p" && row[7] != nil {
+	if string(row[14]) == "p" { // it has no file, and counts the rows of its partitions
+		t.Bytes = -1
+	} else if row[7] != nil {
 		t.Stats = &Stats{
 			Inserted: number(row[7]), Updated: number(row[8]), Deleted: number(row[9]), Live: number(row[10]), Dead: number(row[11]), LastVacuum: timeOf(row[12]),
 		}

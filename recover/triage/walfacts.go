@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 	"github.com/pgrescue/pgrescue/recover/wal"
@@ -38,6 +39,15 @@ type WAL struct {
 	Cleaned map[string]Cleaned
 	// Created are files of relations whose making the log holds: it has all of them.
 	Created map[string]bool
+	// Gone are files that transactions removed, their own in case they were rolled back.
+	Gone map[string]bool
+	// Columns are those that were dropped from tables that are there still.
+	Columns []DroppedColumns
+	// small are, by table, the committed transactions that deleted few rows of it and brought none.
+	small map[string][]smallDelete
+	// reshaped are transactions that changed columns, and before the catalogs just before some of them.
+	reshaped []xact.Transaction
+	before   map[pg.XID]*catalog.Snapshot
 }
 
 // Cleaned counts the pages of a file that were vacuumed or pruned behind a loss.
@@ -52,12 +62,16 @@ type Habit struct {
 	Inserted, Updated, Deleted int64
 	deletes, updates           [64]int64
 	Truncates                  int64 // and drops
+	smallInserted              int64 // by transactions of few rows, as a queue gets its jobs
 }
 
 func (h *Habit) see(c *xact.Tally) {
 	h.Inserted += c.Inserted
 	h.Updated += c.Updated
 	h.Deleted += c.Deleted
+	if c.Inserted < fewest {
+		h.smallInserted += c.Inserted
+	}
 	if c.Deleted > 0 {
 		h.deletes[bits.Len64(uint64(c.Deleted))-1]++
 	}
@@ -70,6 +84,7 @@ func (h *Habit) add(other *Habit) {
 	h.Inserted += other.Inserted
 	h.Updated += other.Updated
 	h.Deleted += other.Deleted
+	h.smallInserted += other.smallInserted
 	for i := range h.deletes {
 		h.deletes[i] += other.deletes[i]
 		h.updates[i] += other.updates[i]
@@ -97,11 +112,18 @@ const mostTransactions = 2000
 
 // ReadWAL reads what transactions did to the tables of users. When some removed files that
 // the catalogs do not know, the WAL is asked what they were.
-func ReadWAL(ctx context.Context, ev *undelete.Evidence, progress func(stage string, bytes int64) func(int64)) (*WAL, error) {
+func ReadWAL(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail, progress func(stage string, bytes int64) func(int64)) (*WAL, error) {
+	attributes, err := attributeFiles(ctx, ev, trail)
+	if err != nil {
+		return nil, err
+	}
 	for again := false; ; again = true {
-		w, puzzled, err := readWAL(ctx, ev, progress)
-		if err != nil || again || !puzzled || !ev.HasHistory() {
-			return w, err
+		w, puzzled, err := readWAL(ctx, ev, attributes, progress)
+		if err != nil {
+			return nil, err
+		}
+		if again || !puzzled || !ev.HasHistory() {
+			return w, w.readColumns(ctx, ev)
 		}
 		if err := ev.ReadHistory(ctx, 0); err != nil {
 			return nil, err
@@ -109,10 +131,12 @@ func ReadWAL(ctx context.Context, ev *undelete.Evidence, progress func(stage str
 	}
 }
 
-func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, int64) func(int64)) (*WAL, bool, error) {
+func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFileLocator]bool, progress func(string, int64) func(int64)) (*WAL, bool, error) {
 	names := NewNames(ev.Snapshot)
 	habits := make(map[pg.RelFileLocator]*Habit)
 	truncates := make(map[string]int64)
+	gone, small, smalls := make(map[string]bool), make(map[pg.RelFileLocator][]smallDelete), 0
+	var reshaped []xact.Transaction
 	puzzled := false
 	from := ev.Archive.Oldest()
 	if ev.Archive.End()-from > mostWAL {
@@ -122,9 +146,15 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 		Scan:  wal.ScanOptions{From: from},
 		Limit: mostTransactions,
 		Counts: func(file pg.RelFileLocator) bool {
-			return file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.IsToast(file)
+			return attributes[file] || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.IsToast(file)
 		},
 		Keep: func(tx *xact.Transaction) bool {
+			if reshapes(tx, attributes) && len(reshaped) < mostReshaped {
+				reshaped = append(reshaped, xact.Transaction{XID: tx.XID, Subxacts: slices.Clone(tx.Subxacts), State: tx.State, First: tx.First, End: tx.End, EndLSN: tx.EndLSN, EndLSNAfter: tx.EndLSNAfter})
+			}
+			for _, file := range tx.Dropped {
+				gone[file.String()] = true
+			}
 			removes, puzzling := names.CountRemovals(tx, nil)
 			tx.Removes, puzzled = removes, puzzled || puzzling
 			if tx.State == xact.Committed {
@@ -135,6 +165,10 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 						habits[tx.Tallies[i].Relation] = habit
 					}
 					habit.see(&tx.Tallies[i])
+					if t := &tx.Tallies[i]; t.Deleted > 0 && t.Deleted < fewest && t.Inserted == 0 && smalls < mostSmall {
+						small[t.Relation] = append(small[t.Relation], smallDelete{tx.End, tx.EndLSN, tx.XID, t.Deleted})
+						smalls++
+					}
 				}
 			}
 			if removes > 0 {
@@ -159,6 +193,7 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 		SystemIdentifier: ev.Archive.SystemIdentifier(), Start: ev.Archive.Start(), End: ev.Archive.End(), Timeline: ev.Archive.Timeline(),
 		First: result.FirstEnd, Checkpoints: result.Checkpoints, Committed: result.Committed, RolledBack: result.Aborted,
 		Habits: make(map[string]*Habit), Brought: make(map[string]int64), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), from: from, Level: levelOf(ev.Snapshot),
+		Gone: gone, small: make(map[string][]smallDelete), reshaped: reshaped, before: make(map[pg.XID]*catalog.Snapshot),
 	}
 	if from > ev.Archive.Oldest() {
 		w.Gaps = slices.Insert(w.Gaps, w.unread, wal.Gap{From: ev.Archive.Oldest(), To: from, What: "the older WAL", Why: "a triage reads the last 8 GiB only; pgrescue wal transactions reads all"})
@@ -171,6 +206,10 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, progress func(string, i
 			w.Habits[name] = new(Habit)
 		}
 		w.Habits[name].add(habit)
+	}
+	for file, list := range small {
+		name := names.Of(file)
+		w.small[name] = append(w.small[name], list...)
 	}
 	for name, n := range truncates {
 		if w.Habits[name] == nil {

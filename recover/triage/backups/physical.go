@@ -42,6 +42,13 @@ func (f *finder) cluster(path string, labelled bool) {
 // labelLine is a line of backup_label (xlog.c).
 var labelLine = regexp.MustCompile(`(?m)^([A-Z ]+): (.*)$`)
 
+// ReadLabel reads a backup_label: where the backup's WAL begins, when it was begun, and its label.
+func ReadLabel(text string) Backup {
+	var b Backup
+	b.label(text)
+	return b
+}
+
 // label takes what a backup_label says. Its time is that of the server's log_timezone.
 func (b *Backup) label(text string) {
 	for _, match := range labelLine.FindAllStringSubmatch(text, -1) {
