@@ -131,13 +131,88 @@ func ReadWAL(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail, 
 	}
 }
 
+// tallying is what one scan adds up.
+type tallying struct {
+	names      *Names
+	attributes map[pg.RelFileLocator]bool // the files of pg_attribute
+	habits     map[pg.RelFileLocator]*Habit
+	truncates  map[string]int64
+	gone       map[string]bool
+	small      map[pg.RelFileLocator][]smallDelete
+	smalls     int // of all files
+	reshaped   []xact.Transaction
+	puzzled    bool // a transaction removed files that no catalog at hand knows
+}
+
+// take adds a transaction up, and reports whether it is one to keep.
+func (t *tallying) take(tx *xact.Transaction) bool {
+	if reshapes(tx, t.attributes) && len(t.reshaped) < mostReshaped {
+		t.reshaped = append(t.reshaped, xact.Transaction{XID: tx.XID, Subxacts: slices.Clone(tx.Subxacts), State: tx.State, First: tx.First, End: tx.End, EndLSN: tx.EndLSN, EndLSNAfter: tx.EndLSNAfter})
+	}
+	for _, file := range tx.Dropped {
+		t.gone[file.String()] = true
+	}
+	removes, puzzling := t.names.CountRemovals(tx, nil)
+	tx.Removes, t.puzzled = removes, t.puzzled || puzzling
+	if tx.State == xact.Committed {
+		for i := range tx.Tallies {
+			t.tally(tx, &tx.Tallies[i])
+		}
+	}
+	if removes > 0 {
+		tables, _ := t.names.Removals(tx)
+		for _, table := range tables {
+			if table.Loss.Lost() {
+				t.truncates[table.Table]++
+			}
+		}
+	}
+	return tx.Destroyed() > 0 || len(tx.Dropped) > 0
+}
+
+// tally adds up what a committed transaction did to one file.
+func (t *tallying) tally(tx *xact.Transaction, c *xact.Tally) {
+	habit := t.habits[c.Relation]
+	if habit == nil {
+		habit = new(Habit)
+		t.habits[c.Relation] = habit
+	}
+	habit.see(c)
+	if c.Deleted > 0 && c.Deleted < fewest && c.Inserted == 0 && t.smalls < mostSmall {
+		t.small[c.Relation] = append(t.small[c.Relation], smallDelete{tx.End, tx.EndLSN, tx.XID, c.Deleted})
+		t.smalls++
+	}
+}
+
+// give gives what was added up to the facts, by the names of tables.
+func (t *tallying) give(w *WAL) {
+	for file, habit := range t.habits {
+		w.Brought[file.String()] = habit.Inserted - habit.Deleted
+		w.habit(t.names.Of(file)).add(habit)
+	}
+	for file, list := range t.small {
+		name := t.names.Of(file)
+		w.small[name] = append(w.small[name], list...)
+	}
+	for name, n := range t.truncates {
+		w.habit(name).Truncates += n
+	}
+	w.Gone, w.reshaped = t.gone, t.reshaped
+}
+
+// habit is the habit of a table, which begins with nothing.
+func (w *WAL) habit(name string) *Habit {
+	if w.Habits[name] == nil {
+		w.Habits[name] = new(Habit)
+	}
+	return w.Habits[name]
+}
+
 func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFileLocator]bool, progress func(string, int64) func(int64)) (*WAL, bool, error) {
-	names := NewNames(ev.Snapshot)
-	habits := make(map[pg.RelFileLocator]*Habit)
-	truncates := make(map[string]int64)
-	gone, small, smalls := make(map[string]bool), make(map[pg.RelFileLocator][]smallDelete), 0
-	var reshaped []xact.Transaction
-	puzzled := false
+	t := &tallying{
+		names: NewNames(ev.Snapshot), attributes: attributes, habits: make(map[pg.RelFileLocator]*Habit), truncates: make(map[string]int64),
+		gone: make(map[string]bool), small: make(map[pg.RelFileLocator][]smallDelete),
+	}
 	from := ev.Archive.Oldest()
 	if ev.Archive.End()-from > mostWAL {
 		from = ev.Archive.End() - mostWAL
@@ -146,41 +221,9 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFi
 		Scan:  wal.ScanOptions{From: from},
 		Limit: mostTransactions,
 		Counts: func(file pg.RelFileLocator) bool {
-			return attributes[file] || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !names.IsToast(file)
+			return attributes[file] || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !t.names.IsToast(file)
 		},
-		Keep: func(tx *xact.Transaction) bool {
-			if reshapes(tx, attributes) && len(reshaped) < mostReshaped {
-				reshaped = append(reshaped, xact.Transaction{XID: tx.XID, Subxacts: slices.Clone(tx.Subxacts), State: tx.State, First: tx.First, End: tx.End, EndLSN: tx.EndLSN, EndLSNAfter: tx.EndLSNAfter})
-			}
-			for _, file := range tx.Dropped {
-				gone[file.String()] = true
-			}
-			removes, puzzling := names.CountRemovals(tx, nil)
-			tx.Removes, puzzled = removes, puzzled || puzzling
-			if tx.State == xact.Committed {
-				for i := range tx.Tallies {
-					habit := habits[tx.Tallies[i].Relation]
-					if habit == nil {
-						habit = new(Habit)
-						habits[tx.Tallies[i].Relation] = habit
-					}
-					habit.see(&tx.Tallies[i])
-					if t := &tx.Tallies[i]; t.Deleted > 0 && t.Deleted < fewest && t.Inserted == 0 && smalls < mostSmall {
-						small[t.Relation] = append(small[t.Relation], smallDelete{tx.End, tx.EndLSN, tx.XID, t.Deleted})
-						smalls++
-					}
-				}
-			}
-			if removes > 0 {
-				tables, _ := names.Removals(tx)
-				for _, t := range tables {
-					if t.Loss.Lost() {
-						truncates[t.Table]++
-					}
-				}
-			}
-			return tx.Destroyed() > 0 || len(tx.Dropped) > 0
-		},
+		Keep: t.take,
 	}
 	if progress != nil {
 		options.Scan.Progress = progress("reading WAL", ev.Archive.BytesFrom(options.Scan.From))
@@ -193,35 +236,18 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFi
 		SystemIdentifier: ev.Archive.SystemIdentifier(), Start: ev.Archive.Start(), End: ev.Archive.End(), Timeline: ev.Archive.Timeline(),
 		First: result.FirstEnd, Checkpoints: result.Checkpoints, Committed: result.Committed, RolledBack: result.Aborted,
 		Habits: make(map[string]*Habit), Brought: make(map[string]int64), Gaps: slices.Concat(result.Gaps, result.Missing), unread: len(result.Gaps), from: from, Level: levelOf(ev.Snapshot),
-		Gone: gone, small: make(map[string][]smallDelete), reshaped: reshaped, before: make(map[pg.XID]*catalog.Snapshot),
+		small: make(map[string][]smallDelete), before: make(map[pg.XID]*catalog.Snapshot),
 	}
 	if from > ev.Archive.Oldest() {
 		w.Gaps = slices.Insert(w.Gaps, w.unread, wal.Gap{From: ev.Archive.Oldest(), To: from, What: "the older WAL", Why: "a triage reads the last 8 GiB only; pgrescue wal transactions reads all"})
 		w.unread++
 	}
-	for file, habit := range habits {
-		w.Brought[file.String()] = habit.Inserted - habit.Deleted
-		name := names.Of(file)
-		if w.Habits[name] == nil {
-			w.Habits[name] = new(Habit)
-		}
-		w.Habits[name].add(habit)
-	}
-	for file, list := range small {
-		name := names.Of(file)
-		w.small[name] = append(w.small[name], list...)
-	}
-	for name, n := range truncates {
-		if w.Habits[name] == nil {
-			w.Habits[name] = new(Habit)
-		}
-		w.Habits[name].Truncates += n
-	}
+	t.give(w)
 	for i := range result.Transactions {
-		w.Transactions = append(w.Transactions, names.Transaction(&result.Transactions[i]))
+		w.Transactions = append(w.Transactions, t.names.Transaction(&result.Transactions[i]))
 	}
 	w.Last = lastEnd(w)
-	return w, puzzled, nil
+	return w, t.puzzled, nil
 }
 
 func levelOf(snapshot *catalog.Snapshot) string {
