@@ -49,6 +49,9 @@ func archivedDamages() []archivedDamage {
 		}, []string{"more than the 1048576 bytes of a segment"}, 0},
 	}
 	for suffix := range compressors() {
+		if testing.Short() && suffix != ".gz" && suffix != ".zst" { // the race detector sees the same goroutines in each
+			continue
+		}
 		list = append(list, archivedDamage{"cut " + suffix, suffix, cut, []string{""}, -1})
 		if suffix != ".lz4" && suffix != ".br" && suffix != ".lzma" { // those have no checksum, or not by default
 			list = append(list, archivedDamage{"flipped " + suffix, suffix, flip, []string{""}, -1})

@@ -28,6 +28,9 @@ func TestRestoreImageGivesThePage(t *testing.T) {
 		"15": {wal.CompressionNone: "off", wal.CompressionPGLZ: "pglz", wal.CompressionLZ4: "lz4", wal.CompressionZSTD: "zstd"},
 		"17": {wal.CompressionNone: "off", wal.CompressionPGLZ: "pglz"},
 	} {
+		if testing.Short() && version != clustertest.DefaultVersion { // it has every compression
+			continue
+		}
 		t.Run("pg"+version, func(t *testing.T) {
 			t.Parallel()
 			restoreImages(t, version, tables)
