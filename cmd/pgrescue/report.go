@@ -26,6 +26,7 @@ type reportOptions struct {
 	force   bool
 	redact  bool
 	keyFile string
+	runs    []string
 }
 
 func (o *reportOptions) addFlags(command *cobra.Command) {
@@ -34,6 +35,7 @@ func (o *reportOptions) addFlags(command *cobra.Command) {
 	flags.StringVar(&o.format, "format", "", "html or markdown (default by the name of the file)")
 	flags.BoolVar(&o.force, "force", false, "replace the file if it exists")
 	flags.BoolVar(&o.redact, "redact", false, "replace names of people, hosts and tenants and values by pseudonyms, and take out what quotes logs and command lines")
+	flags.StringArrayVar(&o.runs, "run", nil, "`folder` of a run of a runbook, whose journal says what responders did; may be repeated (default those that the case knows)")
 	flags.StringVar(&o.keyFile, "key-file", "", "file with the key of the pseudonyms, as in case export; made when it is not there (default a key that is thrown away)")
 }
 
@@ -44,9 +46,11 @@ func newReportCommand(terminal *term.Terminal, cases *caseOptions) *cobra.Comman
 		Short: "The postmortem of a case: one HTML file with charts, or Markdown",
 		Long: `Write what the case knows as a postmortem: the balance of each table, what became of
 the lost rows, the timeline with how sure each entry is and a link to its evidence, what
-was destroyed when, which tables fell together, what the evidence covers, gaps, conflicts,
-what logs count, the evidence with its SHA-256, and what responders did. What only people
-can answer is left blank.
+was destroyed when, which tables fell together by which foreign keys, what may have
+happened with the evidence for and against, the ways back with how long they were open,
+what the evidence covers, gaps, conflicts, what logs count, the evidence with its SHA-256,
+and what responders did: their commands, and the steps of runbooks. What only people can
+answer is left blank.
 
 The HTML file needs no other file, no script and no network, prints well and follows the
 reader's choice of light or dark. The Markdown is what GitHub renders. The same case gives
@@ -140,7 +144,11 @@ func runReport(ctx context.Context, options *reportOptions, cases *caseOptions, 
 	progress := &stages{terminal: terminal}
 	defer progress.end()
 	progress.begin("reading the case", 0)
-	made, err := report.Make(ctx, c, report.Options{Version: readVersion().Version, Mask: maskField, Redact: options.redact, Key: key})
+	followed, err := options.followed(ctx, c, terminal)
+	if err != nil {
+		return err
+	}
+	made, err := report.Make(ctx, c, report.Options{Version: readVersion().Version, Mask: maskField, Redact: options.redact, Key: key, Runbooks: followed})
 	if err != nil {
 		return libraryError(err)
 	}

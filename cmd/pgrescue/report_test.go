@@ -91,6 +91,7 @@ func (s *shownBalance) compare(t *testing.T, lines map[string][]int64, missing b
 
 // equations reads the lines of a table's name and five numbers, of either form.
 func equations(text string) map[string][]int64 {
+	text = strings.ReplaceAll(text, "<wbr/>", "")
 	text = regexp.MustCompile(`</td><td[^>]*>`).ReplaceAllString(text, " | ")
 	text = regexp.MustCompile(`<tr[^>]*><td[^>]*>`).ReplaceAllString(text, "| ")
 	text = strings.ReplaceAll(text, "</td></tr>", " |")

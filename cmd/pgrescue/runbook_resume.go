@@ -56,7 +56,12 @@ func runRunbookResume(ctx context.Context, options *runningOptions, args []strin
 		return err
 	}
 	terminal.Infof("run: %s: %s", status.Folder, whereItIs(status))
+	noter := &runNoter{cases: cases, terminal: terminal, command: run.Command, title: status.Title, folder: status.Folder}
+	noter.watch(ctx, &run)
 	result, err := runbook.Resume(ctx, status.Folder, run)
+	if result != nil {
+		noter.look(context.WithoutCancel(ctx), &run)
+	}
 	return runEnded(ctx, terminal, result, err)
 }
 

@@ -214,7 +214,12 @@ func runRunbookRun(ctx context.Context, options *runbookRunOptions, args []strin
 		return err
 	}
 	terminal.Infof("run: %s", folder)
+	noter := &runNoter{cases: cases, terminal: terminal, command: run.Command, title: book.Title, folder: folder}
+	noter.watch(ctx, &run)
 	result, err := runbook.Start(ctx, book, folder, run)
+	if result != nil {
+		noter.look(context.WithoutCancel(ctx), &run)
+	}
 	return runEnded(ctx, terminal, result, err)
 }
 

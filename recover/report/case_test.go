@@ -140,9 +140,54 @@ func hurt(t *testing.T) *casefile.Case {
 	must(t, r.Gap(evidence.Gap{Where: "/home/ann smith/pg_wal/000000010000000000000002", What: "64 kB of WAL", Why: "bad CRC", Consequence: "transactions that ended there are not known " + hostileText}))
 	must(t, r.Gap(evidence.Gap{Where: "/home/ann smith/log/postgresql.log:9", What: "a line", Why: "it says " + person}))
 	must(t, r.Count(casefile.Count{Relation: rel.RelationName, What: "import " + person, Rows: 90, Source: "/home/ann smith/log/postgresql.log", Line: 12, Why: "Created 90 orders for " + person}))
+	weigh(t, r)
 	must(t, r.Commit(3))
 	must(t, begin(t, c, "wal rows", hostileText).Abandon(5))
 	return c
+}
+
+// weigh writes what a triage says, foreign keys, and where a runbook was run.
+func weigh(t *testing.T, r *casefile.Run) {
+	t.Helper()
+	must(t, r.Triage(&casefile.Triage{
+		Hurt: "rows", Why: "rows were deleted", Named: "rows were deleted along with their parents",
+		Tables: []casefile.TriageTable{{RelationName: relation("orders").RelationName, XID: 742, Way: "DELETE", Rows: 57}},
+		Hypotheses: []casefile.Hypothesis{
+			{Name: "a table was truncated", Standing: "contradicted", Loses: true, Against: []casefile.Point{{Source: "wal", Text: "no committed transaction stands out by TRUNCATE " + hostileText}}},
+			{
+				Name: "rows were deleted along with their parents", Standing: "proven", Loses: true,
+				For:     []casefile.Point{{Source: "wal", Text: "transaction 742 deleted 57 rows of public.orders"}, {Source: "log", Text: "/home/ann smith/log/postgresql.log:7: DELETE FROM orders WHERE who = '" + person + "' AND password = '" + secret + "'"}},
+				Against: []casefile.Point{{Source: "log", Text: "/home/ann smith/log/postgresql.log:4: it failed for " + person}},
+			},
+			{Name: "it was rolled back", Standing: "cannot be told", Against: []casefile.Point{{Source: "none", Text: "nothing at hand"}}},
+		},
+		Coverage: []casefile.Coverage{
+			{Name: "heap", Covers: "in part", Why: "2 pages were pruned", Rows: 40, Lost: 57, Expires: lossTime().Add(time.Minute), Expiry: "autovacuum comes within 1m"},
+			{Name: "wal", Covers: "yes", Why: "it reaches back", Rows: 57, Lost: 57, Expiry: "at the next checkpoint"},
+			{Name: "dump", Covers: "cannot be told", Why: "/home/ann smith/" + hostileName + ".dump", Rows: casefile.NotKnown, Lost: casefile.NotKnown},
+			{Name: "logs", Covers: "no", Rows: 0, Lost: 57},
+		},
+	}))
+	must(t, r.ForeignKey(casefile.ForeignKey{
+		Name: "items_order_fkey", Child: relation("items").RelationName, Columns: []string{"order_id"}, Parent: relation("orders").RelationName, ParentColumns: []string{"id"}, OnDelete: "CASCADE",
+	}))
+	must(t, r.RunbookRun(casefile.RunbookRun{Folder: "/home/ann smith/runs/first", Book: "Rows are missing"}))
+}
+
+// followed is a run of a runbook, hostile and by people.
+func followed() []RunbookRun {
+	at, seven := lossTime().Add(10*time.Minute), 7
+	return []RunbookRun{
+		{
+			Folder: "/home/ann smith/runs/first", Title: "Rows are missing " + hostileName, Who: person, Host: "annes-laptop", Began: at,
+			Steps: []RunbookStep{
+				{Step: "1. What is hurt?", State: "done", Who: person, Began: at, Ended: at.Add(2500 * time.Millisecond), Blocks: []RunbookBlock{{Role: "check", Line: 12, ExitCode: new(int)}}, Gave: []string{"XID=742"}},
+				{Step: "2. Freeze", State: "failed", Reason: "it said " + hostileText + secret, Who: person, Began: at.Add(3 * time.Second), Ended: at.Add(time.Minute), Blocks: []RunbookBlock{{Role: "run", Line: 30, ExitCode: &seven}, {Role: "verify", Line: 33}}},
+				{Step: "3. Tell people", State: "interrupted", Who: person, Began: at.Add(2 * time.Minute), Answers: []string{"Does the owner know? " + person + " does"}},
+			},
+		},
+		{Folder: "/home/ann smith/runs/second", Title: "Rows are missing", Problems: []string{"/home/ann smith/runs/second cannot be read"}},
+	}
 }
 
 // tellStory writes the timeline of hurt.
@@ -172,6 +217,9 @@ func steady(t *testing.T, c *casefile.Case) *facts {
 	f, err := read(context.Background(), c)
 	must(t, err)
 	f.summary.Case, f.summary.Dir = "THECASE", "/cases/incident"
+	if f.summary.Triage != nil {
+		f.summary.Triage.At = lossTime().Add(time.Hour)
+	}
 	for i := range f.summary.Runs {
 		f.summary.Runs[i].Ended = f.summary.Runs[i].Began.Add(1234 * time.Millisecond)
 	}

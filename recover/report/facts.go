@@ -18,6 +18,8 @@ const (
 	mostGaps         = 100
 	mostFiles        = 50 // of each kind
 	mostRuns         = 100
+	mostRunbooks     = 20
+	mostSteps        = 100 // of all runbooks together
 	mostCounts       = 50
 	mostSources      = 16
 	mostText         = 1000 // bytes of one text

@@ -23,15 +23,20 @@ func (b *builder) fall() section {
 	if len(b.story.loss) == 0 {
 		return s
 	}
-	s.say("Below each transaction stand its tables, in the order in which the WAL has their first destroyed row.")
-	s.note("%s", b.unknownKeys())
+	if len(b.summary.ForeignKeys) > 0 {
+		s.say("Below each transaction stand its tables, parents first: a table stands below the one that it refers to by a foreign key. ON DELETE CASCADE takes its rows along with those of the parent; without it a statement of its own took them.")
+	} else {
+		s.say("Below each transaction stand its tables, in the order in which the WAL has their first destroyed row.")
+		s.note("%s", b.unknownKeys())
+	}
 	var tree []branch
-	table := newGrid("What each transaction destroyed of each table", number("Transaction"), number("Order"), text("Table"), text("How"), number("Row versions"), mono("First record"), text("A statement in the logs"))
+	table := newGrid("What each transaction destroyed of each table", number("Transaction"), number("Order"), text("Table"), text("How"), number("Row versions"), text("Below"), mono("First record"), text("A statement in the logs"))
 	diagram := newDiagram()
 	for i, d := range b.story.loss {
+		family := b.family(d)
 		if i < mostBars {
-			tree = append(tree, b.fallen(d))
-			b.draw(diagram, d)
+			tree = append(tree, b.fallen(d, family))
+			b.draw(diagram, d, family)
 		}
 		for n := range d.Tables {
 			t := &d.Tables[n]
@@ -39,8 +44,12 @@ func (b *builder) fall() section {
 			if line == "" {
 				line = "none names it"
 			}
+			below := "–"
+			if up := family[n].parent; up >= 0 {
+				below = b.fallenName(&d.Tables[up]) + ", " + b.keyText(family[n].key)
+			}
 			if len(table.Rows) < mostTables {
-				table.add(fmt.Sprint(d.XID), fmt.Sprint(n+1), b.fallenName(t), string(t.Operation), count(t.Versions), t.First.String(), line)
+				table.add(fmt.Sprint(d.XID), fmt.Sprint(n+1), b.fallenName(t), string(t.Operation), count(t.Versions), below, t.First.String(), line)
 			}
 		}
 	}
@@ -89,27 +98,42 @@ func (b *builder) fallenName(t *casefile.Destroyed) string {
 // mostLeaves is how many tables stand below a transaction in the drawing.
 const mostLeaves = 30
 
-func (b *builder) fallen(d *destroyer) branch {
+func (b *builder) fallen(d *destroyer, family []place) branch {
 	root := branch{Text: transactionName(d.XID), Note: b.ended(d), Value: count(d.Versions)}
 	told := slices.ContainsFunc(d.Tables, func(t casefile.Destroyed) bool { return b.named(d, &t) != "" })
 	most := int64(1)
 	for i := range d.Tables {
 		most = max(most, d.Tables[i].Versions)
 	}
-	for i := range d.Tables {
-		t := &d.Tables[i]
-		if i == mostLeaves {
-			root.Under = append(root.Under, branch{Text: plural(int64(len(d.Tables)-i), "more table", "more tables")})
-			break
+	drawn := 0
+	var below func(parent int) []branch
+	below = func(parent int) (list []branch) {
+		for i := range d.Tables {
+			if family[i].parent != parent {
+				continue
+			}
+			if drawn++; drawn > mostLeaves {
+				break
+			}
+			t := &d.Tables[i]
+			leaf := branch{Text: b.fallenName(t), Note: string(t.Operation), Value: count(t.Versions), Strip: newStrip(14)}
+			if parent >= 0 {
+				leaf.Note += ", " + b.keyText(family[i].key)
+			}
+			if where := b.named(d, t); where != "" {
+				leaf.Note += ", by a statement: " + where
+			} else if told {
+				leaf.Note += ", and no statement in the logs names it"
+			}
+			leaf.Strip.rect(0, 100*float64(t.Versions)/float64(most), 2, 10, "c-loss", fmt.Sprintf("%s: %s", leaf.Text, leaf.Value))
+			leaf.Under = below(i)
+			list = append(list, leaf)
 		}
-		leaf := branch{Text: b.fallenName(t), Note: string(t.Operation), Value: count(t.Versions), Strip: newStrip(14)}
-		if where := b.named(d, t); where != "" {
-			leaf.Note += ", by a statement: " + where
-		} else if told {
-			leaf.Note += ", and no statement in the logs names it"
-		}
-		leaf.Strip.rect(0, 100*float64(t.Versions)/float64(most), 2, 10, "c-loss", fmt.Sprintf("%s: %s", leaf.Text, leaf.Value))
-		root.Under = append(root.Under, leaf)
+		return list
+	}
+	root.Under = below(noParent)
+	if more := len(d.Tables) - mostLeaves; more > 0 {
+		root.Under = append(root.Under, branch{Text: plural(int64(more), "more table", "more tables")})
 	}
 	return root
 }
@@ -135,15 +159,29 @@ func (d *diagram) node(text string) string {
 
 func (d *diagram) String() string { return d.b.String() }
 
-func (b *builder) draw(d *diagram, one *destroyer) {
+func (b *builder) draw(d *diagram, one *destroyer, family []place) {
 	root := d.node(fmt.Sprintf("%s: %s", transactionName(one.XID), plural(one.Versions, "row version", "row versions")))
-	for i := range one.Tables {
-		if i == mostLeaves {
-			break
+	drawn := 0
+	var below func(parent int, node string)
+	below = func(parent int, node string) {
+		for i := range one.Tables {
+			if family[i].parent != parent {
+				continue
+			}
+			if drawn++; drawn > mostLeaves {
+				return
+			}
+			t := &one.Tables[i]
+			leaf := d.node(fmt.Sprintf("%s: %s", b.fallenName(t), count(t.Versions)))
+			arrow := "-->"
+			if parent >= 0 && family[i].key.OnDelete != cascadeText {
+				arrow = "-.->"
+			}
+			_, _ = fmt.Fprintf(&d.b, "    %s %s %s\n", node, arrow, leaf)
+			below(i, leaf)
 		}
-		t := &one.Tables[i]
-		_, _ = fmt.Fprintf(&d.b, "    %s --> %s\n", root, d.node(fmt.Sprintf("%s: %s", b.fallenName(t), count(t.Versions))))
 	}
+	below(noParent, root)
 }
 
 // mermaidText leaves what Mermaid takes for text: letters, digits and a few signs.

@@ -19,7 +19,7 @@ var style string
 // no picture from elsewhere. It is well-formed XML too.
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"prose": prose, "count": count, "style": func() template.CSS { return template.CSS(style) },
+		"prose": prose, "upper": upper, "breakable": breakable, "count": count, "style": func() template.CSS { return template.CSS(style) },
 		"numbered": func(g *grid, i int) bool { return i < len(g.Head) && g.Head[i].Number },
 		"mono":     func(g *grid, i int) bool { return i < len(g.Head) && g.Head[i].Mono },
 		"title": func(g *grid, i int) string {
@@ -51,6 +51,33 @@ func prose(text string) template.HTML {
 		default:
 			b.WriteString(part)
 		}
+	}
+	return template.HTML(b.String())
+}
+
+// Where words are broken.
+const (
+	longWord = 14 // from which length on
+	longRest = 10 // what at least has to stand behind a dot
+)
+
+// breakable is a text whose long words, such as paths and names, break behind their signs and not
+// in the midst of a name. Numbers and times stay whole.
+func breakable(text string) template.HTML {
+	var b strings.Builder
+	for i, word := range strings.Split(text, " ") {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		from := 0
+		for at := 0; len(word) >= longWord && at < len(word)-1; at++ {
+			letter := word[at+1] >= 'A' && (word[at+1] < '[' || word[at+1] > '`')
+			if word[at] == '/' || word[at] == '_' || word[at] == '.' && letter && len(word)-at > longRest {
+				b.WriteString(html.EscapeString(word[from:at+1]) + "<wbr/>")
+				from = at + 1
+			}
+		}
+		b.WriteString(html.EscapeString(word[from:]))
 	}
 	return template.HTML(b.String())
 }

@@ -48,10 +48,30 @@ func (m markdown) block(b *block) {
 		m.printf("\n> [!NOTE]\n> %s\n", proseText(b.Note))
 	case b.Figure != nil && b.Figure.Diagram != "":
 		m.printf("\n```mermaid\n%s```\n", b.Figure.Diagram)
+	case b.Claims != nil:
+		for i := range b.Claims {
+			m.claim(&b.Claims[i])
+		}
 	case b.Grid != nil:
 		m.grid(b.Grid)
 	case b.Blank != nil:
 		m.blank(b.Blank)
+	}
+}
+
+func (m markdown) claim(c *claim) {
+	named := ""
+	if c.Named {
+		named = ": the evidence points to it"
+	}
+	m.printf("\n**%s** (%s)%s\n\n", plain(upper(c.Name)), plain(c.Standing), named)
+	for i, list := range [][]string{c.For, c.Against} {
+		for _, text := range list {
+			m.printf("- %s, %s\n", []string{"for", "against"}[i], plain(text))
+		}
+	}
+	if c.More != "" {
+		m.printf("- %s\n", plain(c.More))
 	}
 }
 

@@ -10,6 +10,7 @@
 //     numbers follows every figure.
 //   - grid: a table of the report. It has a bounded number of lines and says how many
 //     more there are, so that a report stays small however large the case is.
+//   - claim: a hypothesis with the evidence for and against, as triage weighed it.
 //   - blank: a question that nobody but a person may answer.
 //
 // The package knows casefile and no route.
@@ -35,6 +36,8 @@ type Options struct {
 	// by pseudonyms under Key, as in an export of the case, and what quotes them is left out.
 	Redact bool
 	Key    []byte
+	// Runbooks are the runs of runbooks that responders followed, as their journals have them.
+	Runbooks []RunbookRun
 }
 
 // Report is a report that is ready to be written.
@@ -95,6 +98,7 @@ type block struct {
 	Figure *figure
 	Grid   *grid
 	Tree   []branch
+	Claims []claim
 	Blank  *blank
 }
 
@@ -134,7 +138,7 @@ func compose(f *facts, opts Options) (*Report, error) {
 	r.Lead, r.Facts = b.lead(&r.totals), b.head()
 	r.Terms = parts(&r.totals, r.totals.Settled, r.totals.InPart, r.totals.Missing)
 	for _, make := range []func() section{
-		b.balance, b.fates, b.timeline, b.rate, b.fall, b.coverage, b.gaps, b.conflicts, b.logged, b.evidence, b.journal, b.questions,
+		b.balance, b.fates, b.hypotheses, b.timeline, b.rate, b.fall, b.ways, b.coverage, b.gaps, b.conflicts, b.logged, b.evidence, b.runbooks, b.journal, b.questions,
 	} {
 		if s := make(); len(s.Blocks) > 0 {
 			r.Sections = append(r.Sections, s)

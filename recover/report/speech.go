@@ -37,6 +37,9 @@ func newSpeech(f *facts, opts Options) *speech {
 	for i := range f.summary.Evidence {
 		folders[filepath.Dir(f.summary.Evidence[i].Path)] = true
 	}
+	for i := range opts.Runbooks {
+		folders[filepath.Dir(opts.Runbooks[i].Folder)] = true
+	}
 	for folder := range folders {
 		if folder != "/" && folder != "." {
 			s.folders = append(s.folders, folder)
