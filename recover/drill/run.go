@@ -121,7 +121,7 @@ func (d *drilled) environment(env []string) []string {
 	host, port, user := c.Socket()
 	kept := slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
-		return strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "PGRESCUE_") || name == "PGRESCUE_CASE" || name == "TABLES" || name == "PATH"
+		return strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "PGRESCUE_") || slices.Contains([]string{"PGRESCUE_CASE", "TABLES", "LOGS", "PATH"}, name)
 	})
 	path := c.BinDir()
 	for _, entry := range env {
@@ -130,5 +130,5 @@ func (d *drilled) environment(env []string) []string {
 		}
 	}
 	return append(kept, "PATH="+path, "PGDATA="+c.DataDir(), "PGHOST="+host, "PGPORT="+port, "PGUSER="+user, "PGDATABASE="+database,
-		"PGRESCUE_CASE="+filepath.Join(d.folder, "case"), "TABLES="+strings.Join(d.incident.Reported, " "))
+		"PGRESCUE_CASE="+filepath.Join(d.folder, "case"), "TABLES="+strings.Join(d.incident.Reported, " "), "LOGS="+c.LogPath())
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/triage/backups"
 	"github.com/pgrescue/pgrescue/recover/undelete"
+	"github.com/pgrescue/pgrescue/recover/wal"
 )
 
 // ReadDataDir tells what a data directory and its catalogs say. Of relations it asks the size
@@ -40,7 +41,48 @@ func ReadDataDir(ctx context.Context, ev *undelete.Evidence, removed map[string]
 			d.Databases = append(d.Databases, ev.Snapshot.Databases[i].Name)
 		}
 	}
-	return d, tables, d.files(ctx, dir, ev.Snapshot, tables, removed)
+	missing, err := d.files(ctx, dir, ev.Snapshot, tables, removed)
+	if err != nil || len(missing) == 0 {
+		return d, tables, err
+	}
+	made, err := madeSince(ctx, ev.Archive, d.Redo)
+	for _, m := range missing {
+		if made[m.file] {
+			continue
+		}
+		if d.MissingCount++; len(d.Missing) < mostPoints {
+			d.Missing = append(d.Missing, m.text)
+		}
+	}
+	return d, tables, err
+}
+
+// missingFile is a file of a relation that is not there.
+type missingFile struct{ file, text string }
+
+// madeSince are the files whose making the WAL holds since the last checkpoint: recovery makes them again. In a directory
+// that was copied while its server ran, those are missing that were made behind the copy.
+func madeSince(ctx context.Context, archive *wal.Archive, redo pg.LSN) (map[string]bool, error) {
+	made := make(map[string]bool)
+	if archive == nil || redo == 0 {
+		return made, nil
+	}
+	err := wal.Scan(ctx, archive, wal.ScanOptions{From: redo, Rmgrs: wal.Rmgrs(wal.RmgrSmgr), TrustOthers: true},
+		func() *[]string { return new([]string) },
+		func(files *[]string, rec *wal.Record) error {
+			if f, ok := wal.DecodeFileRecord(rec); ok && f.Op == wal.FileCreate {
+				*files = append(*files, f.Relation.String())
+			}
+			return nil
+		},
+		func(files *[]string, _ *wal.Span) error {
+			for _, file := range *files {
+				made[file] = true
+			}
+			*files = nil
+			return nil
+		})
+	return made, err
 }
 
 // onlyBegun reports whether a base backup left the rows of an unlogged table out: of its files only the one that it begins with is there.
@@ -132,10 +174,10 @@ func cascading(tables []Table, db *catalog.Database) []Table {
 	return tables
 }
 
-// files looks whether the files of the tables are there, and how long they are.
-func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog.Snapshot, tables []Table, removed map[string]bool) error {
+// files looks how long the files of the tables are, and which are not there.
+func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog.Snapshot, tables []Table, removed map[string]bool) (missing []missingFile, err error) {
 	if snapshot == nil {
-		return nil
+		return nil, nil
 	}
 	at := make(map[string]*Table)
 	for i := range tables {
@@ -148,7 +190,7 @@ func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog
 		for j := range snapshot.Databases[i].Relations {
 			rel := &snapshot.Databases[i].Relations[j]
 			if err := ctx.Err(); err != nil {
-				return err
+				return nil, err
 			}
 			if rel.DroppedBy != pg.InvalidXID || rel.File.Relation == 0 || rel.Persistence == "t" {
 				continue
@@ -163,11 +205,9 @@ func (d *DataDir) files(ctx context.Context, dir heap.DataDir, snapshot *catalog
 			case err == nil && t != nil && ofUser(rel):
 				t.Bytes, t.Written = info.Size(), info.ModTime().UTC()
 			case errors.Is(err, fs.ErrNotExist) && !removed[rel.File.String()] && !onlyBegun(rel, path):
-				if d.MissingCount++; len(d.Missing) < mostPoints {
-					d.Missing = append(d.Missing, rel.QualifiedName()+" ("+path+")")
-				}
+				missing = append(missing, missingFile{rel.File.String(), rel.QualifiedName() + " (" + path + ")"})
 			}
 		}
 	}
-	return nil
+	return missing, nil
 }

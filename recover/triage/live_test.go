@@ -14,6 +14,7 @@ import (
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/triage"
 	"github.com/pgrescue/pgrescue/recover/triage/backups"
+	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
 // listener notes what a server is asked.
@@ -209,6 +210,29 @@ func TestFilesGone(t *testing.T) {
 	report, _ := look(t, c, true, false, nil)
 	if report.Named != triage.FilesGone || report.Question.Hurt != triage.HurtFiles || !strings.Contains(strings.Join(report.Question.Never, " "), "do not stop") {
 		t.Errorf("named %q, %+v", report.Named, report.Question)
+	}
+}
+
+// TestFilesMadeBehindACopy: the WAL was copied later than the files, and tells of one that was made in between. It is not gone.
+func TestFilesMadeBehindACopy(t *testing.T) {
+	t.Parallel()
+	c := shop(t)
+	dir, log := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "wal")
+	if err := c.CopyDataDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	clustertest.Exec(t, c, "postgres", "TRUNCATE staging", "INSERT INTO staging SELECT generate_series(1, 50)")
+	if err := c.CopyWAL(log); err != nil {
+		t.Fatal(err)
+	}
+	ev, _, err := undelete.Open(t.Context(), undelete.Sources{DataDir: dir, WAL: []string{log}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ev.Close()
+	report, facts := look(t, c, false, false, func(s *triage.Sources) { s.Evidence = ev })
+	if report.Named != "" || facts.DataDir.MissingCount != 0 || facts.DataDir.UserTables == 0 {
+		t.Errorf("named %q, missing %v", report.Named, facts.DataDir.Missing)
 	}
 }
 
