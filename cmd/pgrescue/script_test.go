@@ -21,6 +21,11 @@ import (
 
 // TestMain lets the scripts run pgrescue in this test's own binary.
 func TestMain(m *testing.M) {
+	if _, set := os.LookupEnv(backupsVariable); !set { // the folders of this machine are none of the tests' business
+		if err := os.Setenv(backupsVariable, ""); err != nil {
+			panic(err)
+		}
+	}
 	testscript.Main(m, map[string]func(){"pgrescue": main})
 }
 
@@ -61,6 +66,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Files: scripts,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv(backupsVariable, "")
 			env.Setenv("TESTDATA", folder)
 			env.Setenv("DATABASE", truth.Database)
 			env.Setenv("XID", fmt.Sprint(culprit.XID))

@@ -24,11 +24,16 @@ type triageOptions struct {
 	logsOptions
 	dsn      string
 	dsnGiven bool
-	logs     []string
-	tables   []string
-	backups  []string
-	sources  []string
-	outputs  string
+	// redisGiven: somebody named a Redis server.
+	redisGiven bool
+	logs       []string
+	tables     []string
+	backups    []string
+	sources    []string
+	outputs    string
+	docker     string
+	redis      string
+	keys       string
 }
 
 func (o *triageOptions) addFlags(command *cobra.Command) {
@@ -41,9 +46,12 @@ func (o *triageOptions) addFlags(command *cobra.Command) {
 	flags.StringArrayVar(&o.wal, "wal", nil, "WAL directory, segment or tar file, or an archive; may be repeated (default pg_wal of --pgdata)")
 	flags.StringVar(&o.dsn, "dsn", "", "connection `string` of libpq, keywords or URI; '' is libpq's environment. Only catalogs and statistics are read")
 	flags.StringArrayVar(&o.logs, "log", nil, "log of a server or a backend, or a folder of logs; may be repeated")
-	flags.StringArrayVar(&o.backups, "backups", nil, "file or folder to look for backups in; may be repeated")
+	flags.StringArrayVar(&o.backups, "backups", nil, "file or folder to look for backups in; may be repeated (default the folders in $PGRESCUE_BACKUPS, with colons between, else /backups, /var/backups and /tmp)")
 	flags.StringArrayVar(&o.sources, "sources", nil, "file or folder that rows may have come from; may be repeated")
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "rows of this table are missing: each transaction that took some is listed; may be repeated")
+	flags.StringVar(&o.docker, "docker", "", "`socket` of a Docker engine to ask for containers and volumes (default $DOCKER_HOST, else /var/run/docker.sock, where it is there); none: ask nobody")
+	flags.StringVar(&o.redis, "redis", "", "`URL` of a Redis server that has state of the application; '' is $REDIS_URL, which no list of processes shows")
+	flags.StringVar(&o.keys, "redis-keys", "flow:*", "`pattern` of its keys")
 	flags.StringVar(&o.outputs, "outputs", "", "`file` that lines NAME=VALUE are appended to, for a runbook to branch on: HURT, HYPOTHESIS, XID, XIDS, TABLES, SPREAD, WAL_COVERS, HEAP_COVERS, BACKUP_COVERS, BACKUP, SOURCES, PAYLOADS")
 	flags.Lookup("since").Usage = "it happened at this `time` or later; with a zone"
 	flags.Lookup("until").Usage = "it happened before this `time`; with a zone"
@@ -75,7 +83,7 @@ Of a server only catalogs and statistics are asked, for reading a hurt table des
   pgrescue triage --pgdata /copy/data --table migration.assets --since "2026-11-26 08:00Z" --json`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			options.dsnGiven = command.Flags().Changed("dsn")
+			options.dsnGiven, options.redisGiven = command.Flags().Changed("dsn"), command.Flags().Changed("redis")
 			return cases.record(command, terminal, func(ctx context.Context, found *recorder) error {
 				run := &triageRun{options: &options, terminal: terminal, found: found, progress: &stages{terminal: terminal}}
 				defer run.close()
@@ -189,6 +197,12 @@ func (r *triageRun) collect(ctx context.Context) (*triage.Facts, error) {
 	}
 	if len(o.backups) > 0 {
 		s.Backups, r.looked = &backups.Options{Paths: o.backups}, true
+	} else {
+		s.Backups = r.defaultBackups()
+	}
+	if engine := r.engine(); engine != nil {
+		defer engine.Close()
+		s.Engine, s.EngineAt = engine, engine.Socket()
 	}
 	facts, err := triage.Collect(ctx, *s)
 	if err != nil {
@@ -209,6 +223,9 @@ func (r *triageRun) collect(ctx context.Context) (*triage.Facts, error) {
 		if err := r.unread(ctx, "the source files", shortList(o.sources), r.readSources(ctx, facts)); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.readRedis(ctx, facts); err != nil {
+		return nil, err
 	}
 	if !r.looked {
 		return nil, r.failed

@@ -30,6 +30,11 @@ func (r *recorder) triage(facts *triage.Facts, said *triage.Report) error {
 			}
 		}
 	}
+	for i := range said.Spread {
+		if spread := &said.Spread[i]; len(t.Tables) < mostHurtTables {
+			t.Tables = append(t.Tables, casefile.TriageTable{RelationName: spread.Table, Way: string(triage.ByDelete), Rows: spread.Rows})
+		}
+	}
 	for i := range said.Hypotheses {
 		h := &said.Hypotheses[i]
 		t.Hypotheses = append(t.Hypotheses, casefile.Hypothesis{

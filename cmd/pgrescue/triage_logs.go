@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
-	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/logparse"
 	"github.com/pgrescue/pgrescue/logparse/events"
 	"github.com/pgrescue/pgrescue/logparse/secrets"
@@ -16,12 +12,8 @@ import (
 	"github.com/pgrescue/pgrescue/recover/triage"
 )
 
-const (
-	// mostStatements bounds how many statements of logs are kept.
-	mostStatements = 100_000
-	// mostCounted bounds how much of a source file is read to count its records.
-	mostCounted = 64 << 20
-)
+// mostStatements bounds how many statements of logs are kept.
+const mostStatements = 100_000
 
 // readLogs reads the statements that destroy, and what logs tell of the server.
 func (r *triageRun) readLogs(ctx context.Context, facts *triage.Facts) error {
@@ -95,7 +87,10 @@ func (l *logFacts) take(e *logparse.Event) error {
 		if e.Kind != logparse.Failed && e.Kind != logparse.RolledBack && e.Table.Name != "" && (len(e.Sets) > 0 || e.Parameters != "" || strings.Contains(strings.ToUpper(e.Statement), "VALUES")) {
 			log.Payloads[e.Table.Schema+"."+e.Table.Name] += int64(max(len(e.Sets), 1))
 		}
-	case "DELETE", "UPDATE", "TRUNCATE", "DROP", "MERGE":
+	case "DELETE", "UPDATE", "TRUNCATE", "DROP", "MERGE", "ALTER":
+		if e.Verb == "ALTER" && !dropsColumn(e.Statement) {
+			return nil
+		}
 		if len(l.facts.Statements) == mostStatements {
 			l.left++
 			return nil
@@ -107,6 +102,12 @@ func (l *logFacts) take(e *logparse.Event) error {
 	return nil
 }
 
+// dropsColumn reports whether an ALTER TABLE drops a column.
+func dropsColumn(statement string) bool {
+	text := strings.ToUpper(statement)
+	return strings.Contains(text, "ALTER TABLE") && strings.Contains(text, "DROP COLUMN")
+}
+
 // signOf tells what an event says of the server. The texts are those of xlogrecovery.c, xlog.c and postmaster.c.
 func signOf(e *logparse.Event) triage.SignKind {
 	switch e.Kind {
@@ -115,62 +116,39 @@ func signOf(e *logparse.Event) triage.SignKind {
 		case strings.Contains(e.Text, "database system was not properly shut down"), strings.Contains(e.Text, "database system was interrupted"),
 			strings.Contains(e.Text, "all server processes terminated; reinitializing"):
 			return triage.SignCrash
+		case noFile(e):
+			return triage.SignNoFile
 		case strings.Contains(e.Text, "starting archive recovery"), strings.Contains(e.Text, "selected new timeline ID"), strings.Contains(e.Text, "starting point-in-time recovery"),
-			strings.Contains(e.Text, "starting backup recovery with redo LSN"):
+			strings.Contains(e.Text, "starting backup recovery"), strings.Contains(e.Text, "archive recovery complete"):
 			return triage.SignRecovery
+		case loadsDump(e):
+			return triage.SignRestore
 		}
 	case logparse.Failed:
 		if e.SQLState == "42P01" || strings.Contains(e.Text, "relation \"") && strings.Contains(e.Text, "does not exist") {
 			return triage.SignRefused
 		}
+		if noFile(e) {
+			return triage.SignNoFile
+		}
+		if loadsDump(e) {
+			return triage.SignRestore
+		}
+	default:
+		if loadsDump(e) {
+			return triage.SignRestore
+		}
 	}
 	return ""
 }
 
-// readSources lists the files that rows may have come from.
-func (r *triageRun) readSources(ctx context.Context, facts *triage.Facts) error {
-	sources, _, err := importers.Find(ctx, importers.FindOptions{Paths: r.options.sources, Trail: r.found.Trail()})
-	if err != nil {
-		return importError(err)
-	}
-	facts.SourcesAsked = true
-	for _, source := range sources {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		facts.Sources = append(facts.Sources, triage.Source{Path: source.Place(), Format: string(source.Format), Bytes: source.Size, Records: recordsOf(source)})
-	}
-	return nil
+// noFile reports whether the server did not find the file of a relation (md.c).
+func noFile(e *logparse.Event) bool {
+	return strings.Contains(e.Text, "could not open file \"base/") && strings.Contains(e.Text, "No such file or directory")
 }
 
-// recordsOf counts the lines behind the header of a CSV file; -1: it is another one, or too long for a triage.
-func recordsOf(source *importers.Source) int64 {
-	if source.Format != importers.FormatCSV {
-		return -1
-	}
-	file, err := source.Open(nil)
-	if err != nil {
-		return -1
-	}
-	defer file.Close()
-	reader := bufio.NewReaderSize(io.LimitReader(file, mostCounted), 256<<10)
-	lines, total, last := int64(0), 0, byte('\n')
-	block := make([]byte, 256<<10)
-	for {
-		n, err := reader.Read(block)
-		lines += int64(bytes.Count(block[:n], []byte{'\n'}))
-		if total += n; n > 0 {
-			last = block[n-1]
-		}
-		if err != nil {
-			break
-		}
-	}
-	switch {
-	case total == mostCounted:
-		return -1
-	case last != '\n':
-		lines++
-	}
-	return max(0, lines-1)
+// loadsDump reports whether an event is of the loading of a dump: what pg_dump writes first into it (pg_backup_archiver.c), and
+// nobody else sends.
+func loadsDump(e *logparse.Event) bool {
+	return strings.HasPrefix(e.Statement, "SET check_function_bodies = false") || strings.Contains(e.Text, "SET check_function_bodies = false")
 }

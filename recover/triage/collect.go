@@ -3,6 +3,8 @@ package triage
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -20,6 +22,8 @@ type Sources struct {
 	// Open opens a session in another database of the server; nil: nobody looks there.
 	Open     func(ctx context.Context, database string) (Asker, func(), error)
 	Backups  *backups.Options // where backups are looked for
+	Engine   Engine           // nil: no containers are asked for
+	EngineAt string
 	Trail    *evidence.Trail
 	Progress func(stage string, bytes int64) func(int64)
 	Asked    Asked
@@ -66,14 +70,25 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 			return nil, err
 		}
 	}
+	if s.Engine != nil {
+		if err := f.readEngine(ctx, &s); err != nil {
+			return nil, err
+		}
+	}
 	if s.Backups != nil {
 		options := *s.Backups
+		for i := range f.Volumes { // one that this user may not read is looked into by nobody
+			if _, err := os.ReadDir(f.Volumes[i].Path); err == nil {
+				options.Paths = append(slices.Clone(options.Paths), f.Volumes[i].Path)
+			}
+		}
 		options.Skip, options.Trail = append(options.Skip, skip...), s.Trail
 		found, gaps, err := backups.Find(ctx, options)
 		if err != nil {
 			return nil, err
 		}
 		f.Backups, f.Searched, f.Gaps = found, true, append(f.Gaps, gaps...)
+		f.nameVolumes()
 	}
 	return f, nil
 }

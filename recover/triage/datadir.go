@@ -142,6 +142,11 @@ func tablesOf(snapshot *catalog.Snapshot) (list []Table) {
 				Name: evidence.RelationName{Database: db.Name, Schema: rel.Schema, Name: rel.Name}, OID: rel.OID, File: rel.File.String(),
 				Rows: float64(rel.Rows), Unlogged: rel.Persistence == "u", Bytes: -1, Dropped: rel.DroppedBy != pg.InvalidXID, ReplicaIdentity: rel.ReplicaIdentity,
 			}
+			for k := range rel.Attributes {
+				if a := &rel.Attributes[k]; !a.Dropped {
+					t.Columns = append(t.Columns, a.Name)
+				}
+			}
 			for _, change := range rel.FileChanges { // what the table had when it was truncated
 				former := t
 				former.File, former.Rows, former.Dropped = change.File.String(), float64(change.Rows), true

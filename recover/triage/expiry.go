@@ -143,6 +143,9 @@ func (f *Facts) nextCheckpoint() Expiry {
 // logEnds says until when a log stays.
 func (f *Facts) logEnds() Expiry {
 	for _, log := range f.Logs {
+		if text := f.containerLogs(); log.Container && text != "" {
+			return Expiry{Text: text}
+		}
 		if log.Container {
 			return Expiry{Text: "the log of a container goes with it: `docker rm` and `docker compose down` take it along, and restarts may rotate it"}
 		}

@@ -3,6 +3,7 @@ package triage
 import (
 	"time"
 
+	"github.com/pgrescue/pgrescue/recover/containers"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/triage/backups"
@@ -25,6 +26,9 @@ type Facts struct {
 	Sources      []Source
 	SourcesAsked bool // somebody looked for them
 	Backups      []backups.Backup
+	Containers   []containers.Container
+	Volumes      []containers.Volume
+	Keys         *Keys // nil: no Redis was asked
 	// Searched says whether somebody looked for backups at all.
 	Searched bool
 	Gaps     []evidence.Gap
@@ -95,8 +99,10 @@ type Table struct {
 	// Parents are the tables that it refers to by a foreign key with ON DELETE CASCADE.
 	Parents []evidence.RelationName `json:"cascades_from,omitempty"`
 	// ParentsKnown: somebody looked for them.
-	ParentsKnown bool   `json:"-"`
-	Stats        *Stats `json:"statistics,omitempty"`
+	ParentsKnown bool `json:"-"`
+	// Columns are the names of its columns; nil: not known.
+	Columns []string `json:"-"`
+	Stats   *Stats   `json:"statistics,omitempty"`
 }
 
 // ForeignKey is a foreign key between two tables.

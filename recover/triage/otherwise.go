@@ -187,16 +187,14 @@ func (w *weigher) unloggedTables() (tables, empty, emptied []string) {
 	return tables, empty, emptied
 }
 
-// restored reports whether the files tell that a base backup was restored, within what the WAL at hand reaches.
+// restored reports whether the files tell that a base backup was restored: within what the WAL at hand reaches, or from one that is new.
 func (f *Facts) restored() bool {
 	d := f.DataDir
 	switch {
 	case d == nil || d.RestoredBy == "" || d.Standby || f.Server != nil && f.Server.Standby:
 		return false
-	case d.BackupStart == 0:
-		return false
-	case f.WAL != nil:
-		return d.BackupStart >= f.WAL.Start
+	case f.WAL != nil && d.BackupStart != 0 && d.BackupStart >= f.WAL.Start:
+		return true
 	}
 	return !d.BackupTime.IsZero() && f.Now.Sub(d.BackupTime) < young
 }

@@ -228,10 +228,7 @@ func (f *Facts) precedes(b *backups.Backup, losses []*Loss) bool {
 // fitting counts the source files that fit a table that was hurt; without a loss all that fit a table. Those that nobody compared count.
 func (f *Facts) fitting(losses []*Loss) (n int) {
 	for i := range f.Sources {
-		fits := func(table string) bool {
-			return len(losses) == 0 || slices.ContainsFunc(losses, func(loss *Loss) bool { return loss.takes(NameOf(table)) })
-		}
-		if f.Sources[i].Tables == nil || slices.ContainsFunc(f.Sources[i].Tables, fits) {
+		if s := &f.Sources[i]; s.Tables == nil || len(losses) == 0 && len(s.Tables) > 0 || slices.ContainsFunc(losses, func(loss *Loss) bool { return s.fits(loss) }) {
 			n++
 		}
 	}

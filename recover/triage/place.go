@@ -50,6 +50,9 @@ func (w *weigher) wrongPlace() Hypothesis {
 		}
 		w.besideAnother(&h, made, identifier, tables)
 	}
+	if h.Standing != CannotTell {
+		w.mounts(&h)
+	}
 	if h.Standing == CannotTell && (len(h.For) == 0 || tables > 0) { // being young says nothing alone
 		h.For = nil
 		if tables > 0 {
@@ -140,7 +143,7 @@ func (w *weigher) oldBackup() Hypothesis {
 			h.Standing = Supported
 			h.support("files", "%s; what was written after it and before the restore is in no file of this cluster", text)
 		} else {
-			h.support("files", "%s; that was before the WAL at hand", text)
+			h.support("files", "%s; that was before the WAL at hand, and long ago", text)
 		}
 	}
 	if w.DataDir != nil && w.DataDir.Timeline > 1 {

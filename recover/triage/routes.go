@@ -2,6 +2,7 @@ package triage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/recover/pg"
@@ -35,7 +36,10 @@ func (w *weigher) routes() []Route {
 	if w.named != "" {
 		loss = w.loss()
 	}
-	list := []Route{w.heapRoute(loss), w.walRoute(loss), w.streamRoute(loss), w.baseRoute(loss), w.dumpRoute(loss), w.sourceRoute(), w.logRoute(loss)}
+	list := []Route{w.heapRoute(loss), w.walRoute(loss), w.streamRoute(loss), w.baseRoute(loss), w.dumpRoute(loss), w.sourceRoute(loss), w.logRoute(loss)}
+	if w.Keys != nil {
+		list = append(list, w.redisRoute())
+	}
 	for i := range list {
 		r := &list[i]
 		r.Of = -1
@@ -312,28 +316,45 @@ func (w *weigher) backupRoute(name string, loss *Loss, of func(*backups.Backup) 
 }
 
 // sourceRoute: the files that the rows came from.
-func (w *weigher) sourceRoute() Route {
+func (w *weigher) sourceRoute(loss *Loss) Route {
 	r := Route{Name: "source files", Covers: CoversNo, Rows: -1, Why: "none was named", Expiry: Expiry{Text: "when whoever has them removes them: copy them into the case"}}
-	records := int64(0)
-	var names []string
-	for i := range w.Sources {
-		s := &w.Sources[i]
-		if s.Records > 0 {
-			records += s.Records
-		}
-		names = append(names, s.Path)
-	}
-	if len(names) == 0 {
+	if len(w.Sources) == 0 {
 		r.Expiry = Expiry{}
 		return r
 	}
-	r.Covers, r.Rows = CoversUnknown, -1
-	r.Why = counted(int64(len(names)), "file")
+	records, n, first := int64(0), int64(0), ""
+	for i := range w.Sources {
+		s := &w.Sources[i]
+		if !s.fits(loss) {
+			continue
+		}
+		if n++; first == "" {
+			first = s.Path
+		}
+		records += max(0, s.Records)
+	}
+	if n == 0 {
+		r.Why = "of " + counted(int64(len(w.Sources)), "file") + " none has columns of the table"
+		return r
+	}
+	r.Covers = CoversUnknown
+	r.Why = counted(n, "file")
 	if records > 0 {
 		r.Why += " with about " + counted(records, "record")
 	}
-	r.Why += ", such as " + names[0] + "; which rows they make, pgrescue import tells"
+	r.Why += ", such as " + first + "; which rows they make, pgrescue import tells"
+	if compared := w.Sources[0].Tables != nil; compared && loss != nil && records > 0 {
+		r.Covers, r.Rows = CoversPart, records
+		if lost := loss.rows(); lost >= 0 {
+			r.Rows = min(records, lost)
+		}
+	}
 	return r
+}
+
+// fits reports whether a file has columns of a table that lost rows. Without a loss each does, and one that nobody compared.
+func (s *Source) fits(loss *Loss) bool {
+	return s.Tables == nil || loss == nil || slices.ContainsFunc(s.Tables, func(table string) bool { return loss.takes(NameOf(table)) })
 }
 
 // counted counts things whose plural ends with s.
@@ -348,6 +369,9 @@ func counted(n int64, one string) string {
 func (w *weigher) logRoute(loss *Loss) Route {
 	r := Route{Name: "logs", Covers: CoversNo, Rows: -1, Why: "no log is at hand"}
 	if len(w.Logs) == 0 {
+		if r.Expiry.Text = w.containerLogs(); r.Expiry.Text != "" {
+			r.Covers, r.Why = CoversUnknown, "no log was named, and containers keep some: docker logs --timestamps NAME shows them"
+		}
 		return r
 	}
 	r.Expiry, r.Why = w.logEnds(), "they show no statement that brings rows to the table"

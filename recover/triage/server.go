@@ -129,6 +129,14 @@ func (r *serverReader) questions(version pg.Version) []question {
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
 			WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
 			ORDER BY s.n_dead_tup DESC NULLS LAST LIMIT ` + mostTables, r.table},
+		{"the columns", `SELECT c.oid, a.attname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+			WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%' AND a.attnum > 0 AND NOT a.attisdropped
+			ORDER BY c.oid, a.attnum LIMIT 200000`, func(row [][]byte) error {
+			if at, known := r.byOID[string(row[0])]; known {
+				r.tables[at].Columns = append(r.tables[at].Columns, string(row[1]))
+			}
+			return nil
+		}},
 		{"the foreign keys", `SELECT conrelid, confrelid, conname, confdeltype,
 			(SELECT pg_catalog.json_agg(a.attname ORDER BY k.n) FROM pg_catalog.unnest(conkey) WITH ORDINALITY k(at, n) JOIN pg_catalog.pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.at),
 			(SELECT pg_catalog.json_agg(a.attname ORDER BY k.n) FROM pg_catalog.unnest(confkey) WITH ORDINALITY k(at, n) JOIN pg_catalog.pg_attribute a ON a.attrelid = confrelid AND a.attnum = k.at)

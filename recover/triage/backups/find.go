@@ -21,7 +21,9 @@ type Options struct {
 	Skip  []string // folders that are looked at otherwise, such as the data directory itself
 	// MostFiles bounds how many files and folders are looked at; 0: a hundred thousand.
 	MostFiles int
-	Trail     *evidence.Trail
+	// Unasked: nobody said that there are backups, so that what cannot be looked at is no gap.
+	Unasked bool
+	Trail   *evidence.Trail
 }
 
 // deepest is how many folders below a path are looked into.
@@ -38,7 +40,9 @@ func Find(ctx context.Context, options Options) ([]Backup, []evidence.Gap, error
 			return nil, nil, err
 		}
 	}
-	if f.unseen > 0 {
+	if options.Unasked {
+		f.gaps = nil
+	} else if f.unseen > 0 {
 		f.gap(strings.Join(options.Paths, ", "), "files", "there are more than are looked at in a triage", "backups among them are not known")
 	}
 	slices.SortStableFunc(f.found, func(a, b Backup) int { return strings.Compare(a.Path, b.Path) })
