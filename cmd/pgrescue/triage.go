@@ -181,17 +181,24 @@ func (r *triageRun) writeOutputs(facts *triage.Facts, report *triage.Report) err
 func (r *triageRun) collect(ctx context.Context) (*triage.Facts, error) {
 	o := r.options
 	s := &r.sources
+	var signs []triage.Sign
 	s.Now, s.WALPaths, s.Trail, s.Progress = time.Now(), o.wal, r.found.Trail(), r.progress.begin
 	if o.dataDir != "" || len(o.wal) > 0 {
 		ev, gaps, err := o.open(ctx, "triage", r.terminal, r.progress, r.found)
 		if err := r.unread(ctx, "the data directory and its WAL", o.dataDir, err); err != nil {
 			return nil, err
 		}
-		s.Evidence = ev
+		if s.Evidence = ev; ev == nil {
+			s.Unread = o.dataDir
+		}
 		r.told = append(r.told, gaps...)
 	}
 	if o.dsnGiven {
-		if err := r.unread(ctx, "the server", "--dsn", r.connect(ctx)); err != nil {
+		err := r.connect(ctx)
+		if noFileAnswer(err) {
+			signs = append(signs, triage.Sign{Kind: triage.SignNoFile, Text: live.Message(err), Where: "what the server says to whoever connects"})
+		}
+		if err := r.unread(ctx, "the server", "--dsn", err); err != nil {
 			return nil, err
 		}
 	}
@@ -207,6 +214,9 @@ func (r *triageRun) collect(ctx context.Context) (*triage.Facts, error) {
 	facts, err := triage.Collect(ctx, *s)
 	if err != nil {
 		return nil, restoreError(err)
+	}
+	if facts.Signs = signs; len(signs) > 0 || facts.DataDir != nil && s.Evidence == nil { // that nothing opens is the finding
+		r.looked = true
 	}
 	r.progress.end()
 	if s.Card != nil && !facts.OtherCluster { // a case is of one cluster

@@ -147,6 +147,15 @@ func noFile(e *logparse.Event) bool {
 	return strings.Contains(e.Text, "could not open file \"base/") && strings.Contains(e.Text, "No such file or directory")
 }
 
+// noFileAnswer reports whether a server that was asked for a session does not find its own files.
+func noFileAnswer(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "could not open file") || strings.Contains(text, "could not open directory") || strings.Contains(text, "The database subdirectory")
+}
+
 // loadsDump reports whether an event is of the loading of a dump: what pg_dump writes first into it (pg_backup_archiver.c), and
 // nobody else sends.
 func loadsDump(e *logparse.Event) bool {

@@ -120,3 +120,29 @@ func checkTruncate(t *testing.T, r triage.Report, standing triage.Standing) {
 		}
 	}
 }
+
+// TestTriageOfAServerWithoutFiles removes the files of a server while it runs. Nothing can be opened any more, and that is what is said.
+func TestTriageOfAServerWithoutFiles(t *testing.T) {
+	t.Parallel()
+	for _, gone := range []string{"base", "global", "."} {
+		c := clustertest.Start(t, cluster.Options{})
+		clustertest.Exec(t, c, "postgres", "CREATE TABLE flows (id int)", "INSERT INTO flows SELECT generate_series(1, 100)", "CHECKPOINT")
+		entries, err := os.ReadDir(filepath.Join(c.DataDir(), gone))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if err := os.RemoveAll(filepath.Join(c.DataDir(), gone, entry.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := filepath.Join(t.TempDir(), "out")
+		r, _ := triageOf(t, exitcode.Partial, "--pgdata", c.DataDir(), "--dsn", c.LibpqDSN("postgres"), "--outputs", out)
+		if r.Named != triage.FilesGone || r.Question.Hurt != triage.HurtFiles {
+			t.Errorf("%s: named %q, hurt %q: %+v", gone, r.Named, r.Question.Hurt, r.Hypotheses)
+		}
+		if text, err := os.ReadFile(out); err != nil || !strings.HasPrefix(string(text), "HURT=files\nHYPOTHESIS=files-gone\n") {
+			t.Errorf("%s: %s, %v", gone, text, err)
+		}
+	}
+}

@@ -17,8 +17,10 @@ import (
 type Sources struct {
 	Evidence *undelete.Evidence // a data directory, its catalogs, WAL
 	WALPaths []string           // where WAL lies, if not in the data directory
-	Server   Asker              // in the database that was hurt
-	Card     *live.Card         // of Server
+	// Unread is a data directory that could not be opened as Evidence; "": none.
+	Unread string
+	Server Asker      // in the database that was hurt
+	Card   *live.Card // of Server
 	// Open opens a session in another database of the server; nil: nobody looks there.
 	Open     func(ctx context.Context, database string) (Asker, func(), error)
 	Backups  *backups.Options // where backups are looked for
@@ -56,6 +58,9 @@ func Collect(ctx context.Context, s Sources) (*Facts, error) {
 		if ev.DataDir != "" {
 			skip = append(skip, ev.DataDir)
 		}
+	}
+	if s.Evidence == nil && s.Unread != "" {
+		f.DataDir = gutted(s.Unread, s.Server != nil)
 	}
 	if s.Server != nil {
 		server, tables, gaps, err := ReadServer(ctx, s.Server, s.Card)

@@ -35,6 +35,7 @@ func ReadDataDir(ctx context.Context, ev *undelete.Evidence, removed map[string]
 	_, alive, err := catalog.RunningServer(ev.DataDir)
 	d.Running = err == nil && alive
 	d.restored(trail)
+	d.essentials()
 	tables = tablesOf(ev.Snapshot)
 	if ev.Snapshot != nil {
 		for i := range ev.Snapshot.Databases {
@@ -119,6 +120,36 @@ func (d *DataDir) restored(trail *evidence.Trail) {
 		label := backups.ReadLabel(string(text))
 		d.BackupStart, d.BackupTime = label.LSN, label.Begun
 	}
+}
+
+// essentials looks for files that no cluster is without, and counts those that are there. base/1 is template1.
+func (d *DataDir) essentials() (there int) {
+	for _, name := range []string{"PG_VERSION", "global/pg_control", "global/pg_filenode.map", "base/1", "pg_xact"} {
+		switch _, err := os.Stat(filepath.Join(d.Path, name)); {
+		case err == nil:
+			there++
+		case errors.Is(err, fs.ErrNotExist):
+			d.MissingCount++
+			d.Missing = append(d.Missing, name)
+		}
+	}
+	return there
+}
+
+// gutted tells of a data directory of which the files went that no cluster is without; nil: it does not look like that. serves: a
+// server is known to run.
+func gutted(path string, serves bool) *DataDir {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return nil
+	}
+	d := &DataDir{Path: path}
+	there := d.essentials()
+	_, alive, err := catalog.RunningServer(path)
+	d.Running = err == nil && alive
+	if d.MissingCount == 0 || there == 0 && !d.Running && !serves { // another folder, by mistake
+		return nil
+	}
+	return d
 }
 
 // ofUser reports whether a relation is a table that somebody made.

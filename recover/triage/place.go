@@ -198,7 +198,7 @@ func (w *weigher) filesGone() Hypothesis {
 		h.oppose("files", "each relation of the catalogs has its file in the data directory that was named")
 	default:
 		h.Standing = Proven
-		h.support("files", "%s", fmt.Sprintf("%s not there, such as %s", isOrAre(w.DataDir.MissingCount, "file"), strings.Join(w.DataDir.Missing, ", ")))
+		h.support("files", "%s not there, such as %s", isOrAre(w.DataDir.MissingCount, "file"), strings.Join(w.DataDir.Missing, ", "))
 	}
 	return h
 }
