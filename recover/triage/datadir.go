@@ -43,7 +43,7 @@ func ReadDataDir(ctx context.Context, ev *undelete.Evidence, removed map[string]
 		}
 	}
 	missing, err := d.files(ctx, dir, ev.Snapshot, tables, removed)
-	if err != nil || len(missing) == 0 {
+	if d.Partial = d.partial(); err != nil || len(missing) == 0 || d.Partial {
 		return d, tables, err
 	}
 	made, err := madeSince(ctx, ev.Archive, d.Redo)
@@ -134,6 +134,17 @@ func (d *DataDir) essentials() (there int) {
 		}
 	}
 	return there
+}
+
+// partial reports whether somebody copied a part of a data directory only: the folders are not there that nobody needs for
+// reading tables, and every cluster has.
+func (d *DataDir) partial() bool {
+	for _, name := range []string{"pg_notify", "pg_replslot", "pg_stat"} {
+		if _, err := os.Stat(filepath.Join(d.Path, name)); err == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // gutted tells of a data directory of which the files went that no cluster is without; nil: it does not look like that. serves: a

@@ -76,6 +76,7 @@ type DataDir struct {
 	Databases    []string
 	UserTables   int
 	Autovacuum   string // as postgresql.conf has it, where it does; "": not set
+	Partial      bool   // a copy of a part of it: which files there were, it does not tell
 	Missing      []string
 	MissingCount int
 }

@@ -191,6 +191,8 @@ func (w *weigher) filesGone() Hypothesis {
 	case w.DataDir == nil && len(h.For) == 0:
 		h.oppose("files", "no data directory was looked at")
 	case w.DataDir == nil:
+	case w.DataDir.Partial && w.DataDir.MissingCount == 0 && len(h.For) == 0:
+		h.oppose("files", "the data directory is a copy of a part of one: which files there were, it does not tell")
 	case w.DataDir.MissingCount == 0 && len(h.For) == 0:
 		h.Standing = Contradicted
 		h.oppose("files", "each relation of the catalogs has its file")

@@ -5,11 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster/clustertest"
 	"github.com/pgrescue/pgrescue/recover/triage"
+	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
 // TestOldBackupOverTheCluster: a base backup is restored in the place of the data directory, and rows that came after it are gone. A
@@ -54,6 +56,52 @@ func TestOldBackupOverTheCluster(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPartOfADataDirectory: a copy of what reading one table takes lacks the other files, and that is no loss.
+func TestPartOfADataDirectory(t *testing.T) {
+	t.Parallel()
+	c := shop(t)
+	clustertest.Exec(t, c, "postgres", "CHECKPOINT")
+	path := clustertest.Value(t, c, "postgres", "SELECT pg_relation_filepath('orders')")
+	for _, part := range []bool{true, false} {
+		dir := filepath.Join(t.TempDir(), "data")
+		if err := c.CopyDataDir(dir); err != nil {
+			t.Fatal(err)
+		}
+		gone := []string{path}
+		if part {
+			gone = append(gone, "pg_notify", "pg_replslot", "pg_stat", "pg_serial")
+		}
+		for _, name := range gone {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report := lookAt(t, dir)
+		if (report.Named == triage.FilesGone) == part {
+			t.Errorf("part %v: named %q: %+v", part, report.Named, report.Hypotheses[0])
+		}
+	}
+}
+
+// lookAt makes a triage of a copy of a data directory.
+func lookAt(t *testing.T, dir string) *triage.Report {
+	t.Helper()
+	ev, _, err := undelete.Open(t.Context(), undelete.Sources{DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ev.Close() })
+	facts, err := triage.Collect(t.Context(), triage.Sources{Evidence: ev, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := triage.Weigh(t.Context(), facts, ev.Archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
 }
 
 // TestFilesGoneBySQLAlone: the file of a table was removed below a server, and nobody may look at its files. An empty table, a truncated one and a
