@@ -40,6 +40,10 @@ func (s *Server) plan(stats *Stats, rows float64, options string) {
 		threshold = min(threshold, most)
 	}
 	stats.Threshold = int64(threshold)
+	stats.InsertThreshold = -1
+	if base := decimal("autovacuum_vacuum_insert_threshold"); base >= 0 && stats.InsertedSince >= 0 {
+		stats.InsertThreshold = int64(base + max(decimal("autovacuum_vacuum_insert_scale_factor"), 0)*max(rows, 0))
+	}
 }
 
 // number reads a setting in its own unit; -1: it is not known.
@@ -75,13 +79,23 @@ func (f *Facts) nextVacuum(name string, t *Table) Expiry {
 	case !t.Stats.Autovacuum:
 		return Expiry{Text: "no autovacuum comes to " + name + ": it is switched off" + prunes}
 	case t.Stats.Dead > t.Stats.Threshold:
-		e := Expiry{At: f.Now.Add(naptime), Text: fmt.Sprintf("autovacuum comes to %s within %s: %d dead rows, and it comes beyond %d", name, naptime, t.Stats.Dead, t.Stats.Threshold)}
-		if !f.Server.Snapshot.IsZero() {
-			e.Text += "; a transaction that is open since " + pg.FormatTime(f.Server.Snapshot) + " keeps what died after it"
-		}
-		return e
+		return Expiry{At: f.Now.Add(naptime), Text: fmt.Sprintf("autovacuum comes to %s within %s: %d dead rows, and it comes beyond %d%s", name, naptime, t.Stats.Dead, t.Stats.Threshold, f.held())}
+	case t.Stats.InsertThreshold >= 0 && t.Stats.InsertedSince > t.Stats.InsertThreshold:
+		return Expiry{At: f.Now.Add(naptime), Text: fmt.Sprintf("autovacuum comes to %s within %s: %d rows were inserted since the last, and it comes beyond %d%s", name, naptime, t.Stats.InsertedSince, t.Stats.InsertThreshold, f.held())}
 	}
-	return Expiry{Text: fmt.Sprintf("autovacuum comes to %s after %d more dead rows: there are %d, and it comes beyond %d", name, t.Stats.Threshold-t.Stats.Dead+1, t.Stats.Dead, t.Stats.Threshold) + prunes}
+	text := fmt.Sprintf("autovacuum comes to %s after %d more dead rows: there are %d, and it comes beyond %d", name, t.Stats.Threshold-t.Stats.Dead+1, t.Stats.Dead, t.Stats.Threshold)
+	if t.Stats.InsertThreshold >= 0 {
+		text += fmt.Sprintf("; or after %d more inserted ones", t.Stats.InsertThreshold-t.Stats.InsertedSince+1)
+	}
+	return Expiry{Text: text + prunes}
+}
+
+// held says what keeps dead rows from autovacuum; "": nothing.
+func (f *Facts) held() string {
+	if f.Server.Snapshot.IsZero() {
+		return ""
+	}
+	return "; a transaction that is open since " + pg.FormatTime(f.Server.Snapshot) + " keeps what died after it"
 }
 
 // walEnds says until when a server keeps its WAL from a place on.

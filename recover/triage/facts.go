@@ -127,7 +127,11 @@ type Stats struct {
 	// Threshold is how many dead rows it takes until autovacuum comes; Autovacuum: it comes at all.
 	Threshold  int64 `json:"autovacuum_threshold"`
 	Autovacuum bool  `json:"autovacuum"`
-	Busy       bool  `json:"vacuum_runs,omitempty"`
+	// InsertedSince are the rows that were inserted since the last VACUUM, and InsertThreshold how many of those it takes
+	// until autovacuum comes, from version 13 on; -1: not known, or it does not come for them.
+	InsertedSince   int64 `json:"n_ins_since_vacuum"`
+	InsertThreshold int64 `json:"autovacuum_insert_threshold"`
+	Busy            bool  `json:"vacuum_runs,omitempty"`
 }
 
 // table finds a table by its name; nil: nobody knows it.

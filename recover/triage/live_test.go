@@ -151,6 +151,14 @@ func TestRoutesEnd(t *testing.T) {
 	if wal, _ := end("wal"); wal.Covers != triage.CoversYes || time.Until(wal.Expiry.At) > time.Hour || !strings.Contains(wal.Expiry.Text, "at the next checkpoint") {
 		t.Errorf("wal: %+v", wal)
 	}
+	clustertest.Exec(t, c, "postgres", "ALTER TABLE orders SET (autovacuum_vacuum_threshold = 5000)")
+	if heap, _ := end("heap"); heap.Expiry.At.IsZero() || !strings.Contains(heap.Expiry.Text, "within 16m40s: 4000 rows were inserted since the last, and it comes beyond 1800") {
+		t.Errorf("heap of a table that grows: %+v", heap)
+	}
+	clustertest.Exec(t, c, "postgres", "ALTER TABLE orders SET (autovacuum_vacuum_insert_threshold = 6000)")
+	if heap, _ := end("heap"); !heap.Expiry.At.IsZero() || !strings.Contains(heap.Expiry.Text, "after 1801 more dead rows: there are 4000, and it comes beyond 5800; or after 2801 more inserted ones") {
+		t.Errorf("heap of a table that is let alone: %+v", heap)
+	}
 	clustertest.Exec(t, c, "postgres", "SELECT pg_create_physical_replication_slot('hold', true)", "ALTER TABLE orders SET (autovacuum_enabled = off)")
 	if wal, _ := end("wal"); !strings.Contains(wal.Expiry.Text, "slot hold holds it") {
 		t.Errorf("wal with a slot: %+v", wal)

@@ -62,7 +62,7 @@ type OtherDatabase struct {
 }
 
 // settingsAsked are the settings that say when a route ends.
-const settingsAsked = `{autovacuum,autovacuum_naptime,autovacuum_vacuum_threshold,autovacuum_vacuum_scale_factor,autovacuum_vacuum_max_threshold,track_counts,` +
+const settingsAsked = `{autovacuum,autovacuum_naptime,autovacuum_vacuum_threshold,autovacuum_vacuum_scale_factor,autovacuum_vacuum_max_threshold,autovacuum_vacuum_insert_threshold,autovacuum_vacuum_insert_scale_factor,track_counts,` +
 	`max_wal_size,min_wal_size,wal_keep_size,wal_keep_segments,max_slot_wal_keep_size,checkpoint_timeout,wal_level,full_page_writes,wal_segment_size,wal_recycle,` +
 	`archive_mode,archive_command,archive_library,log_directory,log_filename,log_rotation_age,log_rotation_size,log_truncate_on_rotation,logging_collector,log_destination,` +
 	`log_statement,log_min_duration_statement,data_directory,track_commit_timestamp,fsync}`
@@ -111,9 +111,9 @@ func (r *serverReader) questions(version pg.Version) []question {
 	if r.server.Standby {
 		position = "pg_catalog.pg_last_wal_replay_lsn()"
 	}
-	status := "''"
-	if version >= 13 {
-		status = "coalesce(wal_status, '')"
+	status, since := "''", "NULL::bigint"
+	if version >= 13 { // which vacuums for inserted rows too
+		status, since = "coalesce(wal_status, '')", "s.n_ins_since_vacuum"
 	}
 	return []question{
 		{"settings", "SELECT name, setting, coalesce(unit, '') FROM pg_catalog.pg_settings WHERE name = ANY ('" + settingsAsked + "')", r.setting},
@@ -125,7 +125,7 @@ func (r *serverReader) questions(version pg.Version) []question {
 		{"the statistics of the database", "SELECT xact_rollback, tup_deleted, " + micros("stats_reset") + " FROM pg_catalog.pg_stat_database WHERE datname = current_database()", r.database},
 		{"the tables and their statistics", `SELECT c.oid, n.nspname, c.relname, c.reltuples, c.relpersistence, pg_catalog.pg_relation_size(c.oid), c.relreplident,
 			s.n_tup_ins, s.n_tup_upd, s.n_tup_del, s.n_live_tup, s.n_dead_tup, ` + micros("greatest(s.last_vacuum, s.last_autovacuum)") + `,
-			coalesce(array_to_string(c.reloptions, ','), ''), c.relkind
+			coalesce(array_to_string(c.reloptions, ','), ''), c.relkind, ` + since + `
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
 			WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
 			ORDER BY s.n_dead_tup DESC NULLS LAST LIMIT ` + mostTables, r.table},
@@ -222,7 +222,7 @@ func (r *serverReader) table(row [][]byte) error {
 		t.Bytes = -1
 	} else if row[7] != nil {
 		t.Stats = &Stats{
-			Inserted: number(row[7]), Updated: number(row[8]), Deleted: number(row[9]), Live: number(row[10]), Dead: number(row[11]), LastVacuum: timeOf(row[12]),
+			InsertedSince: number(row[15]), Inserted: number(row[7]), Updated: number(row[8]), Deleted: number(row[9]), Live: number(row[10]), Dead: number(row[11]), LastVacuum: timeOf(row[12]),
 		}
 		r.server.plan(t.Stats, rows, string(row[13]))
 	}
