@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -77,7 +78,7 @@ func (l *logFacts) take(e *logparse.Event) error {
 		return nil
 	}
 	if kind := signOf(e); kind != "" {
-		l.facts.Signs = append(l.facts.Signs, triage.Sign{Kind: kind, Time: e.Time, Text: secrets.Text(e.Text), Where: e.Place.String()})
+		l.facts.Signs = append(l.facts.Signs, triage.Sign{Kind: kind, Time: e.Time, Text: cmp.Or(secrets.Text(e.Text), shownStatement(e)), Where: e.Place.String()})
 	}
 	if e.Statement == "" {
 		return nil

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,5 +146,59 @@ func TestTriageOfAServerWithoutFiles(t *testing.T) {
 		if text, err := os.ReadFile(out); err != nil || !strings.HasPrefix(string(text), "HURT=files\nHYPOTHESIS=files-gone\n") {
 			t.Errorf("%s: %s, %v", gone, text, err)
 		}
+	}
+}
+
+// TestTriageOfRestoresInLogs: a dump was loaded, and later a base backup was restored with recovery from an archive. The log alone
+// tells of both; the loading of a dump alone names nothing, for somebody does it every day.
+func TestTriageOfRestoresInLogs(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, cluster.Options{Settings: map[string]string{"log_statement": "all", "restore_command": "false"}})
+	clustertest.Exec(t, c, "postgres", "CREATE TABLE flows (id int)", "INSERT INTO flows SELECT generate_series(1, 100)", "CREATE DATABASE copy")
+	dump := filepath.Join(t.TempDir(), "dump.sql")
+	for _, command := range [][]string{{"pg_dump", "-f", dump, c.LibpqDSN("postgres")}, {"psql", "-Xq", "-f", dump, c.LibpqDSN("copy")}} {
+		if output, err := exec.CommandContext(t.Context(), filepath.Join(c.BinDir(), command[0]), command[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", command, err, output)
+		}
+	}
+	told := func(want string) (triage.Report, triage.Hypothesis) {
+		t.Helper()
+		r, _ := triageOf(t, exitcode.Done, "--log", c.LogPath())
+		for _, h := range r.Hypotheses {
+			if h.Name == triage.OldBackup {
+				for _, point := range h.For {
+					if strings.Contains(point.Text, want) {
+						return r, h
+					}
+				}
+				t.Errorf("no %q in %+v", want, h)
+			}
+		}
+		return r, triage.Hypothesis{}
+	}
+	if r, h := told("SET check_function_bodies"); r.Named != "" || len(h.For) != 1 {
+		t.Errorf("a dump was loaded: named %q, %+v", r.Named, h)
+	}
+	old := filepath.Join(c.Dir(), "monday")
+	err := c.BaseBackup(t.Context(), old)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(old, "recovery.signal"), nil, 0o600)
+	}
+	if err == nil {
+		err = c.Stop(t.Context(), cluster.Fast)
+	}
+	if err == nil {
+		err = c.Replace(old)
+	}
+	if err == nil {
+		err = c.Start(context.WithoutCancel(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for clustertest.Value(t, c, "postgres", "SELECT CASE WHEN pg_is_in_recovery() THEN 'yes' ELSE 'no' END") == "yes" && t.Context().Err() == nil { // it takes connections before
+	}
+	if r, h := told("archive recovery complete"); r.Named != triage.OldBackup || h.Standing != triage.Supported || r.Question.Hurt != triage.HurtPlace {
+		t.Errorf("a backup was restored: named %q, %+v", r.Named, h)
 	}
 }
