@@ -82,7 +82,7 @@ func TestPartitionStandsBelowTheParentOfItsTable(t *testing.T) {
 func TestBreakable(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"incident/logs/postgresql.log:4123": "incident/<wbr/>logs/<wbr/>postgresql.log:4123",
+		"incident/logs/postgresql.log:4123": "incident/<wbr/>logs/<wbr/>postgresql.log:<wbr/>4123",
 		"migration.raw_import_records":      "migration.<wbr/>raw_<wbr/>import_<wbr/>records",
 		"2026-11-26 08:03:41.272113":        "2026-11-26 08:03:41.272113",
 		"a/b <script>alert(1)/x</script>":   "a/b &lt;script&gt;alert(1)/<wbr/>x&lt;/<wbr/>script&gt;",

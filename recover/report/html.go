@@ -72,7 +72,8 @@ func breakable(text string) template.HTML {
 		from := 0
 		for at := 0; len(word) >= longWord && at < len(word)-1; at++ {
 			letter := word[at+1] >= 'A' && (word[at+1] < '[' || word[at+1] > '`')
-			if word[at] == '/' || word[at] == '_' || word[at] == '.' && letter && len(word)-at > longRest {
+			line := word[at] == ':' && strings.Contains(word, "/") // of a file
+			if line || word[at] == '/' || word[at] == '_' || word[at] == '.' && letter && len(word)-at > longRest {
 				b.WriteString(html.EscapeString(word[from:at+1]) + "<wbr/>")
 				from = at + 1
 			}
