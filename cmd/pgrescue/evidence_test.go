@@ -137,6 +137,7 @@ func evidenceCommands(t *testing.T, data, out string) map[string][]string {
 		"logs patterns test":    {"discovery", logs},
 		"logs rebuild":          {logs},
 		"logs timeline":         {logs, "--zone", "UTC"},
+		"preserve":              {"--pgdata", data, "--case", filepath.Join(out, "preserved"), "--apply", "--yes"},
 		"report":                {"--case", kase, "-o", filepath.Join(out, "report.html"), "--force"},
 		"runbook plan":          {bookOnEvidence(t), "--set", "DATA=" + data},
 		"restore plan":          {"--case", kase, "--offline", "-o", filepath.Join(out, "script"), "--force"},

@@ -29,7 +29,7 @@ func codesOf(command *cobra.Command) exitcode.Set {
 			exitcode.Done, exitcode.Usage, exitcode.Permission, exitcode.Refused, exitcode.VerifyFailed,
 			exitcode.Failed, exitcode.Interrupted,
 		}
-	case "pgrescue catalog dump", "pgrescue heap rows", "pgrescue heap scan", "pgrescue wal summary", "pgrescue wal transactions", "pgrescue logs timeline", "pgrescue triage":
+	case "pgrescue catalog dump", "pgrescue heap rows", "pgrescue heap scan", "pgrescue wal summary", "pgrescue wal transactions", "pgrescue logs timeline", "pgrescue preserve", "pgrescue triage":
 		return readingCodes()
 	case "pgrescue case show":
 		return exitcode.Set{
