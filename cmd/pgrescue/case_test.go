@@ -128,8 +128,8 @@ func TestCasesChangeNoOutput(t *testing.T) {
 	kase := filepath.Join(t.TempDir(), "case")
 	times := regexp.MustCompile(`after [0-9.]+m?s|"took_ns": ?[0-9]+`) // of a plan's checks
 	for name, args := range evidenceCommands(t, data, t.TempDir()) {
-		// import says what it does: with a case the rows go there. report is of a case.
-		if strings.HasPrefix(name, "case ") || strings.HasPrefix(name, "restore ") || name == "import" || name == "report" {
+		// import and preserve say what they do: with a case it goes there. report is of a case.
+		if strings.HasPrefix(name, "case ") || strings.HasPrefix(name, "restore ") || name == "import" || name == "preserve" || name == "report" {
 			continue
 		}
 		kase := kase
