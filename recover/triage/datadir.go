@@ -35,7 +35,9 @@ func ReadDataDir(ctx context.Context, ev *undelete.Evidence, removed map[string]
 	_, alive, err := catalog.RunningServer(ev.DataDir)
 	d.Running = err == nil && alive
 	d.restored(trail)
-	d.essentials()
+	if d.Partial = d.partial(); !d.Partial {
+		d.essentials()
+	}
 	tables = tablesOf(ev.Snapshot)
 	if ev.Snapshot != nil {
 		for i := range ev.Snapshot.Databases {
@@ -43,7 +45,7 @@ func ReadDataDir(ctx context.Context, ev *undelete.Evidence, removed map[string]
 		}
 	}
 	missing, err := d.files(ctx, dir, ev.Snapshot, tables, removed)
-	if d.Partial = d.partial(); err != nil || len(missing) == 0 || d.Partial {
+	if err != nil || len(missing) == 0 || d.Partial {
 		return d, tables, err
 	}
 	made, err := madeSince(ctx, ev.Archive, d.Redo)
