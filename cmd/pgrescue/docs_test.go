@@ -197,6 +197,7 @@ func TestDocumentsNameCommandsThatExist(t *testing.T) {
 			case len(fields) > 1 && fields[0] == "pgrescue":
 				checked++
 				checkCommandLine(t, root, name, fields[1:])
+			case len(fields) > 1 && fields[0] == "case" && strings.HasPrefix(fields[1], "$"): // the word of the shell
 			case len(fields) > 0 && isCommand(root, fields[0]):
 				checked++
 				checkCommandLine(t, root, name, fields)
