@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ import (
 // preserveOptions are the flags of `preserve`.
 type preserveOptions struct {
 	dataDir            string
+	redis              string
+	containers         []string
 	dsn                string
 	dsnGiven           bool
 	tables             []string
@@ -36,6 +39,8 @@ func (o *preserveOptions) addFlags(command *cobra.Command) {
 	flags.StringArrayVarP(&o.tables, "table", "t", nil, "table that was hurt, as schema.name; may be repeated (default those that the case knows, else autovacuum stops for the whole server)")
 	flags.StringArrayVar(&o.logs, "log", nil, "log of the application, or a folder of logs; may be repeated")
 	flags.StringArrayVar(&o.sources, "sources", nil, "file or folder that rows came from; may be repeated")
+	flags.StringVar(&o.redis, "redis", "", "address of the application's Redis, such as redis://host:6379/0, whose keys are kept")
+	flags.StringArrayVar(&o.containers, "container", nil, "container whose log is kept; may be repeated")
 	flags.BoolVar(&o.apply, "apply", false, "freeze and capture; without it only the plan is printed")
 	flags.BoolVar(&o.undo, "undo", false, "thaw: put back what was set before the freeze, and drop the slot")
 	flags.BoolVar(&o.noFreeze, "no-freeze", false, "capture only; autovacuum and the recycling of WAL go on")
@@ -59,7 +64,7 @@ back exactly that.
 
 The capture, in the case's folder evidence: who is connected and what they lock (server), pg_wal
 (wal-first), statistics and settings (server), the files of the hurt tables and then the
-data directory (data), logs, sources, and pg_wal once more (wal-last). Where the files are not on
+data directory (data), keys of Redis, logs of containers, logs, sources, and pg_wal once more (wal-last). Where the files are not on
 this machine, a server reads them for a superuser. Pages are copied as files: no query reads
 a hurt table. Each copy is in the case's manifest with its SHA-256.
 
@@ -95,7 +100,7 @@ func (o *preserveOptions) check() error {
 		return exitcode.Usagef("", "--apply and --undo exclude each other")
 	case o.undo && (o.noFreeze || o.onlyHurt || len(o.tables)+len(o.logs)+len(o.sources) > 0):
 		return exitcode.Usagef("what was frozen stands in the case", "preserve: --undo takes --dsn and --case, and nothing else")
-	case !o.undo && o.dataDir == "" && !o.dsnGiven && len(o.logs)+len(o.sources) == 0:
+	case !o.undo && o.dataDir == "" && !o.dsnGiven && len(o.logs)+len(o.sources)+len(o.containers) == 0 && o.redis == "":
 		return exitcode.Usagef("name what exists: --pgdata DIR, --dsn STRING, or both; --dsn '' is libpq's environment", "preserve: nothing is named to preserve")
 	}
 	return nil
@@ -145,7 +150,7 @@ func runPreserve(ctx context.Context, o *preserveOptions, terminal *term.Termina
 func (o *preserveOptions) library(ctx context.Context, progress *stages, found *recorder) (preserve.Options, error) {
 	options := preserve.Options{
 		DataDir: o.dataDir, Tables: o.tables, Logs: o.logs, Sources: o.sources, NoFreeze: o.noFreeze, OnlyHurt: o.onlyHurt, OverSQL: o.overSQL,
-		Slot: "pgrescue_new_case", Progress: progress.begin,
+		Redis: o.redis, Containers: o.containers, DockerHost: os.Getenv("DOCKER_HOST"), Slot: "pgrescue_new_case", Progress: progress.begin,
 	}
 	if found != nil {
 		options.Folder = filepath.Join(found.file.Dir(), capturedFolder)
@@ -193,18 +198,28 @@ func slotName(id string) string {
 	return "pgrescue_" + name[:min(len(name), 16)]
 }
 
-// hurtTables are the tables of which the case knows a loss.
-func (r *recorder) hurtTables(ctx context.Context) ([]string, error) {
+// hurtTables are the tables of which the case knows a loss, and those that its last triage takes for hurt.
+func (r *recorder) hurtTables(ctx context.Context) (tables []string, err error) {
+	add := func(schema, name string) {
+		if quoted := pg.QuoteIdent(schema) + "." + pg.QuoteIdent(name); !slices.Contains(tables, quoted) {
+			tables = append(tables, quoted)
+		}
+	}
 	summary, err := r.file.Summary(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var tables []string
 	for i := range summary.Tables {
-		t := &summary.Tables[i]
-		if name := pg.QuoteIdent(t.Schema) + "." + pg.QuoteIdent(t.Name); t.Lost > 0 && !slices.Contains(tables, name) {
-			tables = append(tables, name)
+		if t := &summary.Tables[i]; t.Lost > 0 {
+			add(t.Schema, t.Name)
 		}
+	}
+	triage, err := r.file.LastTriage(ctx)
+	if err != nil || triage == nil {
+		return tables, err
+	}
+	for i := range triage.Tables {
+		add(triage.Tables[i].Schema, triage.Tables[i].Name)
 	}
 	return tables, nil
 }

@@ -92,6 +92,12 @@ func (c *copier) capture(ctx context.Context, done *Captured, memory *Memory) er
 			return err
 		}
 	}
+	if err := c.redisStep(ctx, done); err != nil {
+		return err
+	}
+	if err := c.containerStep(ctx, done); err != nil {
+		return err
+	}
 	return c.copyFiles(ctx, done)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -164,6 +165,7 @@ func (w *work) plan(ctx context.Context, all *jobs) (*Plan, error) {
 	if len(p.Freeze) > 0 {
 		p.Steps = append(p.Steps, Planned{Name: "freeze", Does: "as above"})
 	}
+	p.Steps = append(p.Steps, w.planBeside()...)
 	for _, j := range all.all() {
 		if w.read != nil && j == all.hurt || w.read != nil && all.hurt == nil && j == all.data {
 			p.Steps = append(p.Steps, w.planSlow())
@@ -182,6 +184,17 @@ func (w *work) plan(ctx context.Context, all *jobs) (*Plan, error) {
 		p.Missing = []Missing{}
 	}
 	return p, nil
+}
+
+// planBeside lists what lies beside the database.
+func (w *work) planBeside() (steps []Planned) {
+	if w.Redis != "" {
+		steps = append(steps, Planned{Name: "keys of Redis", To: toRedis, Does: "keys.jsonl, with type, time to live and DUMP"})
+	}
+	if len(w.Containers) > 0 {
+		steps = append(steps, Planned{Name: "containers and their logs", To: toContainers, Does: strings.Join(w.Containers, ", ")})
+	}
+	return steps
 }
 
 func (w *work) planSlow() Planned {

@@ -18,16 +18,19 @@ import (
 
 // Options say what there is, and what is to be done with it.
 type Options struct {
-	Folder   string   // the case's folder evidence; "": there is no case, and so only a plan
-	DataDir  string   // "": none is at hand
-	Server   *Server  // nil: none is at hand
-	Tables   []string // that were hurt, as SQL writes them
-	Logs     []string // files and folders of the application
-	Sources  []string // files and folders that rows came from
-	Slot     string   // the name of the slot
-	NoFreeze bool
-	OnlyHurt bool
-	OverSQL  bool // the server reads its files also where they are on this machine
+	Folder     string   // the case's folder evidence; "": there is no case, and so only a plan
+	DataDir    string   // "": none is at hand
+	Server     *Server  // nil: none is at hand
+	Tables     []string // that were hurt, as SQL writes them
+	Logs       []string // files and folders of the application
+	Sources    []string // files and folders that rows came from
+	Redis      string   // address of a Redis server; "": none
+	Containers []string // whose logs are kept
+	DockerHost string   // DOCKER_HOST; "": the usual socket
+	Slot       string   // the name of the slot
+	NoFreeze   bool
+	OnlyHurt   bool
+	OverSQL    bool // the server reads its files also where they are on this machine
 	// Free tells how many bytes are free where a folder is, or is to be; nil: the system is asked.
 	Free     func(folder string) (int64, error)
 	Progress func(stage string, bytes int64) func(done int64)
