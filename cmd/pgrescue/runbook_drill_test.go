@@ -18,16 +18,53 @@ import (
 	"github.com/pgrescue/pgrescue/recover/runbook"
 )
 
-// drillOne drills a book with one incident.
+// drillOne drills a book with one incident; the book "" is the built-in one.
 func drillOne(t *testing.T, book, incident, version string) (exitcode.Code, *drill.Score) {
 	t.Helper()
-	args := []string{"runbook", "drill", book, "--incident", incident, "--pg", version, "--folder", filepath.Join(t.TempDir(), "kept"), "--json"}
+	args := []string{"runbook", "drill", "--incident", incident, "--pg", version, "--folder", filepath.Join(t.TempDir(), "kept"), "--json"}
+	if book != "" {
+		args = append(args, book)
+	}
 	code, stdout, stderr := execute(t.Context(), args...)
 	var report drillReport
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil || len(report.Drills) != 1 {
 		t.Fatalf("code %d, %v\n%s%s", code, err, stdout, stderr)
 	}
 	return code, report.Drills[0]
+}
+
+// TestDrills: RUNBOOK.md brings all rows back, or says that there is nothing to have or nothing was lost, in each
+// incident, with newcomers as they came; no step lies, nothing is left behind, and triage names the right transactions.
+func TestDrills(t *testing.T) {
+	t.Parallel()
+	type one struct{ incident, version string }
+	var all []one
+	for _, in := range drilled() {
+		all = append(all, one{in.Name, clustertest.DefaultVersion})
+	}
+	if !testing.Short() {
+		all = append(all, one{"cascade", "13"}, one{"truncate", "18"})
+	}
+	for _, d := range all {
+		t.Run(d.incident+" "+d.version, func(t *testing.T) {
+			t.Parallel()
+			code, score := drillOne(t, "", d.incident, d.version)
+			if code != exitcode.Done || !score.Passed || !score.Triage.Asked || !score.Triage.Right {
+				t.Errorf("code %d, triage %+v: %s", code, score.Triage, strings.Join(score.Problems, "\n"))
+			}
+			if score.Ending == drill.RowsBack && (score.Lost == 0 || score.Lost != score.Back) {
+				t.Errorf("%d of %d rows are back", score.Back, score.Lost)
+			}
+			frozen := false
+			for _, step := range score.Steps {
+				t.Logf("%s %s: %s after %d ms, changed %q", step.Step, step.Title, step.State, step.TookMS, step.Changed)
+				frozen = frozen || strings.Contains(strings.Join(step.Changed, "\n"), "new: options of sales.customers {autovacuum_enabled=off")
+			}
+			if frozen != (d.incident == "cascade") {
+				t.Error("the table that triage names first is not frozen by itself")
+			}
+		})
+	}
 }
 
 // justTriage is a book that only looks.

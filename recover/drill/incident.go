@@ -133,6 +133,16 @@ func Incidents() []Incident {
 			happen:   inPortions,
 		},
 		{
+			Name: "drop-column", What: "a migration drops a column that is in use", Shapes: []int{13, 14, 15},
+			Ending: RowsBack, Hypotheses: []string{"column"}, Reported: named(products()),
+			happen: statements([]table{products()}, "ALTER TABLE sales.products DROP COLUMN description"),
+		},
+		{
+			Name: "partitions", What: "a retention job deletes from a partitioned table, with the wrong condition", Shapes: []int{19},
+			Ending: RowsBack, Hypotheses: []string{"cleanup"}, Reported: named(events()),
+			happen: statements([]table{events()}, "DELETE FROM sales.events WHERE id % 3 > 0"),
+		},
+		{
 			Name: "quoted-names", What: "a DELETE takes rows of a table whose name needs quotes", Shapes: []int{1, 42},
 			Ending: RowsBack, Hypotheses: []string{"cleanup"}, Reported: named(entries()),
 			happen: statements([]table{entries()}, `DELETE FROM "Old Sales"."Ledger.Entries" WHERE id <= 400`),

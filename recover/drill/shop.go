@@ -123,6 +123,14 @@ func entries() table {
 	}
 }
 
+func events() table {
+	return table{
+		name: "sales.events", columns: "id, at, note",
+		create: "CREATE TABLE sales.events (id int, at date, note text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE TABLE sales.events_old PARTITION OF sales.events FOR VALUES FROM (MINVALUE) TO ('2026-06-01'); CREATE TABLE sales.events_new PARTITION OF sales.events DEFAULT",
+		fill:   "INSERT INTO sales.events SELECT i, date '2026-05-01' + i % 60, 'event ' || i FROM generate_series(1, 900) i",
+	}
+}
+
 func carts() table {
 	return table{
 		name: "sales.carts", columns: "id, what",
@@ -132,7 +140,7 @@ func carts() table {
 }
 
 func shopTables() []table {
-	return []table{invoices(), customers(), orders(), orderLines(), projects(), assets(), files(), prices(), products(), entries(), carts()}
+	return []table{invoices(), customers(), orders(), orderLines(), projects(), assets(), files(), prices(), products(), entries(), events(), carts()}
 }
 
 // opening makes the shop. Besides the tables that can be hurt there are those that traffic

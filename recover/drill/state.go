@@ -63,9 +63,9 @@ func (f *state) read(ctx context.Context, s *cluster.Session, query string) erro
 	return err
 }
 
-// readFiles reads which table each file belongs to.
+// readFiles reads which table each file belongs to; that of a partition is of the whole table.
 func (f *state) readFiles(ctx context.Context, s *cluster.Session) error {
-	text, err := s.CopyOut(ctx, `SELECT pg_relation_filenode(oid), oid::regclass FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'm') AND relpersistence <> 't'`)
+	text, err := s.CopyOut(ctx, `SELECT pg_relation_filenode(oid), coalesce(pg_partition_root(oid), oid)::regclass FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'm') AND relpersistence <> 't'`)
 	for line := range strings.Lines(string(text)) {
 		var number pg.RelFileNumber
 		file, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
