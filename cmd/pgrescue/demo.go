@@ -12,7 +12,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
-	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
@@ -22,7 +21,7 @@ type demoOptions struct {
 }
 
 func (o *demoOptions) addFlags(command *cobra.Command) {
-	command.Flags().StringVarP(&o.output, "output", "o", "", "folder to keep the evidence and the rescued rows in (default a temporary one, removed in the end)")
+	command.Flags().StringVarP(&o.output, "output", "o", "", "folder to keep everything in (default a temporary one, where only the report and the log of the run stay)")
 }
 
 func newDemoCommand(terminal *term.Terminal) *cobra.Command {
@@ -33,6 +32,11 @@ func newDemoCommand(terminal *term.Terminal) *cobra.Command {
 		Long: `Unpack a real incident that the program carries, and rescue it: a cleanup script
 ran against a tenant that held real data. The data directory and its WAL were
 written by a PostgreSQL 15 that was stopped in the middle of its work.
+
+The built-in runbook does it, from the first question to the report, as pgrescue
+runbook run would at work; what people have to do is ticked. There is no server, so the
+rows come back as files and as a script that would put them in. In the end they are
+compared, to the byte, with what COPY gave before the loss.
 
 Every command that the demo shows can be typed by hand; -o keeps the evidence.`,
 		Example: `  pgrescue demo
@@ -51,12 +55,10 @@ Every command that the demo shows can be typed by hand; -o keeps the evidence.`,
 type demo struct {
 	terminal *term.Terminal
 	truth    *testdata.Truth
-	folder   string // holds data, and rescued in the end
-	xid      pg.XID // of the transaction that the evidence blames
+	folder   string // holds data and logs, then the case and the folder of the run
 }
 
-// chapter is one part of the story. Later issues add chapters; each finds what
-// the ones before it left in the demo.
+// chapter is one part of the story; each finds what the ones before it left in the demo.
 type chapter struct {
 	title string
 	tell  func(d *demo, ctx context.Context) error
@@ -66,9 +68,7 @@ type chapter struct {
 func story() []chapter {
 	return []chapter{
 		{"what is left", (*demo).tellEvidence},
-		{"who did it", (*demo).tellTransactions},
-		{"where recovery would have to stop", (*demo).tellTarget},
-		{"the rows back", (*demo).tellUndelete},
+		{"the runbook", (*demo).tellRunbook},
 		{"the proof", (*demo).tellProof},
 	}
 }
@@ -84,7 +84,7 @@ func runDemo(ctx context.Context, options *demoOptions, terminal *term.Terminal)
 		if d.folder, err = os.MkdirTemp("", "pgrescue-demo-"); err != nil {
 			return fmt.Errorf("demo: make a folder: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(d.folder)) }()
+		defer func() { err = errors.Join(err, d.clean(err == nil)) }()
 	} else if entries, err := os.ReadDir(d.folder); err == nil && len(entries) > 0 {
 		return exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("demo: %s is not empty", d.folder), "name a new folder"))
 	}
@@ -94,6 +94,45 @@ func runDemo(ctx context.Context, options *demoOptions, terminal *term.Terminal)
 		}
 		if err := c.tell(d, ctx); err != nil {
 			return err
+		}
+	}
+	return d.end(options.output == "")
+}
+
+// reportLine is what `demo --json` prints last.
+type reportLine struct {
+	Type   string `json:"type"` // report
+	Report string `json:"report"`
+	RunLog string `json:"run_log"`
+}
+
+// end says where the report is, which it takes out of a folder that will go.
+func (d *demo) end(goes bool) error {
+	line := reportLine{Type: "report", Report: filepath.Join(d.caseDir(), "report.html"), RunLog: filepath.Join(d.runDir(), "RUNLOG.md")}
+	if goes {
+		for _, path := range []*string{&line.Report, &line.RunLog} {
+			kept := filepath.Join(d.folder, filepath.Base(*path))
+			if err := os.Rename(*path, kept); err != nil {
+				return fmt.Errorf("demo: keep the report: %w", err)
+			}
+			*path = kept
+		}
+	}
+	if d.terminal.JSON() {
+		return d.terminal.WriteLine(line)
+	}
+	return d.printf("\nWhat was done, with all outputs: %s\nThe report: %s\n", line.RunLog, line.Report)
+}
+
+// clean removes a temporary folder, or what nobody needs of it once the story is told.
+func (d *demo) clean(told bool) error {
+	gone := []string{d.folder}
+	if told {
+		gone = []string{d.dataDir(), d.logs(), d.caseDir(), d.runDir()}
+	}
+	for _, path := range gone {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("demo: remove %s: %w", path, err)
 		}
 	}
 	return nil
@@ -107,18 +146,20 @@ func (d *demo) printf(format string, args ...any) error {
 	return d.terminal.Printf(format, args...)
 }
 
-// command shows a command as it would be typed and runs it. Any exit code but
-// the expected one ends the demo.
-func (d *demo) command(ctx context.Context, args ...string) error {
+// command shows a command as it would be typed and runs it on a terminal. Any exit code
+// but 0 ends the demo.
+func (d *demo) command(ctx context.Context, terminal *term.Terminal, args ...string) error {
 	if err := d.printf("$ pgrescue %s\n", strings.Join(args, " ")); err != nil {
 		return err
 	}
 	// The story is no part of a case that is being worked on.
-	if code := run(ctx, append(args, "--no-case"), d.terminal); code != int(exitcode.Done) {
+	if code := run(ctx, append(args, "--no-case"), terminal); code != int(exitcode.Done) {
 		return exitcode.With(exitcode.Code(code), fmt.Errorf("demo: pgrescue %s ended with exit code %d", args[0], code))
 	}
 	return nil
 }
 
 func (d *demo) dataDir() string { return filepath.Join(d.folder, "data") }
-func (d *demo) rescued() string { return filepath.Join(d.folder, "rescued") }
+func (d *demo) logs() string    { return filepath.Join(d.folder, "logs") }
+func (d *demo) caseDir() string { return filepath.Join(d.folder, "case") }
+func (d *demo) runDir() string  { return filepath.Join(d.folder, "run") }

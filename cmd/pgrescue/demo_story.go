@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +15,6 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
-	"github.com/pgrescue/pgrescue/recover/pg"
-	"github.com/pgrescue/pgrescue/recover/wal"
-	"github.com/pgrescue/pgrescue/recover/wal/xact"
 	"github.com/pgrescue/pgrescue/testdata"
 )
 
@@ -34,51 +32,23 @@ the server was stopped, and the logs: %s, %s.
 `, term.Plural(int64(files), "file", "files"), term.Bytes(size)); err != nil {
 		return err
 	}
-	return d.command(ctx, "wal", "summary", filepath.Join(d.dataDir(), "pg_wal"))
+	return d.command(ctx, d.terminal, "wal", "summary", filepath.Join(d.dataDir(), "pg_wal"))
 }
 
-// tellTransactions lists the biggest destroyers, and takes the biggest for the culprit.
-func (d *demo) tellTransactions(ctx context.Context) error {
-	if err := d.printf(`The log names every tuple that every transaction destroyed. What was rolled back
-destroyed nothing; the list says so, and nobody blames it.
+// tellRunbook runs the built-in book, as far as it goes where no server is.
+func (d *demo) tellRunbook(ctx context.Context) error {
+	if err := d.printf(`RUNBOOK.md leads through everything else: what is hurt, what is saved first, who did
+it, what comes back, and the write-up. What a person would answer is said in advance.
 
 `); err != nil {
 		return err
 	}
-	if err := d.command(ctx, "wal", "transactions", filepath.Join(d.dataDir(), "pg_wal"), "--pgdata", d.dataDir(), "--min-deletes", "2", "--limit", "6"); err != nil {
-		return err
+	terminal := d.terminal
+	if !terminal.JSON() { // what a person would see beside the result is the story here
+		terminal = &term.Terminal{Out: d.terminal.Out, Err: d.terminal.Out}
 	}
-	archive, err := wal.OpenArchive([]string{d.dataDir()}, wal.OpenOptions{})
-	if err != nil {
-		return err
-	}
-	defer archive.Close()
-	result, err := xact.Collect(ctx, archive, xact.Options{
-		Limit:  1,
-		Counts: func(rel pg.RelFileLocator) bool { return rel.Relation >= pg.RelFileNumber(pg.FirstNormalOID) },
-	})
-	if err != nil {
-		return err
-	}
-	if len(result.Transactions) == 0 {
-		return exitcode.With(exitcode.Insufficient, errors.New("demo: the WAL names no transaction"))
-	}
-	d.xid = result.Transactions[0].XID
-	return d.printf("\nIt was transaction %d.\n", d.xid)
-}
-
-func (d *demo) tellTarget(ctx context.Context) error {
-	return d.command(ctx, "wal", "target", filepath.Join(d.dataDir(), "pg_wal"), "--xid", strconv.Itoa(int(d.xid)))
-}
-
-func (d *demo) tellUndelete(ctx context.Context) error {
-	if err := d.printf(`Some of the dead tuples were vacuumed since, some pages were never written. What
-the relation files do not hold comes out of the WAL.
-
-`); err != nil {
-		return err
-	}
-	return d.command(ctx, "undelete", "--pgdata", d.dataDir(), "--xid", strconv.Itoa(int(d.xid)), "-o", d.rescued())
+	return d.command(ctx, terminal, "runbook", "run", "--folder", d.runDir(), "--yes", "--tick", "all", "--set", "SERVER=none",
+		"--set", "PGDATA="+d.dataDir(), "--set", "LOGS="+d.logs(), "--set", "PGRESCUE_CASE="+d.caseDir())
 }
 
 // proofLine is what `demo --json` prints of one table's proof.
@@ -98,14 +68,14 @@ the doomed rows. The rescued files, sorted by id, have to be the same bytes.
 `); err != nil {
 		return err
 	}
-	at := slices.IndexFunc(d.truth.Transactions, func(t testdata.Transaction) bool { return t.XID == d.xid })
-	if at < 0 {
-		return exitcode.With(exitcode.VerifyFailed, fmt.Errorf("demo: the maker of the incident knows of no transaction %d", d.xid))
+	rescued, err := d.rescued()
+	if err != nil {
+		return err
 	}
 	table := term.NewTable("TABLE", ">ROWS", "SHA-256", "")
 	failed := 0
-	for _, destroyed := range d.truth.Transactions[at].Destroyed {
-		line, err := d.prove(&destroyed)
+	for _, p := range rescued {
+		line, err := p.line()
 		if err != nil {
 			return err
 		}
@@ -132,9 +102,34 @@ the doomed rows. The rescued files, sorted by id, have to be the same bytes.
 	return nil
 }
 
-func (d *demo) prove(destroyed *testdata.Destroyed) (proofLine, error) {
-	line := proofLine{Type: "proof", Table: destroyed.Table, Rows: destroyed.Rows}
-	text, err := os.ReadFile(filepath.Join(d.rescued(), destroyed.Table+".copy"))
+// proof is a table of which one transaction destroyed rows, and the file of its rescued rows.
+type proof struct {
+	destroyed *testdata.Destroyed
+	file      string
+}
+
+// rescued are the tables of all transactions that the run has rescued rows of.
+func (d *demo) rescued() ([]proof, error) {
+	var list []proof
+	for i := range d.truth.Transactions {
+		t := &d.truth.Transactions[i]
+		folder := filepath.Join(d.caseDir(), "rescued", strconv.FormatUint(uint64(t.XID), 10))
+		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		for j := range t.Destroyed {
+			list = append(list, proof{&t.Destroyed[j], filepath.Join(folder, t.Destroyed[j].Table+".copy")})
+		}
+	}
+	if len(list) == 0 {
+		return nil, exitcode.With(exitcode.VerifyFailed, errors.New("demo: the run rescued no row that the maker of the incident knows of"))
+	}
+	return list, nil
+}
+
+func (p proof) line() (proofLine, error) {
+	line := proofLine{Type: "proof", Table: p.destroyed.Table, Rows: p.destroyed.Rows}
+	text, err := os.ReadFile(p.file)
 	if err != nil {
 		return line, fmt.Errorf("demo: read the rescued rows: %w", err)
 	}
@@ -142,6 +137,6 @@ func (d *demo) prove(destroyed *testdata.Destroyed) (proofLine, error) {
 	slices.SortFunc(rows, bytes.Compare)
 	sum := sha256.Sum256(bytes.Join(rows, nil))
 	line.SHA256 = hex.EncodeToString(sum[:])
-	line.Equal = line.SHA256 == destroyed.SHA256
+	line.Equal = line.SHA256 == p.destroyed.SHA256
 	return line, nil
 }
