@@ -48,7 +48,7 @@ it, what comes back, and the write-up. What a person would answer is said in adv
 		terminal = &term.Terminal{Out: d.terminal.Out, Err: d.terminal.Out}
 	}
 	return d.command(ctx, terminal, "runbook", "run", "--folder", d.runDir(), "--yes", "--tick", "all", "--set", "SERVER=none",
-		"--set", "PGDATA="+d.dataDir(), "--set", "LOGS="+d.logs(), "--set", "PGRESCUE_CASE="+d.caseDir())
+		"--set", "PGDATA="+d.dataDir(), "--set", "LOGS="+d.logs(), "--set", "ZONE=UTC", "--set", "BACKUPS="+d.logs(), "--set", "PGRESCUE_CASE="+d.caseDir())
 }
 
 // proofLine is what `demo --json` prints of one table's proof.

@@ -173,10 +173,18 @@ func printSection(terminal *term.Terminal, title string, table *term.Table, most
 
 func leftOutTable(segments []wal.Segment) *term.Table {
 	table := term.NewTable("segment", "state", "reason")
+	twice := 0 // in a case each segment lies in two or three folders
 	for i := range segments {
-		if segment := &segments[i]; segment.State != wal.SegmentInLog {
+		switch segment := &segments[i]; segment.State {
+		case wal.SegmentInLog:
+		case wal.SegmentDuplicate:
+			twice++
+		default:
 			table.Add(segment.Name, segment.State.String(), segment.Reason)
 		}
+	}
+	if twice > 0 {
+		table.Add(term.Plural(int64(twice), "file", "files"), wal.SegmentDuplicate.String(), "other files hold the same segments; --json names them")
 	}
 	return table
 }
