@@ -46,6 +46,8 @@ type logsOptions struct {
 	since, until string
 	// timed: nothing can be said of a log whose times have no zone.
 	timed bool
+	// goesOn: such a log is left out, as a gap, and does not stop the command.
+	goesOn bool
 }
 
 // addReading adds the flags that say how lines are read.

@@ -26,6 +26,7 @@ type logReading struct {
 	clocks       *logparse.Clocks
 	since, until time.Time
 	timed        bool
+	goesOn       bool
 	unread       []evidence.Gap // whole files
 	seen         map[*logparse.Source]*seenLog
 }
@@ -42,7 +43,7 @@ type seenLog struct {
 // openLogs finds logs and their formats, and shows them. Logs of which no format is known, and those
 // whose times have no zone where that matters, are refused before any is read.
 func openLogs(ctx context.Context, terminal *term.Terminal, found *recorder, options *logsOptions) (*logReading, error) {
-	r := &logReading{terminal: terminal, found: found, clocks: logparse.NewClocks(), timed: options.timed, seen: make(map[*logparse.Source]*seenLog)}
+	r := &logReading{terminal: terminal, found: found, clocks: logparse.NewClocks(), timed: options.timed, goesOn: options.goesOn, seen: make(map[*logparse.Source]*seenLog)}
 	var err error
 	if r.since, r.until, err = options.window(); err != nil {
 		return nil, err

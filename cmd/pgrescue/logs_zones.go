@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
@@ -67,7 +68,7 @@ const (
 	peekedBytes   = 4 << 20
 )
 
-// checkZones refuses logs whose times have no zone, all of them at once. Standard input can be read once, and is
+// checkZones refuses logs whose times have no zone, all of them at once, or leaves them out. Standard input can be read once, and is
 // looked at while it is read.
 func (r *logReading) checkZones(ctx context.Context) error {
 	var need []*logparse.Source
@@ -87,10 +88,17 @@ func (r *logReading) checkZones(ctx context.Context) error {
 			need = append(need, source)
 		}
 	}
-	if len(need) == 0 {
+	switch {
+	case len(need) == 0:
 		return nil
+	case !r.goesOn:
+		return needZone(need, first)
 	}
-	return needZone(need, first)
+	for _, source := range need {
+		r.unread = append(r.unread, evidence.Gap{Where: source.Name, What: "the whole log", Why: "its times have no zone", Consequence: zoneHint([]*logparse.Source{source})})
+	}
+	r.sources = slices.DeleteFunc(r.sources, func(s *logparse.Source) bool { return slices.Contains(need, s) })
+	return nil
 }
 
 // peekZone looks for a time without a zone at the beginning of a source.

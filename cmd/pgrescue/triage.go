@@ -91,7 +91,7 @@ Of a server only catalogs and statistics are asked, for reading a hurt table des
 			})
 		},
 	}
-	options.timed = true
+	options.timed, options.goesOn = true, true
 	options.addFlags(command)
 	return command
 }
