@@ -55,7 +55,7 @@ Every command that the demo shows can be typed by hand; -o keeps the evidence.`,
 type demo struct {
 	terminal *term.Terminal
 	truth    *testdata.Truth
-	folder   string // holds data and logs, then the case and the folder of the run
+	folder   string // holds data and logs, then the case and the runs
 }
 
 // chapter is one part of the story; each finds what the ones before it left in the demo.
@@ -128,7 +128,7 @@ func (d *demo) end(goes bool) error {
 func (d *demo) clean(told bool) error {
 	gone := []string{d.folder}
 	if told {
-		gone = []string{d.dataDir(), d.logs(), d.caseDir(), d.runDir()}
+		gone = []string{d.dataDir(), d.logs(), d.caseDir(), filepath.Dir(d.runDir())}
 	}
 	for _, path := range gone {
 		if err := os.RemoveAll(path); err != nil {
@@ -162,4 +162,4 @@ func (d *demo) command(ctx context.Context, terminal *term.Terminal, args ...str
 func (d *demo) dataDir() string { return filepath.Join(d.folder, "data") }
 func (d *demo) logs() string    { return filepath.Join(d.folder, "logs") }
 func (d *demo) caseDir() string { return filepath.Join(d.folder, "case") }
-func (d *demo) runDir() string  { return filepath.Join(d.folder, "run") }
+func (d *demo) runDir() string  { return filepath.Join(d.folder, "runs", "first") }
