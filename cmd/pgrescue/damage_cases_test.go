@@ -252,6 +252,10 @@ func remap(raw []byte, catalog, file uint32) []byte {
 	return raw
 }
 
+// racedEvery: with the race detector one case of so many runs, because it sees the same goroutines in
+// each. That takes some of each list, with the WAL and without it, and of both copies.
+const racedEvery = 5
+
 // TestDamage hurts one thing at a time. Whatever it is, the run goes on, what
 // the damage did not touch comes back as COPY gave it, and the gap is told.
 func TestDamage(t *testing.T) {
@@ -259,7 +263,10 @@ func TestDamage(t *testing.T) {
 	h := newHurtCluster(t)
 	cases := slices.Concat(pageDamage(), stateDamage(), catalogDamage(), walDamage())
 	t.Run("cases", func(t *testing.T) {
-		for _, c := range cases {
+		for i, c := range cases {
+			if testing.Short() && i%racedEvery != 0 {
+				continue
+			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				c.run(t, h)

@@ -16,7 +16,7 @@ import (
 
 const (
 	randomRounds = 30
-	racedRounds  = 6       // with the race detector, which sees the same goroutines in each
+	racedRounds  = 2       // with the race detector, which sees the same goroutines in each
 	randomMemory = 2 << 30 // bytes that the whole test may have taken from the system
 )
 

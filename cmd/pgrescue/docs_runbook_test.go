@@ -25,7 +25,11 @@ import (
 // shows; in the end the rows are back, and the server is as it was.
 func TestRunbook(t *testing.T) {
 	t.Parallel()
-	for _, loss := range losses() {
+	list := losses()
+	if testing.Short() { // the race detector sees the same goroutines on each road; this one comes by undo and resume
+		list = list[1:2]
+	}
+	for _, loss := range list {
 		t.Run(loss.name, func(t *testing.T) {
 			t.Parallel()
 			r := newResponder(t, &loss)

@@ -128,9 +128,12 @@ func TestReadmeCommandsRun(t *testing.T) {
 	}
 	paths := strings.NewReplacer("/copy/data", data, "/copy/logs", filepath.Join(filepath.Dir(data), "logs"), "/archive", filepath.Join(data, "pg_wal"), "/backup/monday", second, "/downloads", sourcesOf(t, truth))
 	_, blocks := readDocument(t, "README.md")
-	ran, served := 0, 0
+	seen, ran, served := 0, 0, 0
 	for _, b := range blocks {
 		if b.lang != "sh" {
+			continue
+		}
+		if seen++; testing.Short() && seen%racedEvery != 1 { // some with a server and some without
 			continue
 		}
 		ran++

@@ -165,7 +165,7 @@ func (m *matrixRun) lose(k *lossKind) {
 
 // live leads the evidence through all fates, and rescues every loss in each.
 func (m *matrixRun) live(results *matrixResults) {
-	for _, f := range fates() {
+	for column, f := range fates() {
 		if f.happen != nil {
 			f.happen(m)
 		}
@@ -177,6 +177,9 @@ func (m *matrixRun) live(results *matrixResults) {
 			}
 			sources := f.evidence(at, dir)
 			for i := range m.kinds {
+				if testing.Short() && (i+column)%4 != 0 { // the race detector sees the same goroutines in each
+					continue
+				}
 				k := &m.kinds[i]
 				t.Run(k.name, func(t *testing.T) {
 					outcome := rescueCell(t, sources, k, &m.losses[i], f.name)

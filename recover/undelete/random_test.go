@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,7 +184,11 @@ func rescueEach(t *testing.T, dir string, doomed map[pg.XID][]byte, withoutFiles
 	if err != nil {
 		t.Fatal(err)
 	}
-	for xid, want := range doomed {
+	for i, xid := range slices.Sorted(maps.Keys(doomed)) {
+		if testing.Short() && i%4 != 0 { // the race detector sees the same goroutines in each
+			continue
+		}
+		want := doomed[xid]
 		loss, err := undelete.Find(ctx, ev, undelete.Request{XID: xid, Tables: []undelete.Target{{Database: db, Relation: rel}}})
 		if err == nil {
 			err = loss.Settle(ctx)
