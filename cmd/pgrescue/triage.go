@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/logparse/secrets"
 	"github.com/pgrescue/pgrescue/recover/casefile"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
@@ -183,6 +184,10 @@ func (r *triageRun) collect(ctx context.Context) (*triage.Facts, error) {
 	s := &r.sources
 	var signs []triage.Sign
 	s.Now, s.WALPaths, s.Trail, s.Progress = time.Now(), o.wal, r.found.Trail(), r.progress.begin
+	s.Typed = triage.Typed{DSN: secrets.Text(o.dsn), Captured: o.captured}
+	if r.found != nil {
+		s.Typed.Case = r.found.file.Dir()
+	}
 	if o.dataDir != "" || len(o.wal) > 0 {
 		ev, gaps, err := o.open(ctx, "triage", r.terminal, r.progress, r.found)
 		if err := r.unread(ctx, "the data directory and its WAL", o.dataDir, err); err != nil {

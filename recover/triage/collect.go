@@ -17,6 +17,7 @@ import (
 type Sources struct {
 	Evidence *undelete.Evidence // a data directory, its catalogs, WAL
 	WALPaths []string           // where WAL lies, if not in the data directory
+	Typed    Typed              // for the commands that are proposed
 	// Unread is a data directory that could not be opened as Evidence; "": none.
 	Unread string
 	Server Asker      // in the database that was hurt
@@ -34,7 +35,7 @@ type Sources struct {
 
 // Collect reads all sources but logs and source files, whose facts the caller adds.
 func Collect(ctx context.Context, s Sources) (*Facts, error) {
-	f := &Facts{Now: s.Now, Asked: s.Asked, WALPaths: s.WALPaths}
+	f := &Facts{Now: s.Now, Asked: s.Asked, WALPaths: s.WALPaths, Typed: s.Typed}
 	var skip []string
 	if ev := s.Evidence; ev != nil {
 		var err error

@@ -16,6 +16,7 @@ type Facts struct {
 	DataDir  *DataDir
 	WAL      *WAL
 	WALPaths []string // where it lies, if not in DataDir
+	Typed    Typed
 	Server   *Server
 	// OtherCluster: the server runs on another cluster than the data directory or the WAL is of.
 	OtherCluster bool

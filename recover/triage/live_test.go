@@ -145,7 +145,7 @@ func TestRoutesEnd(t *testing.T) {
 	if heap.Covers != triage.CoversYes || heap.Rows != 4000 || heap.Expiry.At.IsZero() || !strings.Contains(heap.Expiry.Text, "within 16m40s: 4000 dead rows, and it comes beyond 850") {
 		t.Errorf("heap: %+v", heap)
 	}
-	if !strings.HasPrefix(report.Next[0].Line, `psql -c "ALTER TABLE public.orders SET (autovacuum_enabled = off`) {
+	if !strings.HasPrefix(report.Next[0].Line, "pgrescue preserve ") || !strings.HasSuffix(report.Next[0].Line, " --table public.orders --case incident --apply") {
 		t.Errorf("next: %+v", report.Next)
 	}
 	if wal, _ := end("wal"); wal.Covers != triage.CoversYes || time.Until(wal.Expiry.At) > time.Hour || !strings.Contains(wal.Expiry.Text, "at the next checkpoint") {

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -18,6 +19,16 @@ type Command struct {
 // mostNext is how many commands are proposed: more is a list that nobody reads at night.
 const mostNext = 3
 
+// Typed is what the commands that are proposed have to name.
+type Typed struct {
+	DSN      string // connection string of the server, as it was given
+	Case     string // folder of the case; "": there is none yet
+	Captured bool   // the evidence is that of the case, which commands take when none is named
+}
+
+// newCase is the case of a responder who has none yet.
+const newCase = "incident"
+
 // next proposes what to type now: what expires first comes first.
 func (w *weigher) next() []Command {
 	var list []Command
@@ -28,38 +39,21 @@ func (w *weigher) next() []Command {
 	if w.named != "" {
 		loss = w.loss()
 	}
-	if loss != nil && !loss.whole() && loss.Way != ByColumn && w.Server != nil {
-		table := tableText(loss.Tables[0].Name) // quoted already where SQL needs it
-		add("dead rows stay: no autovacuum comes to the table", `psql -c "ALTER TABLE %s SET (autovacuum_enabled = off, toast.autovacuum_enabled = off)"`, table)
-	}
-	if w.Server != nil && w.DataDir == nil && w.WAL == nil {
-		add("the WAL, before a checkpoint removes it", "pgrescue wal fetch -o wal")
-	}
+	where := w.whereFlags()
 	switch {
-	case loss != nil && loss.ByLog == nil && w.DataDir != nil:
-		dir := w.DataDir.Path
-		if w.DataDir.Running {
-			add("a copy that nothing changes any more", "cp -a %s /safe/data", shell(dir))
-			dir = "/safe/data"
-		}
-		if len(w.losses) == 0 {
-			s := &w.spread[0]
-			since := s.Since
-			if since.IsZero() {
-				since = w.WAL.First
-			}
-			add("what they took together, and the balance", `pgrescue undelete --pgdata %s%s --table %s --since "%s" -o rescued`, shell(dir), w.walFlag(), shell(tableText(s.Table)), pg.FormatTime(since))
-		}
-		for _, other := range w.biggest() {
-			add(fmt.Sprintf("what transaction %d took, and the balance", other.XID), "pgrescue undelete --pgdata %s%s --xid %d -o rescued-%d", shell(dir), w.walFlag(), other.XID, other.XID)
-		}
-	case w.Server != nil && w.DataDir == nil:
+	case w.Typed.Captured:
+	case loss != nil && (w.Server != nil || w.DataDir != nil && w.DataDir.Running):
+		add("what vanishes first is saved first: no autovacuum comes to the tables, a slot holds the WAL, and the copies are in the case", "pgrescue preserve%s%s%s --case %s --apply",
+			w.dirFlag(), w.serverFlag(), tableFlags(loss), shell(w.caseName()))
+		where = " --case " + shell(w.caseName())
+	case w.Server != nil && w.DataDir == nil && w.WAL == nil:
+		add("the WAL, before a checkpoint removes it", "pgrescue wal fetch -o wal")
 		if dir := w.Server.Settings["data_directory"]; dir != "" {
 			add("a copy of the data directory, on the server's machine; then triage again with --pgdata", "cp -a %s /safe/data", shell(dir))
 		}
 	}
-	if len(w.losses) > 0 && loss != nil && loss.ByLog == nil && w.DataDir != nil {
-		add("where recovery beside production has to stop", "pgrescue wal target %s --xid %d", shell(w.DataDir.Path), w.earliest().XID)
+	if loss != nil && loss.ByLog == nil && w.DataDir != nil {
+		list = append(list, w.nextOfLoss(where)...)
 	}
 	if b := w.bestDump(loss); b != nil {
 		add("the table as the dump has it", "pg_restore --data-only -t %s -f rows.sql %s", shell(loss.Tables[0].Name.Name), shell(b.Path))
@@ -68,6 +62,62 @@ func (w *weigher) next() []Command {
 		list = append(list, w.nextWithoutLoss()...)
 	}
 	return list[:min(len(list), mostNext)]
+}
+
+// nextOfLoss proposes what reads the evidence of a loss, which the flags of where name.
+func (w *weigher) nextOfLoss(where string) (list []Command) {
+	if len(w.losses) == 0 {
+		s := &w.spread[0]
+		since := s.Since
+		if since.IsZero() {
+			since = w.WAL.First
+		}
+		line := fmt.Sprintf(`pgrescue undelete%s --table %s --since "%s" -o rescued`, where, shell(tableText(s.Table)), pg.FormatTime(since))
+		return []Command{{line, "what they took together, and the balance"}}
+	}
+	for _, other := range w.biggest() {
+		line := fmt.Sprintf("pgrescue undelete%s --xid %d -o rescued-%d", where, other.XID, other.XID)
+		list = append(list, Command{line, fmt.Sprintf("what transaction %d took, and the balance", other.XID)})
+	}
+	if flags, named := strings.CutPrefix(where, " --pgdata "); named { // it takes paths
+		where = " " + strings.TrimSuffix(flags, w.walFlag())
+	}
+	line := fmt.Sprintf("pgrescue wal target%s --xid %d", where, w.earliest().XID)
+	return append(list, Command{line, "where recovery beside production has to stop"})
+}
+
+// caseName is the folder of the case, or of one to be made.
+func (w *weigher) caseName() string { return cmp.Or(w.Typed.Case, newCase) }
+
+// whereFlags name the evidence for a command that reads it.
+func (w *weigher) whereFlags() string {
+	if w.Typed.Captured {
+		return " --case " + shell(w.caseName())
+	}
+	return w.dirFlag() + w.walFlag()
+}
+
+func (w *weigher) dirFlag() string {
+	if w.DataDir == nil {
+		return ""
+	}
+	return " --pgdata " + shell(w.DataDir.Path)
+}
+
+func (w *weigher) serverFlag() string {
+	if w.Server == nil {
+		return ""
+	}
+	return " --dsn " + shell(w.Typed.DSN)
+}
+
+// tableFlags name the hurt tables.
+func tableFlags(loss *Loss) string {
+	text := ""
+	for i := range loss.Tables {
+		text += " --table " + shell(tableText(loss.Tables[i].Name))
+	}
+	return text
 }
 
 // nextWithoutLoss proposes how to know more.
