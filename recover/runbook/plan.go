@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -267,7 +268,7 @@ func (p *planner) check(ctx context.Context, step *Step, block *Block) (CheckRes
 	result.Output = head(filepath.Join(s.folder, outcome.Stdout.File), previewOutput)
 	if outcome.Code > 2 || outcome.Code == 1 && outcome.Note != "" {
 		result.Problem = fmt.Sprintf("the check of line %d ended with exit code %d: %s", block.Line, outcome.Code,
-			firstLine(head(filepath.Join(s.folder, outcome.Stderr.File), previewOutput), outcome.Note))
+			complaint(head(filepath.Join(s.folder, outcome.Stderr.File), longestExpected), outcome.Note))
 	}
 	// What a check finds out is known to the steps behind it.
 	for name, value := range outcome.Outputs {
@@ -282,6 +283,18 @@ func withTimeBox(ctx context.Context, limit time.Duration) (context.Context, con
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, limit)
+}
+
+// errorLine is how pgrescue and psql mark an error; notes, warnings and hints stand around it.
+var errorLine = regexp.MustCompile(`(?m)^(?:error: |.*\b(?:ERROR|FATAL|PANIC): +).*$`)
+
+// complaint is what a block says went wrong: the last error, which ended the block; errors
+// before it were borne. A block that marks none is told by its first line.
+func complaint(stderr, otherwise string) string {
+	if marked := errorLine.FindAllString(stderr, -1); len(marked) > 0 {
+		return strings.TrimPrefix(marked[len(marked)-1], "error: ")
+	}
+	return firstLine(stderr, otherwise)
 }
 
 func firstLine(texts ...string) string {

@@ -145,6 +145,7 @@ func TestPlanOfChecksThatFail(t *testing.T) {
 	}{
 		{"stops", "exit 1", "- **Time box:** 1 min\n", WouldNot, "the check of line 7 stops the step"},
 		{"breaks", "echo broken >&2; exit 3", "- **Time box:** 1 min\n", NotPreviewed, "exit code 3: broken"},
+		{"notes before its error", "printf 'case: /c\\nerror: no room\\nhint: make some\\n' >&2; exit 9", "- **Time box:** 1 min\n", NotPreviewed, "exit code 9: no room"},
 		{"hangs", "sleep 1000", "- **Time box:** 1 s\n", NotPreviewed, "its time box of 1s ran out"},
 		{"writes nonsense", "echo nonsense > \"$OUT\"", "- **Time box:** 1 min\n", NotPreviewed, "line 1 of $OUT"},
 	}
@@ -229,5 +230,22 @@ func TestPlanHash(t *testing.T) {
 	plan, _ := planned(t, secret, map[string]string{"FILE": "a", "PGPASSWORD": "one"})
 	if plan.Values["PGPASSWORD"] != "(secret)" || plan.Values["FILE"] != "a" || filepath.Base(plan.Book) != "book.md" {
 		t.Errorf("plan %+v", plan.Values)
+	}
+}
+
+func TestComplaint(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, stderr, want string }{
+		{"nothing", "", "otherwise"},
+		{"not marked", "cp: no such file\ncp: omitting\n", "cp: no such file"},
+		{"pgrescue", "case: /c\nwarning: w\nerror: plan: this is postgres\nhint: connect elsewhere\n", "plan: this is postgres"},
+		{"the first was borne", "error: target: no WAL\ncase: /c\nerror: plan: refused\n", "plan: refused"},
+		{"psql", "NOTICE:  n\npsql:a.sql:3: ERROR:  relation \"x\" does not exist\nLINE 1: x\n", "psql:a.sql:3: ERROR:  relation \"x\" does not exist"},
+		{"a connection", "psql: error: connection failed: FATAL:  role \"x\" does not exist\n", "psql: error: connection failed: FATAL:  role \"x\" does not exist"},
+	}
+	for _, test := range tests {
+		if got := complaint(test.stderr, "otherwise"); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
 	}
 }

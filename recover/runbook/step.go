@@ -317,9 +317,9 @@ func (v *visiting) output(o Outcome) (string, bool) {
 	return head(filepath.Join(v.folder, v.lastFolder(), "stdout"), longestExpected), true
 }
 
-// complaint is the first line of what the last block printed as errors.
+// complaint is what the last block printed of its error.
 func (v *visiting) complaint(b *Block) string {
-	return firstLine(head(filepath.Join(v.folder, v.lastFolder(), "stderr"), previewOutput), "the "+string(b.Role)+" block printed no error")
+	return complaint(head(filepath.Join(v.folder, v.lastFolder(), "stderr"), longestExpected), "the "+string(b.Role)+" block printed no error")
 }
 
 func (v *visiting) lastFolder() string {
