@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,6 +167,9 @@ func (o *preserveOptions) library(ctx context.Context, progress *stages, found *
 		return options, nil
 	}
 	server, err := o.server(ctx)
+	if errors.Is(err, live.ErrUnreachable) && o.dataDir != "" {
+		options.Silent, err = err.Error(), nil
+	}
 	options.Server = server
 	return options, err
 }

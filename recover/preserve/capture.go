@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
+	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/undelete"
 )
 
@@ -30,6 +31,7 @@ func Capture(ctx context.Context, options Options, memory *Memory) (*Captured, e
 		return nil, err
 	}
 	defer w.close()
+	found := len(w.missing)
 	all, err := w.jobs(ctx)
 	if err != nil {
 		return nil, err
@@ -41,7 +43,7 @@ func Capture(ctx context.Context, options Options, memory *Memory) (*Captured, e
 	if !plan.Room.Enough {
 		return nil, noRoom(plan)
 	}
-	w.missing = nil // what the plan foresaw comes again, from what happens
+	w.missing = w.missing[:found] // what the plan foresaw beside comes again, from what happens
 	c := &copier{work: w}
 	done := &Captured{Evidence: w.Folder, Frozen: []Frozen{}, Notes: plan.Notes}
 	err = c.capture(ctx, done, memory)
@@ -57,6 +59,9 @@ func noRoom(plan *Plan) error {
 	hint := "name a case on another disk with --case"
 	if plan.Room.OnlyHurt > 0 {
 		hint += fmt.Sprintf("; or copy the catalogs, the WAL and the hurt tables alone with --only-hurt: %d MB", plan.Room.OnlyHurt>>20)
+		if plan.Room.OnlyHurt+margin(plan.Room.OnlyHurt) > plan.Room.Free {
+			hint += ", for which the room here is too little as well"
+		}
 	} else {
 		hint += "; or name the hurt tables with --table, and copy them alone with --only-hurt"
 	}
@@ -75,11 +80,11 @@ func (c *copier) capture(ctx context.Context, done *Captured, memory *Memory) er
 		}
 	}
 	if c.read != nil {
-		if err := done.add(c.state(ctx, "state of the server that is gone in seconds", volatileViews())); err != nil {
+		if err := c.orWithout(ctx, done.add(c.state(ctx, "state of the server that is gone in seconds", volatileViews()))); err != nil {
 			return err
 		}
 	}
-	if err := c.freezeStep(ctx, done, memory); err != nil {
+	if err := c.orWithout(ctx, c.freezeStep(ctx, done, memory)); err != nil {
 		return err
 	}
 	if c.data.tree != nil {
@@ -88,7 +93,7 @@ func (c *copier) capture(ctx context.Context, done *Captured, memory *Memory) er
 		}
 	}
 	if c.read != nil {
-		if err := done.add(c.state(ctx, "statistics, settings and catalogs of the server", slowViews())); err != nil {
+		if err := c.orWithout(ctx, done.add(c.state(ctx, "statistics, settings and catalogs of the server", slowViews()))); err != nil {
 			return err
 		}
 	}
@@ -101,13 +106,26 @@ func (c *copier) capture(ctx context.Context, done *Captured, memory *Memory) er
 	return c.copyFiles(ctx, done)
 }
 
+// orWithout goes on without the server when it went away in the middle, and the files are there without it.
+func (c *copier) orWithout(ctx context.Context, err error) error {
+	if ctx.Err() != nil || !errors.Is(err, live.ErrLost) || c.data.tree == nil || c.overSQL || isMemory(err) {
+		return err
+	}
+	if c.read != nil {
+		c.lacks("what else the server knows", "it went away: "+err.Error())
+		c.read.Close()
+		c.read = nil
+	}
+	return nil
+}
+
 // freezeStep freezes, unless nobody wants it or there is no server.
 func (c *copier) freezeStep(ctx context.Context, done *Captured, memory *Memory) error {
 	if c.NoFreeze {
 		return nil
 	}
 	if c.Server == nil {
-		c.expects("freeze", "not possible: no server given")
+		c.expects("freeze", c.noServer())
 		return nil
 	}
 	var err error
@@ -123,6 +141,9 @@ func (c *copier) freezeStep(ctx context.Context, done *Captured, memory *Memory)
 func (c *copier) copyFiles(ctx context.Context, done *Captured) error {
 	all := new(jobs)
 	logs, err := c.findLogs(ctx)
+	if err != nil && c.orWithout(ctx, err) == nil {
+		logs, err = c.findLogs(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package preserve
 import (
 	"context"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -24,7 +24,7 @@ func (w *work) findTables(ctx context.Context) error {
 				Hint: `write it as in SQL: orders, sales.orders, or sales."Order Lines" in quotes of the shell`,
 			}
 		}
-		names = append(names, tableName{text, quoteName(folded), quoteName(exact)})
+		names = append(names, tableName{text, folded, exact})
 	}
 	switch {
 	case len(names) == 0:
@@ -38,14 +38,9 @@ func (w *work) findTables(ctx context.Context) error {
 }
 
 // tableName is a name as somebody typed it, as SQL reads it, and with the letters that it was typed with.
-type tableName struct{ typed, folded, exact string }
-
-func quoteName(parts []string) string {
-	quoted := make([]string, len(parts))
-	for i, part := range parts {
-		quoted[i] = pg.QuoteIdentAlways(part)
-	}
-	return strings.Join(quoted, ".")
+type tableName struct {
+	typed         string
+	folded, exact []string
 }
 
 // findAtServer looks in the database of the connection string, and then in the others.
@@ -81,7 +76,7 @@ func (w *work) findAtServer(ctx context.Context, names []tableName) error {
 func (w *work) findIn(ctx context.Context, conn *live.Conn, names []tableName) (rest []tableName, err error) {
 	for _, name := range names {
 		found, err := findHurt(ctx, conn, name.folded)
-		if err == nil && len(found) == 0 && name.exact != name.folded {
+		if err == nil && len(found) == 0 && !slices.Equal(name.exact, name.folded) {
 			found, err = findHurt(ctx, conn, name.exact)
 		}
 		if err != nil {

@@ -59,11 +59,21 @@ func (w *work) freeze(ctx context.Context, memory *Memory) ([]Frozen, error) {
 	return f.done, f.holdWAL(ctx)
 }
 
+// noServer says why nothing can be frozen.
+func (w *work) noServer() string {
+	if w.Silent != "" {
+		return "not possible: the server does not answer"
+	}
+	return "not possible: no server given"
+}
+
+const onStandby = "the server is a standby: what its primary vacuums goes here too, and only the primary can be frozen"
+
 // autovacuum stops it for the hurt tables, or for all where nobody knows them.
 func (f *freezer) autovacuum(ctx context.Context) error {
 	switch {
 	case f.Server.Card.InRecovery:
-		f.lacks("freeze of tables", "the server is a standby: what its primary vacuums goes here too, and only the primary can be frozen")
+		f.lacks("freeze of tables", onStandby)
 		return nil
 	case len(f.hurt) == 0 || len(f.gone) > 0: // what a table was that was dropped stands in dead rows of catalogs
 		if err := f.everywhere(ctx); err != nil {
@@ -165,10 +175,25 @@ func (f *freezer) whyNot(ctx context.Context, conn *live.Conn, t *hurtTable, err
 	return why
 }
 
+func (w *work) noSuperuser() string { return "the role " + w.Server.Card.Role + " is no superuser" }
+
 // everywhere stops autovacuum for the whole server.
 func (f *freezer) everywhere(ctx context.Context) error {
+	if !f.Server.Card.Superuser {
+		f.lacks("autovacuum = off for the whole server", f.noSuperuser()+"; name the hurt tables with --table")
+		return nil
+	}
 	ok, err := f.set(ctx, "autovacuum", "off")
 	if err != nil || !ok {
+		return err
+	}
+	// The launcher may begin another worker before it reads the setting, and ends.
+	launchers := ""
+	for turn := 0; turn < 100 && launchers != "0" && err == nil; turn++ {
+		launchers, err = f.conn.Value(ctx, "wait for the autovacuum launcher at", `SELECT (SELECT count(*) FROM pg_catalog.pg_stat_activity
+			WHERE backend_type = 'autovacuum launcher')::text FROM pg_catalog.pg_sleep(0.02)`)
+	}
+	if err != nil {
 		return err
 	}
 	// A worker goes on to the end of its list. One that prevents the wraparound is left alone.
@@ -185,7 +210,7 @@ func (f *freezer) everywhere(ctx context.Context) error {
 // be changed.
 func (f *freezer) set(ctx context.Context, name, value string) (ok bool, err error) {
 	thing := Frozen{Kind: KindSetting, Name: name, Set: value, System: f.Server.Card.SystemIdentifier}
-	now, err := f.conn.Value(ctx, "ask for "+name+" at", "SELECT setting FROM pg_catalog.pg_settings WHERE name = $1", name)
+	now, err := inForce(ctx, f.conn, name)
 	if err == nil && now == value {
 		return true, nil
 	}
@@ -205,7 +230,20 @@ func (f *freezer) set(ctx context.Context, name, value string) (ok bool, err err
 		f.lacks("setting "+name+" = "+value, live.Message(err))
 		return false, f.unchanged(ctx, thing)
 	}
-	return true, f.did(thing)
+	if err := f.did(thing); err != nil {
+		return false, err
+	}
+	if now, err = inForce(ctx, f.conn, name); err != nil {
+		return false, err
+	}
+	if now != value { // the command line goes before the file
+		f.lacks("setting "+name+" = "+value, "it was set, and the server still has "+now+": its command line may set it, and only a start without that changes it")
+	}
+	return now == value, nil
+}
+
+func inForce(ctx context.Context, conn *live.Conn, name string) (string, error) {
+	return conn.Value(ctx, "ask for "+name+" at", "SELECT setting FROM pg_catalog.pg_settings WHERE name = $1", name)
 }
 
 // unchanged forgets a setting that could not be changed, once it is sure that it is as before.

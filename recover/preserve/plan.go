@@ -280,13 +280,18 @@ func (w *work) planFreeze(ctx context.Context, p *Plan) error {
 		p.Notes = append(p.Notes, "nothing is frozen, as --no-freeze asks")
 		return nil
 	case w.Server == nil:
-		w.expects("freeze", "not possible: no server given")
+		w.expects("freeze", w.noServer())
 		return nil
 	case w.Server.Card.InRecovery:
-		w.expects("freeze of tables", "the server is a standby: only its primary can be frozen")
+		w.lacks("freeze of tables", onStandby)
 	default:
 		w.planAutovacuum(p)
 	}
+	return w.planSlot(ctx, p)
+}
+
+// planSlot says whether WAL would be held.
+func (w *work) planSlot(ctx context.Context, p *Plan) error {
 	replication, err := w.read.Value(ctx, "ask for the role at", "SELECT (rolsuper OR rolreplication)::text FROM pg_catalog.pg_roles WHERE rolname = current_user")
 	if err != nil {
 		return err
@@ -295,11 +300,17 @@ func (w *work) planFreeze(ctx context.Context, p *Plan) error {
 		w.lacks("slot that holds the WAL", "the role "+w.Server.Card.Role+" has no REPLICATION")
 		return nil
 	}
+	guard, why, err := w.slotRule(ctx, w.read)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		w.lacks("slot that holds the WAL", why)
+		return nil
+	}
 	line := fmt.Sprintf("slot %s holds the WAL from the last checkpoint on", w.Slot)
-	if w.Server.Card.VersionNumber < 130000 {
-		line += "; PostgreSQL 12 has no " + guardSetting + ", so it is made only where there is much room"
-	} else {
-		line += ", with " + guardSetting + " as a guard"
+	if guard > 0 {
+		line += fmt.Sprintf(", with %s = %d MB as a guard", guardSetting, guard>>20)
 	}
 	p.Freeze = append(p.Freeze, line)
 	return nil
@@ -314,7 +325,7 @@ func (w *work) planAutovacuum(p *Plan) {
 		if w.Server.Card.Superuser {
 			p.Freeze = append(p.Freeze, "autovacuum = off for the whole server, by ALTER SYSTEM: "+why)
 		} else {
-			w.lacks("autovacuum = off for the whole server", "the role "+w.Server.Card.Role+" is no superuser; name the hurt tables with --table")
+			w.lacks("autovacuum = off for the whole server", w.noSuperuser()+"; name the hurt tables with --table")
 		}
 	}
 	for i := range w.hurt {

@@ -17,28 +17,41 @@ const guardSetting = "max_slot_wal_keep_size"
 // holdWAL makes a slot, so that no checkpoint recycles WAL from now on, and a guard so that it does not fill
 // the disk.
 func (f *freezer) holdWAL(ctx context.Context) error {
-	state, err := f.slotState(ctx)
+	guard, why, err := f.slotRule(ctx, f.conn)
 	if err != nil {
 		if lost(ctx, err) {
 			return err
 		}
-		f.lacks("slot that holds the WAL", live.Message(err))
+		why = live.Message(err)
+	}
+	if why != "" {
+		f.lacks("slot that holds the WAL", why)
 		return nil
 	}
-	if !state.there {
-		guard, why := state.guard(f.Server.Card.VersionNumber, f.serverRoom())
-		if why != "" {
-			f.lacks("slot that holds the WAL", why)
-			return nil
+	if guard > 0 {
+		ok, err := f.set(ctx, guardSetting, strconv.FormatInt(guard>>20, 10))
+		if err != nil {
+			return err
 		}
-		if guard > 0 {
-			ok, err := f.set(ctx, guardSetting, strconv.FormatInt(guard>>20, 10))
-			if err != nil || !ok {
-				return err
-			}
+		if !ok {
+			f.lacks("slot that holds the WAL", "without "+guardSetting+" it could fill the disk")
+			return nil
 		}
 	}
 	return f.slot(ctx)
+}
+
+// slotRule says what the guard of the slot has to be, in bytes, and why there can be no slot.
+func (w *work) slotRule(ctx context.Context, conn *live.Conn) (guard int64, why string, err error) {
+	state, err := w.slotState(ctx, conn)
+	if err != nil || state.there {
+		return 0, "", err
+	}
+	guard, why = state.guard(w.Server.Card.VersionNumber, w.serverRoom())
+	if guard > 0 && !w.Server.Card.Superuser {
+		return 0, "it needs " + guardSetting + " as a guard, and " + w.noSuperuser(), nil
+	}
+	return guard, why, nil
 }
 
 // slot makes the slot, which keeps what the last checkpoint would need.
@@ -67,16 +80,16 @@ type slotState struct {
 	mostBehind int64 // what the other slots hold
 }
 
-func (f *freezer) slotState(ctx context.Context) (s slotState, err error) {
+func (w *work) slotState(ctx context.Context, conn *live.Conn) (s slotState, err error) {
 	position := "pg_catalog.pg_current_wal_lsn()"
-	if f.Server.Card.InRecovery {
+	if w.Server.Card.InRecovery {
 		position = "pg_catalog.pg_last_wal_replay_lsn()"
 	}
-	err = f.conn.Query(ctx, "ask for slots at", `SELECT coalesce((SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = '`+guardSetting+`'), -1),
+	err = conn.Query(ctx, "ask for slots at", `SELECT coalesce((SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = '`+guardSetting+`'), -1),
 		(SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'max_wal_size'),
 		(SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1),
 		coalesce((SELECT max(pg_catalog.pg_wal_lsn_diff(`+position+`, restart_lsn))::bigint FROM pg_catalog.pg_replication_slots WHERE slot_name <> $1), 0)`,
-		live.Parameters(f.Slot), func(row [][]byte) error {
+		live.Parameters(w.Slot), func(row [][]byte) error {
 			for i, to := range []*int64{&s.keep, &s.walSize, nil, &s.mostBehind} {
 				if to != nil {
 					*to, _ = strconv.ParseInt(string(row[i]), 10, 64)

@@ -28,10 +28,12 @@ type hurtTable struct {
 // takesOptions reports whether it has rows of its own, and so options of autovacuum.
 func (t *hurtTable) takesOptions() bool { return t.kind == "r" || t.kind == "m" }
 
-// findHurtSQL finds a table by its name as SQL writes it, and what is below it. The files are
-// asked for by functions that take no lock.
+// findHurtSQL finds a table by its schema and name, or by its name in the search path, and what is
+// below it. A schema is looked up as a row: to_regclass fails where the role has no right on it. The
+// files are asked for by functions that take no lock.
 const findHurtSQL = `WITH RECURSIVE tree AS (
-	SELECT pg_catalog.to_regclass($1::text)::pg_catalog.oid AS oid
+	SELECT r.oid FROM pg_catalog.pg_class r JOIN pg_catalog.pg_namespace s ON s.oid = r.relnamespace WHERE s.nspname = $1 AND r.relname = $2
+	UNION SELECT pg_catalog.to_regclass($3::text)::pg_catalog.oid
 	UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid)
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.to_json(c.reloptions), coalesce(t.oid, 0), pg_catalog.to_json(t.reloptions),
 	pg_catalog.format('%I.%I', n.nspname, c.relname), coalesce(pg_catalog.pg_relation_filepath(c.oid), ''), coalesce(pg_catalog.pg_relation_filepath(t.oid), ''),
@@ -40,8 +42,18 @@ FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_name
 LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid AND c.reltoastrelid <> 0 WHERE c.relkind IN ('r', 'p', 'm') ORDER BY 1`
 
 // findHurt finds the tables of a name. A name that the database does not know gives none.
-func findHurt(ctx context.Context, conn *live.Conn, name string) (list []hurtTable, err error) {
-	err = conn.Query(ctx, "look for "+name+" at", findHurtSQL, live.Parameters(name), func(row [][]byte) error {
+func findHurt(ctx context.Context, conn *live.Conn, name []string) (list []hurtTable, err error) {
+	schema, table, inPath := "", name[len(name)-1], ""
+	if len(name) == 2 {
+		schema = name[0]
+	} else {
+		inPath = pg.QuoteIdentAlways(table)
+	}
+	parameters := live.Parameters(schema, table, inPath)
+	if inPath == "" {
+		parameters[2] = nil
+	}
+	err = conn.Query(ctx, "look for "+strings.Join(name, ".")+" at", findHurtSQL, parameters, func(row [][]byte) error {
 		t := hurtTable{
 			database: conn.Database(), oid: oidOf(row[0]), toast: oidOf(row[5]), kind: string(row[3]), quoted: string(row[7]), owned: string(row[10]) == "t",
 			name: pg.QuoteIdent(string(row[1])) + "." + pg.QuoteIdent(string(row[2])),

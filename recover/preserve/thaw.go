@@ -109,11 +109,19 @@ const optionsNowSQL = `SELECT pg_catalog.to_json(c.reloptions), pg_catalog.forma
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_class o ON o.oid = c.oid AND c.relkind <> 't' OR o.reltoastrelid = c.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace WHERE c.oid = $1::oid`
 
+// noSuchDatabase is the SQLSTATE of a connection to a database that is not there (errcodes.txt).
+const noSuchDatabase = "3D000"
+
 func (t *thawing) table(ctx context.Context, f *Frozen) error {
 	conn := t.conn
 	if f.Database != conn.Database() {
 		var err error
-		if conn, err = t.session(ctx, f.Database); err != nil {
+		conn, err = t.session(ctx, f.Database)
+		if live.Code(err) == noSuchDatabase {
+			t.note("database %s is not there any more, and so is %s", f.Database, f.Label())
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		defer conn.Close()

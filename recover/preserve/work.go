@@ -21,6 +21,7 @@ type Options struct {
 	Folder     string   // the case's folder evidence; "": there is no case, and so only a plan
 	DataDir    string   // "": none is at hand
 	Server     *Server  // nil: none is at hand
+	Silent     string   // why the server that is named does not answer; "": it does, or none is named
 	Tables     []string // that were hurt, as SQL writes them
 	Logs       []string // files and folders of the application
 	Sources    []string // files and folders that rows came from
@@ -79,6 +80,9 @@ func begin(ctx context.Context, options Options) (*work, error) {
 			return nil, err
 		}
 		w.read = conn
+	}
+	if w.Silent != "" {
+		w.lacks("the server", "only its files are captured: "+w.Silent)
 	}
 	err := w.findData(ctx)
 	if err == nil {
