@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,28 @@ func shell(t *testing.T, folder, script string, environment ...string) (stdout, 
 	command.Stdout, command.Stderr = &out, &errs
 	err = command.Run()
 	return out.String(), errs.String(), err
+}
+
+// TestDocumentsAreMerged: no page was landed with the marks of a merge in it.
+func TestDocumentsAreMerged(t *testing.T) {
+	t.Parallel()
+	pages := 0
+	err := filepath.WalkDir(repository, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		pages++
+		text, err := os.ReadFile(path)
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ") {
+				t.Errorf("%s: %s", path, line)
+			}
+		}
+		return err
+	})
+	if err != nil || pages < 5 {
+		t.Error(pages, err)
+	}
 }
 
 func TestReadmeSession(t *testing.T) {
