@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -228,12 +229,19 @@ func (r *responder) removeFile() {
 	}
 }
 
-// fileIsSaved: the case has the file that was removed, byte for byte.
+// fileIsSaved: the case has the file that was removed, byte for byte; without it the book says that none is saved.
 func (r *responder) fileIsSaved() {
 	r.t.Helper()
 	saved, err := os.ReadFile(filepath.Join(r.folder, "case", "evidence", "open", r.lost))
 	if err != nil || !bytes.Equal(saved, r.content) {
 		r.t.Errorf("%s: %d bytes were saved of %d: %v", r.lost, len(saved), len(r.content), err)
+	}
+	open := filepath.Join(r.folder, "case", "evidence", "open")
+	if err := errors.Join(os.RemoveAll(open), os.Mkdir(open, 0o700)); err != nil {
+		r.t.Fatal(err)
+	}
+	if r.verifies("files-were-removed") {
+		r.t.Error("no file is saved, and the verify block did not notice")
 	}
 }
 

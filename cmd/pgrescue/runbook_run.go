@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -193,6 +194,19 @@ box ran out end with 124, those that did not verify with 7, other blocks with 9.
 	return command
 }
 
+// newRunFolder names the folder of a run that begins at a time. A second run of the same
+// second gets one of its own, which sorts behind the first.
+func newRunFolder(parent string, at time.Time) string {
+	name := filepath.Join(parent, at.UTC().Format("2006-01-02T15-04-05Z"))
+	folder := name
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(folder); err != nil {
+			return folder
+		}
+		folder = fmt.Sprintf("%s-%d", name, n)
+	}
+}
+
 func runRunbookRun(ctx context.Context, options *runbookRunOptions, args []string, cases *caseOptions, terminal *term.Terminal) (err error) {
 	book, err := openBook(args)
 	if err != nil {
@@ -200,7 +214,7 @@ func runRunbookRun(ctx context.Context, options *runbookRunOptions, args []strin
 	}
 	folder := options.folder
 	if folder == "" {
-		folder = filepath.Join(runsFolder, time.Now().UTC().Format("2006-01-02T15-04-05Z"))
+		folder = newRunFolder(runsFolder, time.Now())
 	}
 	if err := mayHold("run", folder, "name another folder with --folder"); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/recover/pitr/cluster"
@@ -92,5 +93,41 @@ func TestRunbookTarget(t *testing.T) {
 	}
 	if dsn := dsnOf(map[string]string{"PGHOST": "a b", "PGDATABASE": `it's\`}); dsn != `host='a b' dbname='it\'s\\'` {
 		t.Errorf("dsn %s", dsn)
+	}
+}
+
+// TestFoldersOfRuns: runs that begin in one second do not take the same folder, and the last of them is the one that
+// commands take when none is named.
+func TestFoldersOfRuns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	at := time.Date(2026, 11, 26, 9, 2, 41, 0, time.UTC)
+	for _, want := range []string{"2026-11-26T09-02-41Z", "2026-11-26T09-02-41Z-2", "2026-11-26T09-02-41Z-3"} {
+		folder := newRunFolder(runsFolder, at)
+		if filepath.Base(folder) != want {
+			t.Errorf("the run takes %s, want %s", folder, want)
+		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "run.json"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if last, err := runOf(nil); err != nil || last != folder {
+			t.Errorf("the last run is %s, want %s: %v", last, folder, err)
+		}
+	}
+}
+
+// TestRunsOfOneSecond: a run that is begun right behind another goes through.
+func TestRunsOfOneSecond(t *testing.T) {
+	t.Chdir(t.TempDir())
+	book := "### 1. Look\n\n```sh check\ntrue\n```\n"
+	if err := os.WriteFile("book.md", []byte(book), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if code, _, stderr := execute(t.Context(), "runbook", "run", "book.md"); code != exitcode.Done {
+			t.Errorf("code %d: %s", code, stderr)
+		}
 	}
 }
