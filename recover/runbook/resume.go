@@ -251,7 +251,7 @@ func (v *visiting) alreadyThere(ctx context.Context) (map[*Block]bool, error) {
 			}
 			if v.o.Ask == nil {
 				return nil, &troubleError{state: StateInterrupted, err: failure("resume", v.book.place(b.Line), ErrConfirm, "--again "+v.step.Name()+" runs it again",
-					"the block had begun when the run was interrupted, and nothing says whether it worked")}
+					"the block had begun when the run was interrupted, and no verify block says that it worked")}
 			}
 			v.tell(Event{Kind: Told, Step: v.step, Block: b, Text: "this block had begun when the run was interrupted; it would run again"})
 		}

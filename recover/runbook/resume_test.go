@@ -189,6 +189,9 @@ func TestInterruptedStep(t *testing.T) {
 	// The verify says no, and nobody is there to say that it may run twice.
 	result, err = d.resume(d.options())
 	d.wants(result, err, ErrConfirm, "--again 1", "1-one: interrupted, 1-one: interrupted", "one")
+	if !strings.Contains(err.Error(), "no verify block says that it worked") {
+		t.Errorf("the verify block said no, and the error is %v", err)
+	}
 	// Somebody is there.
 	if err := os.WriteFile(filepath.Join(d.dir, "there"), nil, 0o600); err != nil {
 		t.Fatal(err)
