@@ -42,7 +42,11 @@ func incidents() []incident {
 		{"DROP TYPE CASCADE", []string{"CREATE TYPE mood AS ENUM ('good', 'bad')", "ALTER TABLE customers ADD COLUMN feels mood DEFAULT 'good'", "CULPRIT DROP TYPE mood CASCADE"}, triage.Reshaped, triage.HurtTable, "customers", 100},
 		{"DROP SCHEMA CASCADE", []string{"CREATE SCHEMA app", "CREATE TABLE app.big AS SELECT generate_series(1, 900) AS id", "CREATE TABLE app.small AS SELECT generate_series(1, 30) AS id", "ANALYZE", "CULPRIT DROP SCHEMA app CASCADE"}, triage.Recreated, triage.HurtTable, "big", 900},
 		{"a DELETE that fails before one that does not", []string{`DELETE FROM customers WHERE id \!= 5`, "CULPRIT DELETE FROM orders WHERE tenant > 0"}, triage.Cleanup, triage.HurtRows, "orders", 1500},
+		{"DELETE that a trigger writes an audit of", []string{"CREATE TABLE audit (what text, id int)", "CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit VALUES (''gone'', OLD.id); RETURN OLD; END'", "CREATE TRIGGER audits AFTER DELETE ON orders FOR EACH ROW EXECUTE FUNCTION audited()", "CULPRIT DELETE FROM orders WHERE tenant = 3"}, triage.Cleanup, triage.HurtRows, "orders", 500},
+		{"TRUNCATE and a few rows in one transaction", []string{"CULPRIT TRUNCATE orders; INSERT INTO orders SELECT i, 1, 'new' FROM generate_series(1, 20) i"}, triage.Truncated, triage.HurtTable, "orders", 2000},
+		{"in another database, a table of the same name", []string{"CREATE DATABASE other", "AT other CREATE TABLE orders AS SELECT generate_series(1, 3000) AS id", "AT other ANALYZE", "AT other CULPRIT DELETE FROM orders WHERE id > 1000"}, triage.Cleanup, triage.HurtRows, "orders", 2000},
 
+		{"materialized views are dropped, made and refreshed", []string{"CREATE MATERIALIZED VIEW seen AS SELECT * FROM orders", "CREATE UNIQUE INDEX ON seen (id)", "REFRESH MATERIALIZED VIEW seen", "DROP MATERIALIZED VIEW seen"}, "", triage.HurtNothing, "", 0},
 		{"nothing but traffic", nil, "", triage.HurtNothing, "", 0},
 		{"rolled back", []string{"BEGIN; DELETE FROM orders; ROLLBACK", "BEGIN; TRUNCATE orders; ROLLBACK"}, "", triage.HurtNothing, "", 0},
 		{"an empty table is truncated and filled later", []string{"CREATE TABLE history (id int)", "TRUNCATE history", "INSERT INTO history SELECT generate_series(1, 500)", "BEGIN; CREATE TABLE IF NOT EXISTS old (id int); TRUNCATE old; COMMIT", "DROP TABLE old"}, "", triage.HurtNothing, "", 0},
@@ -97,8 +101,12 @@ func happen(t *testing.T, c *cluster.Cluster, list []string) (culprit uint64) {
 	t.Helper()
 	ctx := t.Context()
 	for _, sql := range list {
+		database := "postgres"
+		if rest, other := strings.CutPrefix(sql, "AT other "); other {
+			database, sql = "other", rest
+		}
 		statement, blamed := strings.CutPrefix(sql, "CULPRIT ")
-		s, err := c.Session(ctx, "postgres")
+		s, err := c.Session(ctx, database)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,6 +236,9 @@ func (in *incident) check(t *testing.T, r *triage.Report, culprit uint64, asks b
 	loss := &r.Losses[0]
 	if uint64(loss.XID) != culprit || loss.Tables[0].Name.Name != in.table || loss.Tables[0].Rows != in.rows {
 		t.Errorf("the loss is %+v, want transaction %d, %d rows of %s", *loss, culprit, in.rows, in.table)
+	}
+	if heap := r.Routes[0]; strings.HasPrefix(in.name, "in another database") && (strings.Contains(heap.Why, "statistics") || loss.Tables[0].Left != 1000) {
+		t.Errorf("the table of the same name was asked: %+v, %+v", heap, loss.Tables[0])
 	}
 	if len(r.Next) == 0 || len(r.Next) > 3 {
 		t.Errorf("next: %+v", r.Next)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
@@ -129,7 +130,7 @@ func (f *Facts) lossesOf(tx *Transaction) []Loss {
 	for i := range tx.Tables {
 		c := &tx.Tables[i]
 		name := NameOf(c.Table)
-		if !f.Asked.wants(name) {
+		if !f.Asked.wants(name) || c.derived && len(f.Asked.Tables) == 0 {
 			continue
 		}
 		if f.standsOut(tx, c, false) {
@@ -186,10 +187,10 @@ func (f *Facts) told(tx *Transaction) (list []*Statement) {
 }
 
 // removedBy tells what a removed file meant: not where the transaction filled the table
-// again, and not where that is what always happens to it.
+// again, with half as many rows at least, and not where that is what always happens to it.
 func (f *Facts) removedBy(tx *Transaction, r RemovedTable) (LostTable, bool) {
 	name := NameOf(r.Table)
-	if !r.Loss.Lost() || !f.Asked.wants(name) {
+	if !r.Loss.Lost() || !f.Asked.wants(name) || r.derived && len(f.Asked.Tables) == 0 {
 		return LostTable{}, false
 	}
 	lost := LostTable{Name: name, File: r.File, Way: ByDrop, Rows: -1, Left: -1}
@@ -208,7 +209,11 @@ func (f *Facts) removedBy(tx *Transaction, r RemovedTable) (LostTable, bool) {
 	if habit := f.WAL.Habits[r.Table]; habit != nil && len(f.Asked.Tables) == 0 && habit.Truncates >= usual {
 		return lost, false // a staging table
 	}
-	return lost, tx.change(r.Table).Inserted == 0 && lost.Rows != 0
+	filled := tx.change(r.Table).Inserted
+	if lost.Rows > 0 { // what the catalogs counted may be old
+		return lost, 2*filled < lost.Rows
+	}
+	return lost, filled == 0 && lost.Rows != 0
 }
 
 // byFile finds the table that had a file: of two with one name, the one that is gone.
@@ -218,7 +223,16 @@ func (f *Facts) byFile(file string, name evidence.RelationName) *Table {
 			return &f.Tables[i]
 		}
 	}
-	return f.table(name)
+	if t := f.table(name); t != nil && sameDatabase(t.File, file) {
+		return t
+	}
+	return nil
+}
+
+// sameDatabase reports whether two files may be of one database: those whose numbers are not known may be of any.
+func sameDatabase(a, b string) bool {
+	one, other := strings.Split(a, "/"), strings.Split(b, "/")
+	return len(one) < 3 || len(other) < 3 || one[1] == other[1]
 }
 
 // replaced reports whether a transaction brought as many rows as it deleted: it loaded the table anew.
@@ -262,7 +276,7 @@ func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 	if updates {
 		n = c.Updated
 	}
-	if n == 0 || !updates && (replaced(c) || archived(tx, c)) {
+	if n == 0 || !updates && (replaced(c) || f.archived(tx, c)) {
 		return false
 	}
 	if len(f.Asked.Tables) > 0 {
@@ -298,10 +312,17 @@ func (f *Facts) hurtsMore(tx *Transaction, c *TableChange) bool {
 	})
 }
 
-// archived reports whether a transaction brought as many rows to another table as it took from this one.
-func archived(tx *Transaction, c *TableChange) bool {
+// archived reports whether a transaction brought as many rows to another table as it took from this one,
+// and that table has room for them: an audit that only tells which rows went is no archive.
+func (f *Facts) archived(tx *Transaction, c *TableChange) bool {
+	from := f.byFile(c.File, NameOf(c.Table))
 	return slices.ContainsFunc(tx.Tables, func(other TableChange) bool {
-		return other.Table != c.Table && other.Inserted >= c.Deleted && other.Deleted == 0 && other.Updated == 0
+		if other.Table == c.Table || other.Inserted < c.Deleted || other.Deleted != 0 || other.Updated != 0 {
+			return false
+		}
+		to := f.byFile(other.File, NameOf(other.Table))
+		lacks := func(column string) bool { return !slices.Contains(to.Columns, column) }
+		return from == nil || to == nil || to.Columns == nil || !slices.ContainsFunc(from.Columns, lacks)
 	})
 }
 

@@ -34,12 +34,15 @@ func (n *Names) Of(file pg.RelFileLocator) string {
 }
 
 // IsToast reports whether a file is that of a TOAST table.
-func (n *Names) IsToast(file pg.RelFileLocator) bool {
+func (n *Names) IsToast(file pg.RelFileLocator) bool { return n.isKind(file, "t") }
+
+// isKind reports whether a file is known to be of a relation with that relkind.
+func (n *Names) isKind(file pg.RelFileLocator, kind string) bool {
 	if n.index == nil {
 		return false
 	}
 	_, rel, known := n.index.ByFile(file)
-	return known && rel.Kind == "t"
+	return known && rel.Kind == kind
 }
 
 // Transaction names what a transaction did, the table first to which it did most.
@@ -49,7 +52,7 @@ func (n *Names) Transaction(tx *xact.Transaction) Transaction {
 	}
 	for _, tally := range tx.Tallies {
 		t.Tables = append(t.Tables, TableChange{
-			Table: n.Of(tally.Relation), File: tally.Relation.String(), Inserted: tally.Inserted, Updated: tally.Updated, Deleted: tally.Deleted,
+			Table: n.Of(tally.Relation), File: tally.Relation.String(), Inserted: tally.Inserted, Updated: tally.Updated, Deleted: tally.Deleted, derived: n.isKind(tally.Relation, "m"),
 		})
 	}
 	slices.SortStableFunc(t.Tables, func(a, b TableChange) int {
@@ -72,7 +75,7 @@ func (n *Names) Removals(tx *xact.Transaction) (tables []RemovedTable, unknown i
 		case !known:
 			unknown++
 		case rel.Kind != "t":
-			tables = append(tables, RemovedTable{Table: rel.QualifiedName(), Loss: undelete.RemovalOf(tx, rel, file), File: file.String()})
+			tables = append(tables, RemovedTable{Table: rel.QualifiedName(), Loss: undelete.RemovalOf(tx, rel, file), File: file.String(), derived: rel.Kind == "m"})
 		}
 	}
 	return tables, unknown

@@ -21,6 +21,8 @@ func (w *weigher) cascade() Hypothesis {
 		pairs, known := w.cascades(loss)
 		unnamed := unstated(loss)
 		switch {
+		case len(pairs) > 0 && len(unnamed) == 0 && deletes(loss):
+			h.oppose("log", "a DELETE of its own in the logs names each table of transaction %d", loss.XID)
 		case len(pairs) > 0:
 			h.support("wal", "%s", describe(loss))
 			h.support("catalog", "%s refers to it with ON DELETE CASCADE", strings.Join(pairs, ", "))
@@ -97,12 +99,16 @@ func (w *weigher) everyKeyKnown() bool {
 	return len(w.Tables) > 0 && !slices.ContainsFunc(w.Tables, func(t Table) bool { return !t.ParentsKnown })
 }
 
+// deletes reports whether logs show a DELETE of the transaction.
+func deletes(loss *Loss) bool {
+	return slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" && s.Fate != RolledBack })
+}
+
 // unstated are the tables of a loss that no DELETE of its in the logs names, where there is one.
 func unstated(loss *Loss) (names []string) {
-	deletes := slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" })
 	for i := range loss.Tables {
 		name := loss.Tables[i].Name
-		if deletes && !slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" && SameTable(s.Table, name) }) {
+		if deletes(loss) && !slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" && s.Fate != RolledBack && SameTable(s.Table, name) }) {
 			names = append(names, tableText(name))
 		}
 	}

@@ -90,7 +90,7 @@ func (w *weigher) heapRoute(loss *Loss) Route {
 		return r
 	}
 	first := loss.Tables[0]
-	t := w.table(first.Name)
+	t := w.byFile(first.File, first.Name)
 	r.Covers, r.Expiry = CoversYes, w.nextVacuum(tableText(first.Name), t)
 	r.Why = "nothing at hand says that the dead rows were vacuumed or pruned"
 	if t != nil && t.Stats != nil {

@@ -31,6 +31,8 @@ type TableChange struct {
 	Inserted int64  `json:"inserted"`
 	Updated  int64  `json:"updated"`
 	Deleted  int64  `json:"deleted"`
+	// derived: it is a materialized view, whose query makes its rows again.
+	derived bool
 }
 
 // RemovedTable is a table whose file a transaction removed.
@@ -40,6 +42,8 @@ type RemovedTable struct {
 	// file; removed when the catalogs at hand do not tell.
 	Loss undelete.Removal `json:"loss"`
 	File string           `json:"file"`
+	// derived: it is a materialized view, whose query makes its rows again.
+	derived bool
 }
 
 // NameOf reads a table's name as Transaction has it: quoted where SQL needs it.
