@@ -303,11 +303,24 @@ func (w *weigher) recreated() Hypothesis {
 		}
 	}
 	for i := range w.Signs {
-		if s := &w.Signs[i]; s.Kind == SignRefused && len(h.For) > 0 && len(h.For) < 3*mostPoints {
+		if s := &w.Signs[i]; s.Kind == SignRefused && len(h.For) < 3*mostPoints && w.dropped(s.Text) {
 			h.support("log", "%s: %s", s.Where, shortened(s.Text))
 		}
 	}
 	return h
+}
+
+// dropped reports whether a message names a table that was dropped: others that are not there
+// never were, such as the view of an extension that a monitor asks for.
+func (w *weigher) dropped(message string) bool {
+	for _, loss := range w.ofWay(ByDrop) {
+		for i := range loss.Tables {
+			if name := loss.Tables[i].Name; strings.Contains(message, `"`+name.Name+`"`) || strings.Contains(message, `"`+name.Schema+"."+name.Name+`"`) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // counters tells what the statistics say of the tables that were asked for, or that lost rows.
@@ -373,7 +386,8 @@ func (w *weigher) undone() Hypothesis {
 		}
 	}
 	for i := range w.losses {
-		if i < mostPoints && w.losses[i].ByLog == nil {
+		same := func(l Loss) bool { return l.ByLog == nil && l.XID == w.losses[i].XID } // one transaction, in several ways
+		if i < mostPoints && w.losses[i].ByLog == nil && !slices.ContainsFunc(w.losses[:i], same) {
 			h.oppose("wal", "transaction %d was committed", w.losses[i].XID)
 		}
 	}

@@ -264,3 +264,34 @@ func (in *incident) checkRoutes(t *testing.T, r *triage.Report) {
 		t.Errorf("routes: %+v", r.Routes)
 	}
 }
+
+// TestDroppedAndTruncated: one transaction loses a table in each of two ways, and stands once among what was committed. A log
+// supports the drop where it names the table that was dropped, and not where somebody asks for one that never was.
+func TestDroppedAndTruncated(t *testing.T) {
+	t.Parallel()
+	c := shop(t)
+	clustertest.Exec(t, c, "postgres", "BEGIN; DROP TABLE orders; TRUNCATE sessions; COMMIT")
+	_, facts := look(t, c, true, false, nil)
+	facts.Signs = append(facts.Signs, triage.Sign{Kind: triage.SignRefused, Where: "log:1", Text: `relation "pg_stat_statements" does not exist`},
+		triage.Sign{Kind: triage.SignRefused, Where: "log:2", Text: `relation "public.orders" does not exist at character 15`})
+	report, err := triage.Weigh(t.Context(), facts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed, refused := 0, ""
+	for _, h := range report.Hypotheses {
+		for _, p := range h.Against {
+			if h.Name == triage.Undone && strings.HasSuffix(p.Text, "was committed") {
+				committed++
+			}
+		}
+		for _, p := range h.For {
+			if h.Name == triage.Recreated && p.Source == "log" {
+				refused += p.Text
+			}
+		}
+	}
+	if committed != 1 || strings.Contains(refused, "pg_stat_statements") || !strings.Contains(refused, "orders") {
+		t.Errorf("committed %d times; of the log %q", committed, refused)
+	}
+}
