@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,6 +116,7 @@ func Resume(ctx context.Context, folder string, o RunOptions) (*Result, error) {
 		_ = r.lock.Release() // the error before it says more
 		return nil, err
 	}
+	r.tellKept()
 	err = r.write(Line{Event: LineResume, Plan: r.plan, Who: o.Who, Host: o.Host, Version: o.Version})
 	if err == nil {
 		err = r.keepAccepted(r.accepted)
@@ -129,6 +131,17 @@ func Resume(ctx context.Context, folder string, o RunOptions) (*Result, error) {
 		err = r.goOn(ctx)
 	}
 	return r.close(err)
+}
+
+// tellKept says which values stay as the run has them, though the environment has others now:
+// whoever changed one expects it to count.
+func (r *run) tellKept() {
+	visible := r.book.shown(r.inputs)
+	for _, name := range sortedKeys(visible) {
+		if now := valueOf(r.o.Env, name); now != "" && now != r.inputs[name] && r.o.Inputs[name] == "" {
+			r.tell(Event{Kind: Told, Text: fmt.Sprintf("%s stays %q, as the run has it; --set %s=VALUE changes it", name, visible[name], name)})
+		}
+	}
 }
 
 // keepAccepted writes down that steps stay as they are, so that nobody is asked again.

@@ -34,6 +34,36 @@ func TestResumeBeginsAtTheStepThatFailed(t *testing.T) {
 	}
 }
 
+// TestKeptValuesAreTold: a run keeps its values, and says so where the environment has another one since.
+func TestKeptValuesAreTold(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, staleBook+act("1", "one", "", "test -e \"$IT\"", "true"))
+	o := d.options()
+	o.Inputs = map[string]string{"IT": "this"}
+	result, err := d.start(o)
+	d.wants(result, err, ErrBlock, "exit code 1", "1-one: failed", "one")
+	must(t, os.WriteFile(filepath.Join(d.dir, "that"), nil, 0o600))
+	var told []string
+	o = d.options()
+	o.Env = append(o.Env, "IT=that")
+	o.Tell = func(e Event) {
+		if e.Kind == Told {
+			told = append(told, e.Text)
+		}
+	}
+	result, err = d.resume(o)
+	d.wants(result, err, ErrBlock, "exit code 1", "1-one: failed, 1-one: failed", "one one")
+	if want := `IT stays "this", as the run has it; --set IT=VALUE changes it`; len(told) == 0 || told[0] != want {
+		t.Errorf("told %q, want %q first", told, want)
+	}
+	told, o.Inputs = nil, map[string]string{"IT": "that"}
+	result, err = d.resume(o)
+	d.wants(result, err, nil, "", "1-one: failed, 1-one: failed, 1-one: done", "one one one")
+	if len(told) > 0 {
+		t.Errorf("the value was given, and told %q", told)
+	}
+}
+
 // TestFailureIsRemembered: a way on does not make a run a success, not even later.
 func TestFailureIsRemembered(t *testing.T) {
 	t.Parallel()
