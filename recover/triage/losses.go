@@ -206,7 +206,7 @@ func (f *Facts) removedBy(tx *Transaction, r RemovedTable) (LostTable, bool) {
 	case brought > 0:
 		lost.Rows = brought
 	}
-	if habit := f.WAL.Habits[r.Table]; habit != nil && len(f.Asked.Tables) == 0 && habit.Truncates >= usual {
+	if habit := f.WAL.habitOf(r.Table, r.File); habit != nil && len(f.Asked.Tables) == 0 && habit.Truncates >= usual {
 		return lost, false // a staging table
 	}
 	filled := tx.change(r.Table).Inserted
@@ -242,7 +242,7 @@ func replaced(c *TableChange) bool { return c.Inserted >= c.Deleted }
 // how many it had before, when after is false: the catalogs do not say when they counted.
 func (f *Facts) left(c *TableChange) (rows int64, after bool) {
 	t := f.byFile(c.File, NameOf(c.Table))
-	if habit := f.WAL.Habits[c.Table]; habit != nil {
+	if habit := f.WAL.habitOf(c.Table, c.File); habit != nil {
 		if rows = max(0, habit.Inserted-habit.Deleted); f.WAL.Created[c.File] {
 			return rows, true
 		}
@@ -282,7 +282,7 @@ func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 	if len(f.Asked.Tables) > 0 {
 		return true // somebody misses rows of it
 	}
-	habit := f.WAL.Habits[c.Table]
+	habit := f.WAL.habitOf(c.Table, c.File)
 	if n < fewest || habit != nil && habit.like(n, updates) >= usual {
 		return false
 	}
@@ -307,7 +307,7 @@ func (f *Facts) standsOut(tx *Transaction, c *TableChange, updates bool) bool {
 // hurtsMore reports whether a transaction deleted from another table too what nobody else deletes.
 func (f *Facts) hurtsMore(tx *Transaction, c *TableChange) bool {
 	return slices.ContainsFunc(tx.Tables, func(other TableChange) bool {
-		habit := f.WAL.Habits[other.Table]
+		habit := f.WAL.habitOf(other.Table, other.File)
 		return other.Table != c.Table && other.Deleted >= fewest && !replaced(&other) && habit != nil && habit.like(other.Deleted, false) == 1
 	})
 }

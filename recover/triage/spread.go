@@ -49,8 +49,12 @@ func (w *weigher) spreadLosses() (list []Spread) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.WAL.Habits)) {
-		table := NameOf(name)
-		if t := w.table(table); t == nil || w.hurt(table) && len(w.Asked.Tables) == 0 || !w.Asked.wants(table) {
+		t := w.tableAt(name)
+		if t == nil {
+			continue
+		}
+		table := t.Name
+		if w.hurt(table) && len(w.Asked.Tables) == 0 || !w.Asked.wants(table) {
 			continue
 		}
 		if s, found := w.runOf(name, table); found {
@@ -65,7 +69,7 @@ func (w *weigher) spreadLosses() (list []Spread) {
 // together are the tables of which many small transactions took rows, for whose files the WAL is asked.
 func (f *Facts) together() (list []Loss) {
 	for _, name := range slices.Sorted(maps.Keys(f.WAL.small)) {
-		t := f.table(NameOf(name))
+		t := f.tableAt(name)
 		if small := f.WAL.small[name]; t != nil && len(small)*fewest >= fewTogether {
 			list = append(list, Loss{EndLSN: small[0].at, Tables: []LostTable{{File: t.File}}})
 		}
@@ -76,21 +80,20 @@ func (f *Facts) together() (list []Loss) {
 // emptiedOf looks for transactions of any size that emptied a table together.
 func (w *weigher) emptiedOf(name string, table evidence.RelationName) (Spread, bool) {
 	habit := w.WAL.Habits[name]
-	left := w.leftNow(table, w.table(table).File, habit)
+	left := w.leftNow(w.tableAt(name), habit)
 	count := habit.deleting()
 	if left < 0 || habit.Deleted < fewTogether || habit.Inserted*4 > habit.Deleted || habit.Truncates > 0 || count < usual || left*4 > habit.Deleted {
 		return Spread{}, false
 	}
-	return Spread{Table: table, Transactions: count, Rows: habit.Deleted, Left: left, file: w.table(table).File, from: w.WAL.Start, to: w.WAL.End}, true
+	return Spread{Table: table, Transactions: count, Rows: habit.Deleted, Left: left, file: w.tableAt(name).File, from: w.WAL.Start, to: w.WAL.End}, true
 }
 
 // leftNow is about how many rows a table has; -1: not known.
-func (f *Facts) leftNow(table evidence.RelationName, file string, habit *Habit) int64 {
-	if f.WAL.Created[file] {
+func (f *Facts) leftNow(t *Table, habit *Habit) int64 {
+	if f.WAL.Created[t.File] {
 		return max(0, habit.Inserted-habit.Deleted)
 	}
-	t := f.table(table)
-	if t == nil || t.Rows < 0 {
+	if t.Rows < 0 {
 		return -1
 	}
 	left := int64(t.Rows)
@@ -114,11 +117,11 @@ func (w *weigher) runOf(name string, table evidence.RelationName) (Spread, bool)
 	for i := range run {
 		rows += run[i].rows
 	}
-	habit, file := w.WAL.Habits[name], w.table(table).File
+	habit, file := w.WAL.Habits[name], w.tableAt(name).File
 	if rows < fewTogether || habit.smallInserted*4 > rows || habit.Truncates > 0 {
 		return Spread{}, false
 	}
-	left := w.leftNow(table, file, habit)
+	left := w.leftNow(w.tableAt(name), habit)
 	before := left + rows
 	if left < 0 || !w.WAL.Created[file] { // those that were counted may be all that there were before
 		before = max(left, rows)

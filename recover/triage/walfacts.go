@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/catalog"
@@ -25,7 +26,7 @@ type WAL struct {
 	Transactions []Transaction
 	Committed    int64
 	RolledBack   int64
-	// Habits are what is usual for each table, by its name.
+	// Habits are what is usual for each table, by its place.
 	Habits map[string]*Habit
 	// Brought are the rows that came to each file and were not deleted from it.
 	Brought map[string]int64
@@ -43,7 +44,7 @@ type WAL struct {
 	Gone map[string]bool
 	// Columns are those that were dropped from tables that are there still.
 	Columns []DroppedColumns
-	// small are, by table, the committed transactions that deleted few rows of it and brought none.
+	// small are, by the place of the table, the committed transactions that deleted few rows of it and brought none.
 	small map[string][]smallDelete
 	// reshaped are transactions that changed columns, and before the catalogs just before some of them.
 	reshaped []xact.Transaction
@@ -163,7 +164,7 @@ func (t *tallying) take(tx *xact.Transaction) bool {
 		tables, _ := t.names.Removals(tx)
 		for _, table := range tables {
 			if table.Loss.Lost() {
-				t.truncates[table.Table]++
+				t.truncates[placeOf(table.Table, table.File)]++
 			}
 		}
 	}
@@ -188,10 +189,10 @@ func (t *tallying) tally(tx *xact.Transaction, c *xact.Tally) {
 func (t *tallying) give(w *WAL) {
 	for file, habit := range t.habits {
 		w.Brought[file.String()] = habit.Inserted - habit.Deleted
-		w.habit(t.names.Of(file)).add(habit)
+		w.habit(placeOf(t.names.Of(file), file.String())).add(habit)
 	}
 	for file, list := range t.small {
-		name := t.names.Of(file)
+		name := placeOf(t.names.Of(file), file.String())
 		w.small[name] = append(w.small[name], list...)
 	}
 	for name, n := range t.truncates {
@@ -200,12 +201,35 @@ func (t *tallying) give(w *WAL) {
 	w.Gone, w.reshaped = t.gone, t.reshaped
 }
 
-// habit is the habit of a table, which begins with nothing.
-func (w *WAL) habit(name string) *Habit {
-	if w.Habits[name] == nil {
-		w.Habits[name] = new(Habit)
+// placeOf is a table's name behind the number of its database: several databases may have tables of one name.
+func placeOf(table, file string) string {
+	parts := strings.Split(file, "/")
+	if len(parts) < 3 {
+		return "/" + table
 	}
-	return w.Habits[name]
+	return parts[1] + "/" + table
+}
+
+// tableAt finds the table of a place; nil: nobody knows it.
+func (f *Facts) tableAt(place string) *Table {
+	_, name, _ := strings.Cut(place, "/")
+	for i := range f.Tables {
+		if t := &f.Tables[i]; SameTable(t.Name, NameOf(name)) && (t.File == "" || placeOf(name, t.File) == place) {
+			return t
+		}
+	}
+	return nil
+}
+
+// habitOf is the habit of the table that has a file; nil: there is none.
+func (w *WAL) habitOf(table, file string) *Habit { return w.Habits[placeOf(table, file)] }
+
+// habit is the habit of the table of a place, which begins with nothing.
+func (w *WAL) habit(place string) *Habit {
+	if w.Habits[place] == nil {
+		w.Habits[place] = new(Habit)
+	}
+	return w.Habits[place]
 }
 
 func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFileLocator]bool, progress func(string, int64) func(int64)) (*WAL, bool, error) {
