@@ -168,7 +168,9 @@ func (p *planner) step(ctx context.Context, step *Step) (Preview, error) {
 		}
 		preview.Runs = append(preview.Runs, PlannedRun{Line: block.Line, Language: block.Language, Text: block.Text, Apart: reason})
 	}
-	preview.Assumes = append(preview.Assumes, p.changed...)
+	if step.Number != "" { // a run comes to a side road from anywhere, and to few of them
+		preview.Assumes = append(preview.Assumes, p.changed...)
+	}
 	for _, block := range step.Blocks(Check) {
 		result, err := p.check(ctx, step, block)
 		if err != nil {
@@ -177,7 +179,7 @@ func (p *planner) step(ctx context.Context, step *Step) (Preview, error) {
 		preview.Checks = append(preview.Checks, result)
 	}
 	preview.Verdict, preview.Why = p.verdict(step, preview)
-	if preview.Verdict != WouldNot {
+	if preview.Verdict != WouldNot && step.Number != "" {
 		p.changed = append(p.changed, step.Name())
 	}
 	return preview, nil
@@ -237,12 +239,12 @@ func (p *planner) check(ctx context.Context, step *Step, block *Block) (CheckRes
 		result.Problem = "no value yet: " + strings.Join(missing, ", ")
 		return result, nil
 	}
-	if len(p.changed) > 0 {
-		result.Problem = "it assumes that this is done: step " + strings.Join(p.changed, ", ")
-		return result, nil
-	}
 	if step.Number == "" {
 		result.Problem = "only a branch leads here"
+		return result, nil
+	}
+	if len(p.changed) > 0 {
+		result.Problem = "it assumes that this is done: step " + strings.Join(p.changed, ", ")
 		return result, nil
 	}
 	limit, _ := step.TimeBox()
