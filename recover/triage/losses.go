@@ -206,7 +206,7 @@ func (f *Facts) removedBy(tx *Transaction, r RemovedTable) (LostTable, bool) {
 	case brought > 0:
 		lost.Rows = brought
 	}
-	if habit := f.WAL.habitOf(r.Table, r.File); habit != nil && len(f.Asked.Tables) == 0 && habit.Truncates >= usual {
+	if habit := f.WAL.habitOf(r.Table, r.File); habit != nil && len(f.Asked.Tables) == 0 && f.removals(habit, name, lost.Rows) >= usual {
 		return lost, false // a staging table
 	}
 	filled := tx.change(r.Table).Inserted
@@ -214,6 +214,23 @@ func (f *Facts) removedBy(tx *Transaction, r RemovedTable) (LostTable, bool) {
 		return lost, 2*filled < lost.Rows
 	}
 	return lost, filled == 0 && lost.Rows != 0
+}
+
+// removals counts how often a table went with nearly as many rows: an empty one that is truncated is no habit of losing rows.
+func (f *Facts) removals(habit *Habit, name evidence.RelationName, rows int64) (count int64) {
+	if rows < 0 {
+		return habit.Truncates
+	}
+	for _, file := range habit.removed {
+		had := f.WAL.Brought[file]
+		if t := f.byFile(file, name); t != nil && t.File == file {
+			had = max(had, int64(math.Round(t.Rows)))
+		}
+		if 4*had >= rows {
+			count++
+		}
+	}
+	return count
 }
 
 // byFile finds the table that had a file: of two with one name, the one that is gone.

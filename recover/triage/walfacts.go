@@ -62,8 +62,9 @@ type Cleaned struct {
 type Habit struct {
 	Inserted, Updated, Deleted int64
 	deletes, updates           [64]int64
-	Truncates                  int64 // and drops
-	smallInserted              int64 // by transactions of few rows, as a queue gets its jobs
+	Truncates                  int64    // and drops
+	removed                    []string // the files that went by those
+	smallInserted              int64    // by transactions of few rows, as a queue gets its jobs
 }
 
 func (h *Habit) see(c *xact.Tally) {
@@ -137,7 +138,7 @@ type tallying struct {
 	names      *Names
 	attributes map[pg.RelFileLocator]bool // the files of pg_attribute
 	habits     map[pg.RelFileLocator]*Habit
-	truncates  map[string]int64
+	truncates  map[string][]string // by the place of the table, the files that were removed
 	gone       map[string]bool
 	small      map[pg.RelFileLocator][]smallDelete
 	smalls     int // of all files
@@ -164,7 +165,8 @@ func (t *tallying) take(tx *xact.Transaction) bool {
 		tables, _ := t.names.Removals(tx)
 		for _, table := range tables {
 			if table.Loss.Lost() {
-				t.truncates[placeOf(table.Table, table.File)]++
+				place := placeOf(table.Table, table.File)
+				t.truncates[place] = append(t.truncates[place], table.File)
 			}
 		}
 	}
@@ -195,8 +197,10 @@ func (t *tallying) give(w *WAL) {
 		name := placeOf(t.names.Of(file), file.String())
 		w.small[name] = append(w.small[name], list...)
 	}
-	for name, n := range t.truncates {
-		w.habit(name).Truncates += n
+	for name, files := range t.truncates {
+		habit := w.habit(name)
+		habit.Truncates += int64(len(files))
+		habit.removed = append(habit.removed, files...)
 	}
 	w.Gone, w.reshaped = t.gone, t.reshaped
 }
@@ -234,7 +238,7 @@ func (w *WAL) habit(place string) *Habit {
 
 func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFileLocator]bool, progress func(string, int64) func(int64)) (*WAL, bool, error) {
 	t := &tallying{
-		names: NewNames(ev.Snapshot), attributes: attributes, habits: make(map[pg.RelFileLocator]*Habit), truncates: make(map[string]int64),
+		names: NewNames(ev.Snapshot), attributes: attributes, habits: make(map[pg.RelFileLocator]*Habit), truncates: make(map[string][]string),
 		gone: make(map[string]bool), small: make(map[pg.RelFileLocator][]smallDelete),
 	}
 	from := ev.Archive.Oldest()
