@@ -156,7 +156,7 @@ func (c *Case) prepare(ctx context.Context) error {
 		return failure("open", c.dir, ErrNoCase, errors.New("there is no "+DatabaseName+" in it"),
 			"--case DIR or PGRESCUE_CASE names the folder; a command that finds something makes it")
 	}
-	if err := c.mayMake(); err != nil {
+	if err := errors.Join(ctx.Err(), c.mayMake()); err != nil { // nobody finds a case that nobody waited for
 		return c.fail(ctx, "make", err)
 	}
 	for _, folder := range []string{c.dir, filepath.Join(c.dir, EvidenceFolder), filepath.Join(c.dir, RowsFolder)} {
