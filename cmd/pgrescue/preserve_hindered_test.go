@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -150,10 +151,7 @@ func TestPreserveGoesOn(t *testing.T) {
 	}
 	// What a kill in the middle of a file leaves.
 	half := filepath.Join(p.kase, "evidence", "data", "PG_VERSION.part")
-	if err := os.MkdirAll(filepath.Dir(half), 0o700); err == nil {
-		err = os.WriteFile(half, []byte("half of it, and longer"), 0o600)
-	}
-	if err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(half), 0o700), os.WriteFile(half, []byte("half of it, and longer"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	p.run(exitcode.Done, "kept from an earlier capture", p.preserve("--apply", "--yes")...)
