@@ -26,6 +26,8 @@ const (
 	Unlogged   HypothesisName = "unlogged tables were emptied after a crash"
 	WrongPlace HypothesisName = "this is another database, or an empty volume"
 	FilesGone  HypothesisName = "files were removed below the server"
+	// DatabaseDropped stands last: it is named where nothing else is.
+	DatabaseDropped HypothesisName = "a database was dropped"
 )
 
 // Standing is what the evidence makes of a hypothesis.
@@ -73,7 +75,7 @@ type weigher struct {
 // hypotheses weighs all of them. Those that say that rows are gone stand first where they are named.
 func (w *weigher) hypotheses() []Hypothesis {
 	list := []Hypothesis{
-		w.filesGone(), w.truncated(), w.recreated(), w.cascade(), w.cleanup(), w.columns(), w.unlogged(), w.wrongPlace(), w.oldBackup(), w.updated(), w.undone(),
+		w.filesGone(), w.truncated(), w.recreated(), w.cascade(), w.cleanup(), w.columns(), w.unlogged(), w.wrongPlace(), w.oldBackup(), w.updated(), w.databaseDropped(), w.undone(),
 	}
 	for i := range list {
 		if h := &list[i]; len(h.For)+len(h.Against) == 0 {

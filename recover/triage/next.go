@@ -129,6 +129,8 @@ func (w *weigher) nextWithoutLoss() (list []Command) {
 	case w.named == FilesGone && w.DataDir != nil:
 		add("which process holds the removed files open", "ls -l /proc/$(head -1 %s)/fd | grep deleted", shell(w.DataDir.Path+"/postmaster.pid"))
 		add("everything that the server still gives, while it runs", "pg_dumpall -f /safe/all.sql")
+	case w.named == DatabaseDropped && w.DataDir != nil:
+		add("where recovery beside production has to stop", "pgrescue wal target %s --xid %d", shell(w.DataDir.Path), w.droppedDatabases()[0].XID)
 	case w.named == WrongPlace:
 		add("which databases this server has", "psql -l")
 		add("which volumes there are", "docker volume ls")

@@ -39,6 +39,8 @@ func (n HypothesisName) Word() string {
 		return "wrong-place"
 	case FilesGone:
 		return "files-gone"
+	case DatabaseDropped:
+		return "database"
 	}
 	return "none"
 }
@@ -76,6 +78,11 @@ func Outputs(f *Facts, r *Report) (list []Output) {
 	add("HYPOTHESIS", r.word())
 	losses := r.namedLosses()
 	xids := xidsOf(losses)
+	if r.Named == DatabaseDropped {
+		for _, d := range f.droppedDatabases() {
+			xids = append(xids, strconv.FormatUint(uint64(d.XID), 10))
+		}
+	}
 	if len(xids) > 0 {
 		add("XID", xids[0])
 	}

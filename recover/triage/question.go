@@ -14,6 +14,7 @@ const (
 	HurtRows     Hurt = "rows"
 	HurtTable    Hurt = "table"
 	HurtFiles    Hurt = "files"
+	HurtDatabase Hurt = "database"
 	HurtPlace    Hurt = "none: the rows are elsewhere"
 	HurtNothing  Hurt = "nothing"
 	HurtNotKnown Hurt = "cannot be told"
@@ -35,6 +36,12 @@ func (w *weigher) question(name HypothesisName) Question {
 			HurtFiles, string(name),
 			[]string{"leave the server running: its open files are the only copy", "dump what it still gives, and copy /proc/PID/fd of its processes", "write nothing to that disk"},
 			[]string{"do not stop or restart the server, nor its container", "do not run pg_resetwal or initdb"},
+		}
+	case DatabaseDropped:
+		return Question{
+			HurtDatabase, string(name),
+			[]string{"pause a replica that lags, this minute: it may have the database still", "look for a base backup with its WAL, and for a dump", "keep the WAL: recovery has to stop just before the drop", "write nothing to that disk: the blocks of its files are free"},
+			[]string{"do not look for its rows in this server: the files and the catalogs went with it, and the WAL names nothing in them"},
 		}
 	case WrongPlace, OldBackup:
 		return Question{

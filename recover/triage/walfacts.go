@@ -44,6 +44,8 @@ type WAL struct {
 	Gone map[string]bool
 	// Columns are those that were dropped from tables that are there still.
 	Columns []DroppedColumns
+	// Databases are the transactions that dropped one, within what was read.
+	Databases []DroppedDatabase
 	// small are, by the place of the table, the committed transactions that deleted few rows of it and brought none.
 	small map[string][]smallDelete
 	// reshaped are transactions that changed columns, and before the catalogs just before some of them.
@@ -143,11 +145,13 @@ type tallying struct {
 	small      map[pg.RelFileLocator][]smallDelete
 	smalls     int // of all files
 	reshaped   []xact.Transaction
+	databases  []DroppedDatabase
 	puzzled    bool // a transaction removed files that no catalog at hand knows
 }
 
 // take adds a transaction up, and reports whether it is one to keep.
 func (t *tallying) take(tx *xact.Transaction) bool {
+	t.takeDatabases(tx)
 	if reshapes(tx, t.attributes) && len(t.reshaped) < mostReshaped {
 		t.reshaped = append(t.reshaped, xact.Transaction{XID: tx.XID, Subxacts: slices.Clone(tx.Subxacts), State: tx.State, First: tx.First, End: tx.End, EndLSN: tx.EndLSN, EndLSNAfter: tx.EndLSNAfter})
 	}
@@ -202,7 +206,7 @@ func (t *tallying) give(w *WAL) {
 		habit.Truncates += int64(len(files))
 		habit.removed = append(habit.removed, files...)
 	}
-	w.Gone, w.reshaped = t.gone, t.reshaped
+	w.Gone, w.reshaped, w.Databases = t.gone, t.reshaped, t.databases
 }
 
 // placeOf is a table's name behind the number of its database: several databases may have tables of one name.
@@ -249,7 +253,7 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFi
 		Scan:  wal.ScanOptions{From: from},
 		Limit: mostTransactions,
 		Counts: func(file pg.RelFileLocator) bool {
-			return attributes[file] || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !t.names.IsToast(file)
+			return attributes[file] || file == databaseFile() || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !t.names.IsToast(file)
 		},
 		Keep: t.take,
 	}
