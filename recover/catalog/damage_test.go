@@ -319,7 +319,7 @@ func TestCatalogFilesAndPageSource(t *testing.T) {
 	if _, gaps, err := catalog.Read(t.Context(), catalog.Options{DataDir: c.DataDir(), Pages: source}); err != nil || len(gaps) > 0 {
 		t.Fatal(err, gaps)
 	}
-	if len(source.asked) != 17 { // eight catalogs of two databases, and pg_database
+	if len(source.asked) != 19 { // nine catalogs of two databases, and pg_database
 		t.Errorf("asked for %d files: %v", len(source.asked), source.asked)
 	}
 	for loc := range source.asked {

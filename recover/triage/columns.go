@@ -13,11 +13,18 @@ import (
 	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
+// The catalogs whose changes say more than how many rows were touched.
+const (
+	attributeCatalog = "pg_attribute"
+	databaseCatalog  = "pg_database"
+)
+
 // mostReshaped bounds how many transactions that changed columns are looked into.
 const mostReshaped = 1000
 
-// attributeFiles finds the files of pg_attribute, in which a transaction that drops columns changes rows.
-func attributeFiles(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail) (map[pg.RelFileLocator]bool, error) {
+// catalogFiles finds the files of pg_attribute, in which a transaction that drops columns changes rows, and of
+// pg_database, in which one that drops a database deletes one.
+func catalogFiles(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail) (map[pg.RelFileLocator]string, error) {
 	if ev.DataDir == "" || ev.Archive == nil || ev.Snapshot == nil {
 		return nil, nil
 	}
@@ -28,25 +35,38 @@ func attributeFiles(ctx context.Context, ev *undelete.Evidence, trail *evidence.
 		}
 		return nil, nil // opening the evidence told what is wrong with the catalogs
 	}
-	found := make(map[pg.RelFileLocator]bool)
+	found := make(map[pg.RelFileLocator]string)
 	for file, name := range files {
-		if name == "pg_attribute" {
-			found[file] = true
+		if name == attributeCatalog || name == databaseCatalog {
+			found[file] = name
 		}
 	}
 	return found, nil
 }
 
-// reshapes takes pg_attribute out of what a transaction touched, and reports whether it changed rows there.
-func reshapes(tx *xact.Transaction, attributes map[pg.RelFileLocator]bool) (changed bool) {
-	tx.Tallies = slices.DeleteFunc(tx.Tallies, func(t xact.Tally) bool {
-		if !attributes[t.Relation] {
+// takeCatalogs takes the catalogs out of what a transaction touched, and notes one that dropped columns or a database.
+func (t *tallying) takeCatalogs(tx *xact.Transaction) {
+	reshapes, drops := false, false
+	tx.Tallies = slices.DeleteFunc(tx.Tallies, func(c xact.Tally) bool {
+		switch t.catalogs[c.Relation] {
+		case attributeCatalog:
+			reshapes = reshapes || c.Updated > 0
+		case databaseCatalog:
+			drops = drops || c.Deleted > 0
+		default:
 			return false
 		}
-		changed = changed || t.Updated > 0
 		return true
 	})
-	return changed && tx.State == xact.Committed
+	if tx.State != xact.Committed {
+		return
+	}
+	if reshapes && len(t.reshaped) < mostReshaped {
+		t.reshaped = append(t.reshaped, xact.Transaction{XID: tx.XID, Subxacts: slices.Clone(tx.Subxacts), State: tx.State, First: tx.First, End: tx.End, EndLSN: tx.EndLSN, EndLSNAfter: tx.EndLSNAfter})
+	}
+	if drops && len(t.databases) < mostDroppedDatabases {
+		t.databases = append(t.databases, DroppedDatabase{tx.XID, tx.End, tx.EndLSN})
+	}
 }
 
 // DroppedColumns are columns that one transaction dropped from a table which is there still.

@@ -1,12 +1,10 @@
 package triage
 
 import (
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/pgrescue/pgrescue/recover/pg"
-	"github.com/pgrescue/pgrescue/recover/wal/xact"
 )
 
 // DroppedDatabase is a transaction that dropped a database: it alone deletes a row of pg_database. The WAL
@@ -23,27 +21,6 @@ const (
 	// usualDroppedDatabases are so many that somebody makes and drops databases all the time, as tests do.
 	usualDroppedDatabases = 3
 )
-
-// databaseFile is the file of pg_database in pg_global (catalog/pg_database.h, catalog/pg_tablespace.dat). Its number is
-// that of the relation until somebody rewrites it with VACUUM FULL.
-func databaseFile() pg.RelFileLocator {
-	return pg.RelFileLocator{Tablespace: 1664, Database: 0, Relation: 1262}
-}
-
-// takeDatabases takes pg_database out of what a transaction touched, and notes one that dropped a database.
-func (t *tallying) takeDatabases(tx *xact.Transaction) {
-	drops := false
-	tx.Tallies = slices.DeleteFunc(tx.Tallies, func(c xact.Tally) bool {
-		if c.Relation != databaseFile() {
-			return false
-		}
-		drops = drops || c.Deleted > 0
-		return true
-	})
-	if drops && tx.State == xact.Committed && len(t.databases) < mostDroppedDatabases {
-		t.databases = append(t.databases, DroppedDatabase{tx.XID, tx.End, tx.EndLSN})
-	}
-}
 
 // droppedDatabases are those within the time that was asked for.
 func (f *Facts) droppedDatabases() (list []DroppedDatabase) {

@@ -13,7 +13,7 @@ import (
 func TestDroppedDatabase(t *testing.T) {
 	t.Parallel()
 	c := shop(t)
-	clustertest.Exec(t, c, "postgres", "CREATE DATABASE other", "ALTER DATABASE other CONNECTION LIMIT 7")
+	clustertest.Exec(t, c, "postgres", "VACUUM FULL pg_database", "CREATE DATABASE other", "ALTER DATABASE other CONNECTION LIMIT 7")
 	report, _ := look(t, c, true, false, nil)
 	if report.Named != "" || report.Question.Hurt != triage.HurtNothing {
 		t.Errorf("before: named %q, hurt %q", report.Named, report.Question.Hurt)

@@ -117,12 +117,12 @@ const mostTransactions = 2000
 // ReadWAL reads what transactions did to the tables of users. When some removed files that
 // the catalogs do not know, the WAL is asked what they were.
 func ReadWAL(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail, progress func(stage string, bytes int64) func(int64)) (*WAL, error) {
-	attributes, err := attributeFiles(ctx, ev, trail)
+	catalogs, err := catalogFiles(ctx, ev, trail)
 	if err != nil {
 		return nil, err
 	}
 	for again := false; ; again = true {
-		w, puzzled, err := readWAL(ctx, ev, attributes, progress)
+		w, puzzled, err := readWAL(ctx, ev, catalogs, progress)
 		if err != nil {
 			return nil, err
 		}
@@ -137,24 +137,21 @@ func ReadWAL(ctx context.Context, ev *undelete.Evidence, trail *evidence.Trail, 
 
 // tallying is what one scan adds up.
 type tallying struct {
-	names      *Names
-	attributes map[pg.RelFileLocator]bool // the files of pg_attribute
-	habits     map[pg.RelFileLocator]*Habit
-	truncates  map[string][]string // by the place of the table, the files that were removed
-	gone       map[string]bool
-	small      map[pg.RelFileLocator][]smallDelete
-	smalls     int // of all files
-	reshaped   []xact.Transaction
-	databases  []DroppedDatabase
-	puzzled    bool // a transaction removed files that no catalog at hand knows
+	names     *Names
+	catalogs  map[pg.RelFileLocator]string // the files of some catalogs, by their names
+	habits    map[pg.RelFileLocator]*Habit
+	truncates map[string][]string // by the place of the table, the files that were removed
+	gone      map[string]bool
+	small     map[pg.RelFileLocator][]smallDelete
+	smalls    int // of all files
+	reshaped  []xact.Transaction
+	databases []DroppedDatabase
+	puzzled   bool // a transaction removed files that no catalog at hand knows
 }
 
 // take adds a transaction up, and reports whether it is one to keep.
 func (t *tallying) take(tx *xact.Transaction) bool {
-	t.takeDatabases(tx)
-	if reshapes(tx, t.attributes) && len(t.reshaped) < mostReshaped {
-		t.reshaped = append(t.reshaped, xact.Transaction{XID: tx.XID, Subxacts: slices.Clone(tx.Subxacts), State: tx.State, First: tx.First, End: tx.End, EndLSN: tx.EndLSN, EndLSNAfter: tx.EndLSNAfter})
-	}
+	t.takeCatalogs(tx)
 	for _, file := range tx.Dropped {
 		t.gone[file.String()] = true
 	}
@@ -240,9 +237,9 @@ func (w *WAL) habit(place string) *Habit {
 	return w.Habits[place]
 }
 
-func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFileLocator]bool, progress func(string, int64) func(int64)) (*WAL, bool, error) {
+func readWAL(ctx context.Context, ev *undelete.Evidence, catalogs map[pg.RelFileLocator]string, progress func(string, int64) func(int64)) (*WAL, bool, error) {
 	t := &tallying{
-		names: NewNames(ev.Snapshot), attributes: attributes, habits: make(map[pg.RelFileLocator]*Habit), truncates: make(map[string][]string),
+		names: NewNames(ev.Snapshot), catalogs: catalogs, habits: make(map[pg.RelFileLocator]*Habit), truncates: make(map[string][]string),
 		gone: make(map[string]bool), small: make(map[pg.RelFileLocator][]smallDelete),
 	}
 	from := ev.Archive.Oldest()
@@ -253,7 +250,7 @@ func readWAL(ctx context.Context, ev *undelete.Evidence, attributes map[pg.RelFi
 		Scan:  wal.ScanOptions{From: from},
 		Limit: mostTransactions,
 		Counts: func(file pg.RelFileLocator) bool {
-			return attributes[file] || file == databaseFile() || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !t.names.IsToast(file)
+			return catalogs[file] != "" || file.Relation >= pg.RelFileNumber(pg.FirstNormalOID) && !t.names.IsToast(file)
 		},
 		Keep: t.take,
 	}
