@@ -73,7 +73,7 @@ func TestSend(t *testing.T) {
 	if err != nil || len(stand.imports) != 1 || !again.Parts[0].There || again.Parts[0].Attempts != 0 {
 		t.Errorf("the second time: %+v, %v, %d imports", again, err, len(stand.imports))
 	}
-	if got := strings.Join(stand.requests, "\n"); strings.Count(got, "POST") != 1 {
+	if got := strings.Join(stand.seen(), "\n"); strings.Count(got, "POST") != 1 {
 		t.Errorf("requests:\n%s", got)
 	}
 }

@@ -236,8 +236,8 @@ func TestDoubtWithoutAsking(t *testing.T) {
 	client := newClient(server.URL)
 	client.Ask = AskNone
 	_, err := client.Send(t.Context(), servers(3))
-	if !errors.Is(err, ErrInDoubt) || strings.Join(stand.requests, "|") != "POST /api/v1/data-import/store-import" {
-		t.Errorf("got %v after %q", err, stand.requests)
+	if !errors.Is(err, ErrInDoubt) || strings.Join(stand.seen(), "|") != "POST /api/v1/data-import/store-import" {
+		t.Errorf("got %v after %q", err, stand.seen())
 	}
 }
 

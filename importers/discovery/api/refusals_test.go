@@ -66,8 +66,8 @@ func TestFinal(t *testing.T) {
 			var steps []string
 			client.Step = func(s Step) { steps = append(steps, fmt.Sprintf("%+v", s)) }
 			result, err := client.Send(t.Context(), servers(3))
-			if !errors.Is(err, test.kind) || strings.Count(strings.Join(stand.requests, "|"), "POST") != 1 {
-				t.Errorf("got %v after %q", err, stand.requests)
+			if !errors.Is(err, test.kind) || strings.Count(strings.Join(stand.seen(), "|"), "POST") != 1 {
+				t.Errorf("got %v after %q", err, stand.seen())
 			}
 			if test.code != 302 && !strings.Contains(err.Error(), "incomplete_discovery_flow_exists") {
 				t.Errorf("%v does not say what the server says", err)
@@ -173,8 +173,8 @@ func TestTLS(t *testing.T) {
 	defer server.Close()
 	client := newClient(server.URL)
 	_, err := client.Send(t.Context(), servers(1))
-	if !errors.Is(err, ErrAddress) || len(stand.requests) != 0 || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("got %v after %q", err, stand.requests)
+	if !errors.Is(err, ErrAddress) || len(stand.seen()) != 0 || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("got %v after %q", err, stand.seen())
 	}
 	client.HTTP = server.Client()
 	if _, err = client.Send(t.Context(), servers(1)); err != nil || len(stand.imports) != 1 {
@@ -373,7 +373,7 @@ func TestUnsendable(t *testing.T) {
 func TestEmpty(t *testing.T) {
 	t.Parallel()
 	stand, server := newStandIn(t)
-	if _, err := newClient(server.URL).Send(t.Context(), servers(0)); !errors.Is(err, discovery.ErrEmpty) || len(stand.requests) != 0 {
+	if _, err := newClient(server.URL).Send(t.Context(), servers(0)); !errors.Is(err, discovery.ErrEmpty) || len(stand.seen()) != 0 {
 		t.Errorf("got %v", err)
 	}
 }

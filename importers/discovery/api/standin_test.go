@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -55,6 +56,13 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.mischief == nil || !s.mischief(w, r, handle) {
 		handle()
 	}
+}
+
+// seen are the requests so far. A handler may be at work yet when its client has given up.
+func (s *standIn) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
 }
 
 func (s *standIn) handle(w http.ResponseWriter, r *http.Request) {
