@@ -196,6 +196,9 @@ func (c *Case) mayMake() error {
 	return err
 }
 
+// readersMayTake is how long a writer waits at least for those who look at the case.
+const readersMayTake = 10 * time.Second
+
 // connect opens case.db, and writes the schema into a new one. A reader opens it
 // for writing too, where it may: only so can SQLite take back what a killed writer left.
 func (c *Case) connect(ctx context.Context) error {
@@ -209,7 +212,11 @@ func (c *Case) connect(ctx context.Context) error {
 		return c.fail(ctx, "open", err)
 	}
 	c.conn = conn
-	conn.SetBusyTimeout(c.options.LockWait)
+	wait := c.options.LockWait
+	if c.mode != Read { // other writers are kept out by the lock, and a reader that looks is gone in a moment: no run is lost by it
+		wait = max(wait, readersMayTake)
+	}
+	conn.SetBusyTimeout(wait)
 	if err := c.checkSchema(ctx); err != nil {
 		return err
 	}
