@@ -14,7 +14,6 @@ import (
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
 	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
-	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/preserve"
 )
 
@@ -204,9 +203,9 @@ func slotName(id string) string {
 
 // hurtTables are the tables of which the case knows a loss, and those that its last triage takes for hurt.
 func (r *recorder) hurtTables(ctx context.Context) (tables []string, err error) {
-	add := func(schema, name string) {
-		if quoted := pg.QuoteIdent(schema) + "." + pg.QuoteIdent(name); !slices.Contains(tables, quoted) {
-			tables = append(tables, quoted)
+	add := func(name evidence.RelationName) {
+		if !slices.Contains(tables, name.String()) {
+			tables = append(tables, name.String())
 		}
 	}
 	summary, err := r.file.Summary(ctx)
@@ -215,7 +214,7 @@ func (r *recorder) hurtTables(ctx context.Context) (tables []string, err error) 
 	}
 	for i := range summary.Tables {
 		if t := &summary.Tables[i]; t.Lost > 0 {
-			add(t.Schema, t.Name)
+			add(t.RelationName)
 		}
 	}
 	triage, err := r.file.LastTriage(ctx)
@@ -223,7 +222,7 @@ func (r *recorder) hurtTables(ctx context.Context) (tables []string, err error) 
 		return tables, err
 	}
 	for i := range triage.Tables {
-		add(triage.Tables[i].Schema, triage.Tables[i].Name)
+		add(triage.Tables[i].RelationName)
 	}
 	return tables, nil
 }

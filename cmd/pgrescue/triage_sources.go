@@ -11,7 +11,6 @@ import (
 	"github.com/pgrescue/pgrescue/importers"
 	"github.com/pgrescue/pgrescue/importers/discovery"
 	"github.com/pgrescue/pgrescue/importers/mapping"
-	"github.com/pgrescue/pgrescue/recover/pg"
 	"github.com/pgrescue/pgrescue/recover/triage"
 )
 
@@ -95,17 +94,13 @@ func (r *triageRun) match(ctx context.Context, facts *triage.Facts, source *impo
 		application := ofApplication(profile, header)
 		for i := range facts.Tables {
 			t := &facts.Tables[i]
-			if name := quotedName(t); !t.Dropped && !slices.Contains(tables, name) && (fitsColumns(header, t.Columns) || application && slices.Contains(applicationTables(), t.Name.Name)) {
+			if name := t.Name.String(); !t.Dropped && !slices.Contains(tables, name) && (fitsColumns(header, t.Columns) || application && slices.Contains(applicationTables(), t.Name.Name)) {
 				tables = append(tables, name)
 			}
 		}
 	}
 	facts.Sources[len(facts.Sources)-1].Tables = tables
 	return found.end()
-}
-
-func quotedName(t *triage.Table) string {
-	return pg.QuoteIdent(t.Name.Schema) + "." + pg.QuoteIdent(t.Name.Name)
 }
 
 // foldedName is a header or a column in small letters, and without what people put between words.

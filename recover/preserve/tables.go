@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pgrescue/pgrescue/recover/evidence"
 	"github.com/pgrescue/pgrescue/recover/live"
 	"github.com/pgrescue/pgrescue/recover/pg"
 )
@@ -56,7 +57,7 @@ func findHurt(ctx context.Context, conn *live.Conn, name []string) (list []hurtT
 	err = conn.Query(ctx, "look for "+strings.Join(name, ".")+" at", findHurtSQL, parameters, func(row [][]byte) error {
 		t := hurtTable{
 			database: conn.Database(), oid: oidOf(row[0]), toast: oidOf(row[5]), kind: string(row[3]), quoted: string(row[7]), owned: string(row[10]) == "t",
-			name: pg.QuoteIdent(string(row[1])) + "." + pg.QuoteIdent(string(row[2])),
+			name: evidence.RelationName{Schema: string(row[1]), Name: string(row[2])}.String(),
 		}
 		for _, file := range [][]byte{row[8], row[9]} {
 			if len(file) > 0 {

@@ -147,12 +147,12 @@ func describe(loss *Loss) string {
 	var parts []string
 	for i := range loss.Tables {
 		t := &loss.Tables[i]
-		part := verb + " " + tableText(t.Name)
+		part := verb + " " + t.Name.String()
 		if loss.Way == ByColumn {
-			part = verb + " " + columnsText(t.Columns) + " of " + tableText(t.Name)
+			part = verb + " " + columnsText(t.Columns) + " of " + t.Name.String()
 		}
 		if t.Rows >= 0 && (loss.Way == ByDelete || loss.Way == ByUpdate) {
-			part = fmt.Sprintf("%s %d rows of %s", verb, t.Rows, tableText(t.Name))
+			part = fmt.Sprintf("%s %d rows of %s", verb, t.Rows, t.Name.String())
 			if t.Left >= 0 && loss.Way == ByDelete {
 				part += fmt.Sprintf(", which has about %d left", t.Left)
 			}
@@ -166,13 +166,6 @@ func describe(loss *Loss) string {
 		}
 	}
 	return text + strings.Join(parts, "; ")
-}
-
-func tableText(name evidence.RelationName) string {
-	if name.Schema == "" {
-		return pg.QuoteIdent(name.Name)
-	}
-	return pg.QuoteIdent(name.Schema) + "." + pg.QuoteIdent(name.Name)
 }
 
 // shortened is a statement on one line, and not longer than a line.
@@ -298,9 +291,9 @@ func (w *weigher) recreated() Hypothesis {
 		for i := range loss.Tables {
 			name := loss.Tables[i].Name
 			if slices.ContainsFunc(w.Tables, func(t Table) bool { return !t.Dropped && SameTable(t.Name, name) }) {
-				h.support("catalog", "a table %s is there: it was made again", tableText(name))
+				h.support("catalog", "a table %s is there: it was made again", name.String())
 			} else if len(w.Tables) > 0 {
-				h.support("catalog", "no table %s is there now", tableText(name))
+				h.support("catalog", "no table %s is there now", name.String())
 			}
 		}
 	}
@@ -334,7 +327,7 @@ func (w *weigher) counters(h *Hypothesis, of func(*Stats) int64, name string) {
 			continue
 		}
 		if n++; n <= mostPoints {
-			h.support("statistics", "%s of %s is %d; what was rolled back counts too", name, tableText(t.Name), of(t.Stats))
+			h.support("statistics", "%s of %s is %d; what was rolled back counts too", name, t.Name.String(), of(t.Stats))
 		}
 	}
 }

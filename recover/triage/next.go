@@ -72,7 +72,7 @@ func (w *weigher) nextOfLoss(where string) (list []Command) {
 		if since.IsZero() {
 			since = w.WAL.First
 		}
-		line := fmt.Sprintf(`pgrescue undelete%s --table %s --since "%s" -o rescued`, where, shell(tableText(s.Table)), pg.FormatTime(since))
+		line := fmt.Sprintf(`pgrescue undelete%s --table %s --since "%s" -o rescued`, where, shell(s.Table.String()), pg.FormatTime(since))
 		return []Command{{line, "what they took together, and the balance"}}
 	}
 	for _, other := range w.biggest() {
@@ -115,7 +115,7 @@ func (w *weigher) serverFlag() string {
 func tableFlags(loss *Loss) string {
 	text := ""
 	for i := range loss.Tables {
-		text += " --table " + shell(tableText(loss.Tables[i].Name))
+		text += " --table " + shell(loss.Tables[i].Name.String())
 	}
 	return text
 }

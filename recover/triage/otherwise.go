@@ -68,7 +68,7 @@ func (w *weigher) cascades(loss *Loss) (pairs []string, known bool) {
 		}
 		known = true
 		for _, parent := range t.Parents {
-			pair := tableText(t.Name) + " → " + tableText(parent)
+			pair := t.Name.String() + " → " + parent.String()
 			if loss.takes(parent) && !SameTable(parent, t.Name) && !slices.Contains(pairs, pair) {
 				pairs = append(pairs, pair)
 			}
@@ -109,7 +109,7 @@ func unstated(loss *Loss) (names []string) {
 	for i := range loss.Tables {
 		name := loss.Tables[i].Name
 		if deletes(loss) && !slices.ContainsFunc(loss.Statements, func(s *Statement) bool { return s.Verb == "DELETE" && s.Fate != RolledBack && SameTable(s.Table, name) }) {
-			names = append(names, tableText(name))
+			names = append(names, name.String())
 		}
 	}
 	return names
@@ -180,7 +180,7 @@ func (w *weigher) unloggedTables() (tables, empty, emptied []string) {
 		if !t.Unlogged || t.Dropped || len(w.Asked.Tables) > 0 && !w.Asked.wants(t.Name) {
 			continue
 		}
-		name := tableText(t.Name)
+		name := t.Name.String()
 		tables = append(tables, name)
 		switch {
 		case t.Bytes < 0:
@@ -217,7 +217,7 @@ func (w *weigher) statistics() (list []string) {
 			continue
 		}
 		if n++; n <= 2*mostPoints {
-			list = append(list, fmt.Sprintf("%s: n_tup_ins %d, n_tup_upd %d, n_tup_del %d, n_live_tup %d, n_dead_tup %d", tableText(t.Name), t.Stats.Inserted, t.Stats.Updated, t.Stats.Deleted, t.Stats.Live, t.Stats.Dead))
+			list = append(list, fmt.Sprintf("%s: n_tup_ins %d, n_tup_upd %d, n_tup_del %d, n_live_tup %d, n_dead_tup %d", t.Name.String(), t.Stats.Inserted, t.Stats.Updated, t.Stats.Deleted, t.Stats.Live, t.Stats.Dead))
 		}
 	}
 	since := "since the cluster was made or crashed last"

@@ -183,11 +183,11 @@ func (r *Report) hurtTables(losses []*Loss) (list []string) {
 	}
 	for _, loss := range losses {
 		for i := range loss.Tables {
-			add(tableText(loss.Tables[i].Name))
+			add(loss.Tables[i].Name.String())
 		}
 	}
 	for i := range r.Spread {
-		add(tableText(r.Spread[i].Table))
+		add(r.Spread[i].Table.String())
 	}
 	return list
 }

@@ -19,7 +19,7 @@ func (w *weigher) wrongPlace() Hypothesis {
 	made, identifier, tables := w.cluster()
 	for i := range w.Asked.Tables {
 		if name := w.Asked.Tables[i]; len(w.Tables) > 0 && !slices.ContainsFunc(w.Tables, func(t Table) bool { return SameTable(t.Name, name) }) {
-			h.support("catalog", "no table %s is here, and none was dropped as far as the catalogs go", tableText(name))
+			h.support("catalog", "no table %s is here, and none was dropped as far as the catalogs go", name.String())
 			h.Standing = Supported
 		}
 	}
@@ -216,7 +216,7 @@ func isOrAre(n int, one string) string {
 func (w *weigher) tooShort() (names []string) {
 	for i := range w.Tables {
 		if t := &w.Tables[i]; !t.Dropped && !t.Unlogged && t.Bytes == 0 && t.Rows > 0 {
-			names = append(names, tableText(t.Name))
+			names = append(names, t.Name.String())
 		}
 	}
 	return names

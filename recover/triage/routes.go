@@ -91,7 +91,7 @@ func (w *weigher) heapRoute(loss *Loss) Route {
 	}
 	first := loss.Tables[0]
 	t := w.byFile(first.File, first.Name)
-	r.Covers, r.Expiry = CoversYes, w.nextVacuum(tableText(first.Name), t)
+	r.Covers, r.Expiry = CoversYes, w.nextVacuum(first.Name.String(), t)
 	r.Why = "nothing at hand says that the dead rows were vacuumed or pruned"
 	if t != nil && t.Stats != nil {
 		switch {
@@ -115,9 +115,9 @@ func (w *weigher) heapRoute(loss *Loss) Route {
 			continue
 		}
 		r.Covers = CoversPart
-		r.Why = fmt.Sprintf("%d pages of %s were pruned or vacuumed since; what is left in holes of pages may be carved", cleaned.Pages, tableText(loss.Tables[i].Name))
+		r.Why = fmt.Sprintf("%d pages of %s were pruned or vacuumed since; what is left in holes of pages may be carved", cleaned.Pages, loss.Tables[i].Name.String())
 		if cleaned.Cut {
-			r.Covers, r.Why = CoversNo, "VACUUM cut the file of "+tableText(loss.Tables[i].Name)+" off after the loss"
+			r.Covers, r.Why = CoversNo, "VACUUM cut the file of "+loss.Tables[i].Name.String()+" off after the loss"
 		}
 		break
 	}
@@ -157,7 +157,7 @@ func (w *weigher) walRoute(loss *Loss) Route {
 		for i := range loss.Tables {
 			if !w.WAL.Created[loss.Tables[i].File] {
 				r.Covers = CoversPart
-				r.Why = fmt.Sprintf("it has what was written to %s since %s; pages that nothing changed since then are not in it", tableText(loss.Tables[i].Name), w.WAL.Start)
+				r.Why = fmt.Sprintf("it has what was written to %s since %s; pages that nothing changed since then are not in it", loss.Tables[i].Name.String(), w.WAL.Start)
 				break
 			}
 		}

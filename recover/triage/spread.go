@@ -190,11 +190,11 @@ func (s *Spread) say(h *Hypothesis) {
 	}
 	switch {
 	case s.Since.IsZero():
-		h.support("wal", "%d transactions together deleted %d rows of %s%s: none of them stands out, and --table lists them", s.Transactions, s.Rows, tableText(s.Table), left)
+		h.support("wal", "%d transactions together deleted %d rows of %s%s: none of them stands out, and --table lists them", s.Transactions, s.Rows, s.Table.String(), left)
 	case s.Dense:
-		h.support("wal", "%d transactions of few rows each, from %s to %s, together deleted %d rows of %s%s: as densely as never else in the WAL at hand", s.Transactions, pg.FormatTime(s.Since), pg.FormatTime(s.Until), s.Rows, tableText(s.Table), left)
+		h.support("wal", "%d transactions of few rows each, from %s to %s, together deleted %d rows of %s%s: as densely as never else in the WAL at hand", s.Transactions, pg.FormatTime(s.Since), pg.FormatTime(s.Until), s.Rows, s.Table.String(), left)
 	default:
-		h.support("wal", "%d transactions of few rows each, from %s to %s, together deleted %d rows of %s%s", s.Transactions, pg.FormatTime(s.Since), pg.FormatTime(s.Until), s.Rows, tableText(s.Table), left)
+		h.support("wal", "%d transactions of few rows each, from %s to %s, together deleted %d rows of %s%s", s.Transactions, pg.FormatTime(s.Since), pg.FormatTime(s.Until), s.Rows, s.Table.String(), left)
 	}
 	if h.Standing != Proven {
 		h.Standing = Supported
