@@ -1,6 +1,7 @@
 package preserve
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -177,35 +178,52 @@ func isOurs(err error) bool {
 	return errors.As(err, &own)
 }
 
-// copy copies one file. Under its name it is only seen when it is whole and on the disk.
+// copy copies one file.
 func (c *copier) copy(ctx context.Context, j *copyJob, it item, file *File, progress func(int64)) error {
 	in, err := j.from.open(ctx, it.path)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := os.MkdirAll(filepath.Dir(file.Path), 0o700); err != nil {
-		return writeError{err}
-	}
-	part := file.Path + ".part"
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	info, sum, err := whole(file.Path, it.modified.Truncate(time.Microsecond), func(out io.Writer) error { return pump(ctx, out, in, progress) })
 	if err != nil {
-		return writeError{err}
+		return err
 	}
-	hash := sha256.New()
-	size, err := pump(ctx, io.MultiWriter(out, hash), in, progress)
-	if err == nil {
-		err = ours(out.Sync())
-	}
-	err = errors.Join(err, ours(out.Close()))
-	if err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	if size != it.size {
+	if info.Size() != it.size {
 		file.Note = "it changed while it was copied"
 	}
-	file.Size, file.SHA256 = size, hex.EncodeToString(hash.Sum(nil))
-	return ours(errors.Join(os.Chtimes(part, time.Time{}, it.modified.Truncate(time.Microsecond)), os.Rename(part, file.Path), journal.SyncFolder(filepath.Dir(file.Path))))
+	file.Size, file.SHA256 = info.Size(), sum
+	return nil
+}
+
+// whole makes a file of what fill writes, and gives its SHA-256. Under its name it is only seen when it is whole and on
+// the disk. modified is when its original was; zero: it has none.
+func whole(path string, modified time.Time, fill func(io.Writer) error) (info os.FileInfo, sum string, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, "", writeError{err}
+	}
+	part := path + ".part"
+	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, "", writeError{err}
+	}
+	hash := sha256.New()
+	buffered := bufio.NewWriter(io.MultiWriter(out, hash))
+	if err = fill(buffered); err == nil {
+		err = ours(errors.Join(buffered.Flush(), out.Sync()))
+	}
+	err = errors.Join(err, ours(out.Close()))
+	if err == nil && !modified.IsZero() {
+		err = ours(os.Chtimes(part, time.Time{}, modified))
+	}
+	if err == nil {
+		info, err = os.Stat(part)
+		err = ours(err)
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, os.Remove(part))
+	}
+	return info, hex.EncodeToString(hash.Sum(nil)), ours(errors.Join(os.Rename(part, path), journal.SyncFolder(filepath.Dir(path))))
 }
 
 func ours(err error) error {
@@ -216,25 +234,24 @@ func ours(err error) error {
 }
 
 // pump copies until the end, and can be interrupted.
-func pump(ctx context.Context, to io.Writer, from io.Reader, progress func(int64)) (size int64, err error) {
+func pump(ctx context.Context, to io.Writer, from io.Reader, progress func(int64)) error {
 	piece := make([]byte, 1<<20)
 	for {
 		if err := ctx.Err(); err != nil {
-			return size, err
+			return err
 		}
 		n, err := from.Read(piece)
 		if n > 0 {
 			if _, failed := to.Write(piece[:n]); failed != nil {
-				return size, writeError{failed}
+				return writeError{failed}
 			}
 		}
-		size += int64(n)
 		progress(int64(n))
 		switch {
 		case errors.Is(err, io.EOF):
-			return size, nil
+			return nil
 		case err != nil:
-			return size, err
+			return err
 		}
 	}
 }

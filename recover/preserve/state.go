@@ -1,18 +1,15 @@
 package preserve
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pgrescue/pgrescue/recover/evidence"
-	"github.com/pgrescue/pgrescue/recover/journal"
 	"github.com/pgrescue/pgrescue/recover/live"
 )
 
@@ -102,36 +99,14 @@ func (c *copier) freeName(folder, name, ext string) string {
 	}
 }
 
-// write makes a file of what fill writes. It has its name when it is whole.
+// write makes a file of what fill writes, and counts it.
 func (c *copier) write(path string, kind evidence.Kind, from string, done *Copied, fill func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return writeError{err}
-	}
-	part := path + ".part"
-	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	info, sum, err := whole(path, time.Time{}, fill)
 	if err != nil {
-		return writeError{err}
-	}
-	hash := sha256.New()
-	buffered := bufio.NewWriter(io.MultiWriter(out, hash))
-	err = fill(buffered)
-	if err == nil {
-		err = ours(errors.Join(buffered.Flush(), out.Sync()))
-	}
-	if err = errors.Join(err, ours(out.Close())); err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	info, err := os.Stat(part)
-	if err == nil {
-		err = errors.Join(os.Rename(part, path), journal.SyncFolder(filepath.Dir(path)))
-	}
-	if err != nil {
-		return writeError{err}
+		return err
 	}
 	done.Files++
 	done.Bytes += info.Size()
-	c.files = append(c.files, File{
-		Path: path, From: from, Kind: kind, Size: info.Size(), Modified: info.ModTime(), SHA256: hex.EncodeToString(hash.Sum(nil)),
-	})
+	c.files = append(c.files, File{Path: path, From: from, Kind: kind, Size: info.Size(), Modified: info.ModTime(), SHA256: sum})
 	return nil
 }
