@@ -143,7 +143,7 @@ func runPreserve(ctx context.Context, o *preserveOptions, terminal *term.Termina
 	if err != nil {
 		return err
 	}
-	return exitcode.PartialIf(refusedOf(plan.Missing))
+	return exitcode.PartialIf(len(gapsOf(plan.Missing)))
 }
 
 // library makes the options of the library.
@@ -227,17 +227,7 @@ func (r *recorder) hurtTables(ctx context.Context) (tables []string, err error) 
 	return tables, nil
 }
 
-// refusedOf counts what could not be had although what it takes was given.
-func refusedOf(missing []preserve.Missing) (n int) {
-	for _, m := range missing {
-		if !m.Expected {
-			n++
-		}
-	}
-	return n
-}
-
-// gapsOf are the same as gaps of the evidence.
+// gapsOf are, as gaps of the evidence, what could not be had although what it takes was given.
 func gapsOf(missing []preserve.Missing) (gaps []evidence.Gap) {
 	for _, m := range missing {
 		if !m.Expected {

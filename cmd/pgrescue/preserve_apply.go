@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func runCapture(ctx context.Context, o *preserveOptions, options preserve.Option
 		if captured != nil && len(captured.Frozen) > 0 {
 			terminal.Warnf("the freeze is done, and the copies are not complete")
 		}
-		return exitcode.Hinted(err, orHint(err, "the same command goes on where this one ended; `pgrescue preserve --undo` thaws"))
+		return exitcode.Hinted(err, cmp.Or(exitcode.HintOf(err), "the same command goes on where this one ended; `pgrescue preserve --undo` thaws"))
 	}
 	out.Captured = captured
 	if err := errors.Join(found.captured(ctx, options.Server, captured), found.gaps(gapsOf(captured.Missing))); err != nil {
@@ -66,15 +67,7 @@ func runCapture(ctx context.Context, o *preserveOptions, options preserve.Option
 	if err != nil {
 		return err
 	}
-	return exitcode.PartialIf(refusedOf(captured.Missing))
-}
-
-// orHint keeps the hint that an error has.
-func orHint(err error, hint string) string {
-	if own := exitcode.HintOf(err); own != "" {
-		return own
-	}
-	return hint
+	return exitcode.PartialIf(len(gapsOf(captured.Missing)))
 }
 
 // confirmYes asks before something that can be taken back again.
@@ -135,7 +128,7 @@ func runThaw(ctx context.Context, o *preserveOptions, terminal *term.Terminal, f
 	if frozen := memory.Frozen(); len(frozen) > 0 {
 		server, err := o.server(ctx)
 		if err != nil {
-			return exitcode.Hinted(err, orHint(err, "--dsn names the server that was frozen"))
+			return exitcode.Hinted(err, cmp.Or(exitcode.HintOf(err), "--dsn names the server that was frozen"))
 		}
 		showCard(terminal, server.Card)
 		for i := range frozen {
@@ -156,7 +149,7 @@ func runThaw(ctx context.Context, o *preserveOptions, terminal *term.Terminal, f
 	if err != nil {
 		return err
 	}
-	return exitcode.PartialIf(refusedOf(thawed.Missing))
+	return exitcode.PartialIf(len(gapsOf(thawed.Missing)))
 }
 
 func printThawed(terminal *term.Terminal, thawed *preserve.Thawed) error {

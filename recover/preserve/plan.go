@@ -90,6 +90,12 @@ func (w *work) jobs(ctx context.Context) (*jobs, error) {
 		return nil, err
 	}
 	if w.data.tree != nil {
+		if all.first, err = w.walJob(ctx, "pg_wal, first", toFirst); err != nil {
+			return nil, err
+		}
+		if all.last, err = w.walJob(ctx, "pg_wal, last", toLast); err != nil {
+			return nil, err
+		}
 		if err := w.dataJobs(ctx, all, logs); err != nil {
 			return nil, err
 		}
@@ -110,13 +116,8 @@ func (w *work) jobs(ctx context.Context) (*jobs, error) {
 	return all, err
 }
 
+// dataJobs lists what is copied of the data directory between the two copies of pg_wal.
 func (w *work) dataJobs(ctx context.Context, all *jobs, logs serverLogs) (err error) {
-	if all.first, err = w.walJob(ctx, "pg_wal, first", toFirst); err != nil {
-		return err
-	}
-	if all.last, err = w.walJob(ctx, "pg_wal, last", toLast); err != nil {
-		return err
-	}
 	if len(w.hurt) > 0 {
 		if all.hurt, err = w.hurtJob(ctx); err != nil {
 			return err

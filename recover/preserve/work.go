@@ -1,9 +1,11 @@
 package preserve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -121,28 +123,18 @@ func (w *work) findData(ctx context.Context) error {
 		return nil
 	}
 	remote := serverTree{conn: w.read}
-	if _, err := remote.list(ctx, "global"); err == nil {
-		if file, err2 := remote.open(ctx, "PG_VERSION"); err2 == nil {
-			w.overSQL, w.data = true, place{remote, "server:" + orText(dir, "data directory")}
+	if _, err = remote.list(ctx, "global"); err == nil {
+		var file io.ReadCloser
+		if file, err = remote.open(ctx, "PG_VERSION"); err == nil {
+			w.overSQL, w.data = true, place{remote, "server:" + cmp.Or(dir, "data directory")}
 			return file.Close()
-		} else if err = err2; lost(ctx, err) {
-			return err
 		}
-		w.lacks("the files of the data directory", "they are not on this machine, and the server does not read them for this role: "+live.Message(err))
-		return nil
-	} else if lost(ctx, err) {
+	}
+	if lost(ctx, err) {
 		return err
-	} else {
-		w.lacks("the files of the data directory", "they are not on this machine, and the server does not read them for this role: "+live.Message(err))
 	}
+	w.lacks("the files of the data directory", "they are not on this machine, and the server does not read them for this role: "+live.Message(err))
 	return nil
-}
-
-func orText(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // sameCluster refuses a data directory that is not the server's.
