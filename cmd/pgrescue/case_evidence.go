@@ -1,56 +1,42 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/pgrescue/pgrescue/cmd/internal/exitcode"
 	"github.com/pgrescue/pgrescue/cmd/internal/term"
+	"github.com/pgrescue/pgrescue/recover/casefile"
+	"github.com/pgrescue/pgrescue/recover/preserve"
 )
-
-// The parts of a case's evidence that commands read when nothing else is named. `preserve`
-// makes them, or a person does with cp.
-const (
-	capturedFolder = "evidence"
-	capturedData   = "data"
-)
-
-// capturedWAL are the folders with WAL, in the order in which they were copied.
-func capturedWAL() []string {
-	return []string{"wal-first", filepath.Join(capturedData, "pg_wal"), "wal-last"}
-}
 
 // orOfCase names the evidence that the case holds, for a command that was given neither a data
-// directory nor WAL.
+// directory nor WAL. `preserve` made it, or a person did with cp.
 func (o *sourceOptions) orOfCase(terminal *term.Terminal, found *recorder) {
 	if found == nil || o.dataDir != "" || len(o.wal) > 0 {
 		return
 	}
-	evidence := filepath.Join(found.file.Dir(), capturedFolder)
-	data := filepath.Join(evidence, capturedData)
-	if info, err := os.Stat(data); err != nil || !info.IsDir() {
+	folder := evidenceFolder(found)
+	data, log := preserve.Evidence(folder)
+	if data == "" {
 		return
 	}
-	o.dataDir, o.captured = data, true
+	o.dataDir, o.wal, o.captured = data, log, true
 	var names []string
-	for _, name := range capturedWAL() {
-		if folder := filepath.Join(evidence, name); holdsFile(folder) {
-			o.wal, names = append(o.wal, folder), append(names, name)
-		}
+	for _, path := range log {
+		name, _ := filepath.Rel(folder, path) // it lies in it
+		names = append(names, name)
 	}
-	wal := "no WAL"
+	said := "no WAL"
 	if len(names) > 0 {
-		wal = "WAL from " + strings.Join(names, ", ")
+		said = "WAL from " + strings.Join(names, ", ")
 	}
-	terminal.Infof("evidence of the case: %s, with %s", data, wal)
+	terminal.Infof("evidence of the case: %s, with %s", data, said)
 }
 
-// holdsFile reports whether a folder holds a file: an empty one would be WAL that cannot be read.
-func holdsFile(folder string) bool {
-	entries, err := os.ReadDir(folder)
-	return err == nil && slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return entry.Type().IsRegular() })
+// evidenceFolder is the folder of the case with the evidence.
+func evidenceFolder(found *recorder) string {
+	return filepath.Join(found.file.Dir(), casefile.EvidenceFolder)
 }
 
 // needPaths refuses a command line that reads WAL and names none.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -153,7 +152,7 @@ func (o *preserveOptions) library(ctx context.Context, progress *stages, found *
 		Redis: o.redis, Containers: o.containers, DockerHost: os.Getenv("DOCKER_HOST"), Slot: "pgrescue_new_case", Progress: progress.begin,
 	}
 	if found != nil {
-		options.Folder = filepath.Join(found.file.Dir(), capturedFolder)
+		options.Folder = evidenceFolder(found)
 		options.Slot = slotName(found.file.ID())
 		if len(o.tables) == 0 {
 			var err error

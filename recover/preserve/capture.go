@@ -201,12 +201,8 @@ func (d *Captured) add(step *Copied, err error) error {
 // catalogStep writes the catalogs of the copy as `catalog dump` does, so that WAL alone can be read elsewhere.
 func (c *copier) catalogStep(ctx context.Context, done *Captured) error {
 	data := filepath.Join(c.Folder, toData)
-	sources := undelete.Sources{DataDir: data, Room: "preserve", Progress: c.Progress}
-	for _, folder := range []string{toFirst, filepath.Join(toData, walFolder), toLast} {
-		if entries, err := os.ReadDir(filepath.Join(c.Folder, folder)); err == nil && len(entries) > 0 {
-			sources.WAL = append(sources.WAL, filepath.Join(c.Folder, folder))
-		}
-	}
+	_, log := Evidence(c.Folder)
+	sources := undelete.Sources{DataDir: data, WAL: log, Room: "preserve", Progress: c.Progress}
 	step := &Copied{Name: "catalogs", To: toServer}
 	ev, gaps, err := undelete.Open(ctx, sources)
 	if err == nil {

@@ -28,6 +28,22 @@ const (
 
 const walFolder = "pg_wal"
 
+// Evidence finds what a folder of evidence holds, whoever made it: the data directory, "" where there is none, and the
+// folders with WAL, in the order in which they were copied.
+func Evidence(folder string) (data string, wal []string) {
+	if info, err := os.Stat(filepath.Join(folder, toData)); err == nil && info.IsDir() {
+		data = filepath.Join(folder, toData)
+	}
+	for _, name := range []string{toFirst, filepath.Join(toData, walFolder), toLast} {
+		entries, err := os.ReadDir(filepath.Join(folder, name))
+		// An empty folder would be WAL that cannot be read.
+		if err == nil && slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return entry.Type().IsRegular() }) {
+			wal = append(wal, filepath.Join(folder, name))
+		}
+	}
+	return data, wal
+}
+
 // walJob lists pg_wal.
 func (w *work) walJob(ctx context.Context, name, to string) (*copyJob, error) {
 	items, err := walk(ctx, w.data, walFolder, func(string, bool) bool { return true }, w.unreadable)
