@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -115,7 +116,7 @@ func (b *builder) followed(r *RunbookRun, steps *int) *grid {
 			said = append(said, b.say.quote(step.Reason))
 		}
 		g.addCells(cell{Text: shortClock(step.Began), Time: true}, cell{Text: b.say.text(step.Step)}, cell{Text: b.say.text(step.State), Badge: stateClass(step.State)},
-			cell{Text: took}, cell{Text: b.say.name(step.Who)}, cell{Text: orDash(blocksText(step.Blocks))}, cell{Text: orDash(b.say.plain("", strings.Join(said, "; ")))})
+			cell{Text: took}, cell{Text: b.say.name(step.Who)}, cell{Text: cmp.Or(blocksText(step.Blocks), "–")}, cell{Text: cmp.Or(b.say.plain("", strings.Join(said, "; ")), "–")})
 	}
 	g.more(int64(shown), int64(len(r.Steps)), "steps", "RUNLOG.md in the folder of the run has all of them.")
 	return g
@@ -148,13 +149,6 @@ func blocksText(blocks []RunbookBlock) string {
 		texts = append(texts, fmt.Sprintf("%s (line %d): %s", one.Role, one.Line, end))
 	}
 	return strings.Join(texts, ", ")
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "–"
-	}
-	return text
 }
 
 // left lists the runs that left nothing.

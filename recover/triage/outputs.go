@@ -80,7 +80,7 @@ func Outputs(f *Facts, r *Report) (list []Output) {
 	xids := xidsOf(losses)
 	if r.Named == DatabaseDropped {
 		for _, d := range f.droppedDatabases() {
-			xids = append(xids, strconv.FormatUint(uint64(d.XID), 10))
+			xids = append(xids, namesOf([]pg.XID{d.XID})...)
 		}
 	}
 	if len(xids) > 0 {
@@ -93,7 +93,11 @@ func Outputs(f *Facts, r *Report) (list []Output) {
 		add("XIDS", strings.Join(xids, " "))
 	}
 	add("TABLES", strings.Join(r.hurtTables(losses), " "))
-	add("SPREAD", yesNo(len(r.Spread) > 0, "yes", "no"))
+	spread := CoversNo
+	if len(r.Spread) > 0 {
+		spread = CoversYes
+	}
+	add("SPREAD", spread.word())
 	routes := make(map[string]Covers)
 	for i := range r.Routes {
 		routes[r.Routes[i].Name] = r.Routes[i].Covers
@@ -121,13 +125,6 @@ func WriteOutputs(w io.Writer, list []Output) error {
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
-}
-
-func yesNo(answer bool, yes, no string) string {
-	if answer {
-		return yes
-	}
-	return no
 }
 
 // word is the word of the hypothesis that is named. That something was undone is told where nothing else is.
