@@ -85,8 +85,8 @@ func runDemo(ctx context.Context, options *demoOptions, terminal *term.Terminal)
 			return fmt.Errorf("demo: make a folder: %w", err)
 		}
 		defer func() { err = errors.Join(err, d.clean(err == nil)) }()
-	} else if entries, err := os.ReadDir(d.folder); err == nil && len(entries) > 0 {
-		return exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("demo: %s is not empty", d.folder), "name a new folder"))
+	} else if err := mayFill("demo", d.folder); err != nil {
+		return err
 	}
 	for i, c := range story() {
 		if err := d.printf("\n%d. %s\n\n", i+1, strings.ToUpper(c.title[:1])+c.title[1:]); err != nil {

@@ -105,6 +105,14 @@ func (o *sourceOptions) keepOut(command, output string) error {
 	return nil
 }
 
+// mayFill refuses a folder that holds something, for a command that fills a new one.
+func mayFill(command, folder string) error {
+	if entries, err := os.ReadDir(folder); err == nil && len(entries) > 0 {
+		return exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("%s: %s is not empty", command, folder), "name a new folder"))
+	}
+	return nil
+}
+
 // within reports whether a path, which need not be there yet, is a folder or leads into it.
 func within(path, folder string) bool {
 	path, err := filepath.Abs(path)

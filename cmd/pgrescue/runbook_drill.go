@@ -114,8 +114,8 @@ func (o *runbookDrillOptions) check(ctx context.Context, args []string) error {
 		if err := mayHold("runbook drill", o.folder, "name another folder with --folder"); err != nil {
 			return err
 		}
-		if entries, err := os.ReadDir(o.folder); err == nil && len(entries) > 0 {
-			return exitcode.With(exitcode.Refused, exitcode.Hinted(fmt.Errorf("runbook drill: %s is not empty", o.folder), "name a new folder"))
+		if err := mayFill("runbook drill", o.folder); err != nil {
+			return err
 		}
 	}
 	_, err := cluster.Locate(ctx, o.version)
