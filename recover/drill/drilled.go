@@ -2,12 +2,12 @@ package drill
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/pgrescue/pgrescue/recover/runbook"
 )
 
 // drilledKey is the line of the front matter that says when a book was drilled last.
@@ -65,17 +65,8 @@ func WriteDrilled(path, drilled string) error {
 	if err != nil {
 		return fmt.Errorf("drill: mark the book: %w", err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".drilled-")
-	if err != nil {
+	if err := runbook.ReplaceFile(path, Mark(source, drilled), info.Mode().Perm()); err != nil {
 		return fmt.Errorf("drill: mark the book: %w", err)
-	}
-	_, err = file.Write(Mark(source, drilled))
-	err = errors.Join(err, file.Chmod(info.Mode().Perm()), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("drill: mark the book: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return nil
 }

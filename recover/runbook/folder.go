@@ -209,14 +209,17 @@ func writeJSON(path string, value any) error {
 	return writeFile(path, append(text, '\n'))
 }
 
-// writeFile replaces a file at once: a reader sees the old one or the new one.
-func writeFile(path string, content []byte) error {
+// writeFile replaces a file of a run, which is for its owner.
+func writeFile(path string, content []byte) error { return ReplaceFile(path, content, 0o600) }
+
+// ReplaceFile writes a file in one moment: a reader sees the old one or the new one.
+func ReplaceFile(path string, content []byte, mode fs.FileMode) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}
