@@ -85,18 +85,27 @@ func (o *caseOptions) begin(ctx context.Context, command *cobra.Command, termina
 		return nil, err
 	}
 	name := strings.TrimPrefix(command.CommandPath(), command.Root().Name()+" ")
-	c, err := casefile.Open(ctx, dir, mode, casefile.Options{LockWait: o.wait, Command: name})
+	c, run, err := o.beginIn(ctx, dir, mode, name)
 	if err != nil {
 		return nil, err
+	}
+	terminal.Infof("case: %s", c.Dir())
+	return &recorder{terminal: terminal, file: c, run: run, trail: new(evidence.Trail)}, nil
+}
+
+// beginIn opens a case for writing, and begins a run of a command in it.
+func (o *caseOptions) beginIn(ctx context.Context, dir string, mode casefile.Mode, name string) (*casefile.Case, *casefile.Run, error) {
+	c, err := casefile.Open(ctx, dir, mode, casefile.Options{LockWait: o.wait, Command: name})
+	if err != nil {
+		return nil, nil, err
 	}
 	run, err := c.Begin(ctx, casefile.Command{
 		Name: name, Version: readVersion().Version, Argv: maskSecrets(o.argv), Who: userName(), Host: hostName(), Began: time.Now(),
 	})
 	if err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, nil, errors.Join(err, c.Close())
 	}
-	terminal.Infof("case: %s", c.Dir())
-	return &recorder{terminal: terminal, file: c, run: run, trail: new(evidence.Trail)}, nil
+	return c, run, nil
 }
 
 // open opens the case for looking at it.

@@ -75,13 +75,9 @@ func (n *runNoter) note(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	c, err := casefile.Open(ctx, dir, casefile.Write, casefile.Options{LockWait: n.cases.wait, Command: n.command})
+	c, run, err := n.cases.beginIn(ctx, dir, casefile.Write, n.command)
 	if err != nil {
 		return err
-	}
-	run, err := c.Begin(ctx, casefile.Command{Name: n.command, Version: readVersion().Version, Argv: maskSecrets(n.cases.argv), Who: userName(), Host: hostName()})
-	if err != nil {
-		return errors.Join(err, c.Close())
 	}
 	err = run.RunbookRun(casefile.RunbookRun{Folder: folder, Book: n.title})
 	if err == nil {
